@@ -1,0 +1,38 @@
+# Every target sets up what it needs: a virtual environment in .venv with the pinned, tested set.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP_FIND_LINKS ?=
+UV_LINKS := $(foreach l,$(PIP_FIND_LINKS),--find-links $(l))
+
+.PHONY: demo test quick check lint types format clean
+
+demo: .venv/ready            ## the whole job on the shipped sample, offline once installed
+	$(BIN)/mmad-rag demo
+
+test: .venv/ready            ## every test, with branch coverage
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=95
+
+quick: .venv/ready           ## the tests that take less than a minute together
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+check: lint types test       ## all that CI runs
+
+lint: .venv/ready            ## formatting and lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/ready           ## strict types of package and tests
+	$(BIN)/mypy
+
+format: .venv/ready          ## write the formatting
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(UV_LINKS) --constraint constraints.txt --editable . --group dev
+	touch $@
+
+clean:                       ## remove what the targets made
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .coverage

@@ -1,0 +1,60 @@
+"""What can go wrong, and what to do about it.
+
+MmadRagError                 any error that the user must act on (printed without traceback, exit code 1)
+├── InputError               something that was handed in cannot be used
+│   ├── PictureError         a picture is missing, unreadable, truncated or too large
+│   ├── KnowledgeError       a product file or knowledge folder is wrong
+│   ├── DataError            a benchmark file (mmad.json, answers, run folder) is wrong
+│   └── SpecError            an encoder or model spec is unknown or incomplete
+├── IndexMismatchError       an index is absent, damaged, or was built by something else
+├── EncoderError             an encoder could not be loaded or used
+└── ModelError               a model gave no reply
+    ├── ModelActionError     the user must act (key, address, model name): a run stops
+    └── ModelRetryError      the provider failed for now; asking again later may work
+
+Every message says what happened, to which path or value, and what to do next.
+"""
+
+
+class MmadRagError(Exception):
+    """The root of all errors that this library raises on purpose."""
+
+
+class InputError(MmadRagError, ValueError):
+    """Something that was handed in cannot be used as it is."""
+
+
+class PictureError(InputError):
+    """A picture is missing, unreadable, truncated or too large."""
+
+
+class KnowledgeError(InputError):
+    """A product file or a knowledge folder is wrong; the message names file, field and line."""
+
+
+class DataError(InputError):
+    """A benchmark file, an answers file or a run folder is wrong."""
+
+
+class SpecError(InputError):
+    """A model or encoder spec such as `openai:gpt-4o` is unknown or incomplete."""
+
+
+class IndexMismatchError(MmadRagError):
+    """An index folder is absent, damaged, or does not match the encoder or knowledge it is used with."""
+
+
+class EncoderError(MmadRagError):
+    """An encoder could not be loaded, or was asked for something it has no tower for."""
+
+
+class ModelError(MmadRagError):
+    """A model gave no reply."""
+
+
+class ModelActionError(ModelError):
+    """A model can give no reply until the user acts: a key, an address, a model name. A run stops."""
+
+
+class ModelRetryError(ModelError):
+    """A model gave no reply this time, after the allowed retries; asking again later may work."""

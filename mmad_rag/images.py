@@ -1,0 +1,188 @@
+"""Open, check and encode pictures."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import io
+import re
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from mmad_rag.errors import PictureError
+from mmad_rag.records import MediaType, Picture
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from PIL.Image import Image
+
+PictureSource: TypeAlias = "Picture | Path | str | bytes | Image | npt.NDArray[np.uint8]"
+"""A picture, path, encoded bytes, `data:` URL, Pillow image, or uint8 array of shape (h, w[, 3 or 4])."""
+
+MAX_PIXELS = 100_000_000
+"""Larger pictures are refused before they are decoded (a decompression bomb is a few kilobytes)."""
+MAX_BYTES = 64 * 1024 * 1024
+"""Larger files are refused before they are read."""
+
+_FORMATS = {"PNG": MediaType.PNG, "JPEG": MediaType.JPEG, "WEBP": MediaType.WEBP, "GIF": MediaType.GIF}
+_EXIF_ORIENTATION = 0x0112
+_DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,", re.IGNORECASE)
+
+
+def open_picture(source: PictureSource, *, name: str | None = None) -> Picture:
+    """Open a picture, decode it once to be sure that it is whole, and keep its bytes.
+
+    PNG, JPEG, WebP and GIF bytes are kept as they are; other formats, and pictures that EXIF says to
+    rotate, are re-encoded upright as PNG. The digest is always that of the bytes that were handed in.
+
+    Raises:
+        PictureError: missing, empty, unreadable, truncated, larger than `MAX_BYTES` or `MAX_PIXELS`.
+
+    Example:
+        >>> open_picture(b"not a picture")
+        Traceback (most recent call last):
+        mmad_rag.errors.PictureError: the picture <bytes> cannot be read ...
+    """
+    if isinstance(source, Picture):
+        return source
+    data, found_name = _read(source)
+    name = name or found_name
+    if not data:
+        raise PictureError(f"the picture {name} is empty; replace the file")
+    if len(data) > MAX_BYTES:
+        raise PictureError(
+            f"the picture {name} has {len(data):,} bytes, more than {MAX_BYTES:,}; scale it down"
+        )
+    image = _decode(data, name)
+    upright = image.getexif().get(_EXIF_ORIENTATION, 1) in (1, None)
+    media_type = _FORMATS.get(image.format or "")
+    digest = hashlib.sha256(data).hexdigest()
+    if media_type is None or not upright:
+        image = _upright(image)
+        buffer = io.BytesIO()
+        _eight_bit(image).save(buffer, format="PNG")
+        data, media_type = buffer.getvalue(), MediaType.PNG
+    return Picture(data, media_type, image.width, image.height, digest, name)
+
+
+def to_rgb(picture: Picture) -> Image:
+    """Decode to an upright 8-bit RGB Pillow image: transparency laid over white, 16 bits scaled to 8."""
+    from PIL import Image as PilImage
+
+    image = _eight_bit(_decode(picture.data, picture.name))
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        ground = PilImage.new("RGBA", image.size, "white")
+        image = PilImage.alpha_composite(ground, image)
+    return image.convert("RGB")
+
+
+def data_url(picture: Picture) -> str:
+    """The picture's bytes as a `data:` URL with their true media type."""
+    return f"data:{picture.media_type.value};base64,{base64.b64encode(picture.data).decode('ascii')}"
+
+
+def _read(source: Path | str | bytes | Image | npt.NDArray[np.uint8]) -> tuple[bytes, str]:
+    """The encoded bytes of any source, with a name for messages."""
+    if isinstance(source, bytes):
+        return source, "<bytes>"
+    if isinstance(source, str) and _DATA_URL.match(source):
+        return _read_data_url(source), "<data URL>"
+    if isinstance(source, str | Path):
+        return _read_file(Path(source)), str(source)
+    return _encode_pixels(source)
+
+
+def _read_data_url(url: str) -> bytes:
+    try:
+        return base64.b64decode(url.partition(",")[2], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise PictureError(
+            f"the data URL does not hold valid base64 ({error}); encode the picture again"
+        ) from error
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise PictureError(f"the picture {path} is larger than {MAX_BYTES:,} bytes; scale it down")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise PictureError(f"there is no picture at {path}; check the path") from None
+    except (OSError, ValueError) as error:
+        raise PictureError(
+            f"the picture {path} cannot be read ({error}); check the path and its permissions"
+        ) from error
+
+
+def _encode_pixels(source: Image | npt.NDArray[np.uint8]) -> tuple[bytes, str]:
+    """PNG bytes of a Pillow image or an array."""
+    import numpy as np
+    from PIL import Image as PilImage
+
+    if isinstance(source, np.ndarray):
+        good_shape = source.ndim == 2 or (source.ndim == 3 and source.shape[2] in (3, 4))
+        if source.dtype != np.uint8 or not good_shape or source.size == 0:
+            raise PictureError(
+                f"an array of shape {source.shape} and type {source.dtype} is no picture; "
+                "give uint8 of shape (h, w), (h, w, 3) or (h, w, 4)"
+            )
+        image, name = PilImage.fromarray(source), "<array>"
+    elif isinstance(source, PilImage.Image):
+        image, name = source, "<Pillow image>"
+    else:
+        raise PictureError(
+            f"a {type(source).__name__} is no picture; give a path, bytes, a Pillow image or an array"
+        )
+    buffer = io.BytesIO()
+    _eight_bit(image).save(buffer, format="PNG")
+    return buffer.getvalue(), name
+
+
+def _decode(data: bytes, name: str) -> Image:
+    """Decode the first frame completely, so that truncated files are found here."""
+    from PIL import Image as PilImage
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", PilImage.DecompressionBombWarning)
+            image = PilImage.open(io.BytesIO(data))
+            if image.width * image.height > MAX_PIXELS:
+                raise PictureError(
+                    f"the picture {name} has {image.width}x{image.height} pixels, "
+                    f"more than {MAX_PIXELS:,}; scale it down"
+                )
+            image.load()
+    except PictureError:
+        raise
+    except (PilImage.DecompressionBombWarning, PilImage.DecompressionBombError):
+        raise PictureError(f"the picture {name} has more than {MAX_PIXELS:,} pixels; scale it down") from None
+    except Exception as error:  # Pillow's decoders raise nearly anything on broken input
+        raise PictureError(
+            f"the picture {name} cannot be read ({error}); it may be truncated or no picture"
+        ) from error
+    return image
+
+
+def _upright(image: Image) -> Image:
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image)
+
+
+def _eight_bit(image: Image) -> Image:
+    """Scale 16-bit and floating-point greys to 8 bits; turn other rare modes into RGB."""
+    from PIL import Image as PilImage
+
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        import numpy as np
+
+        grey = np.asarray(image, dtype=np.float64)
+        top = 65535.0 if image.mode != "F" or grey.max(initial=0.0) > 255.0 else 255.0
+        return PilImage.fromarray(np.clip(grey / top * 255.0, 0, 255).round().astype(np.uint8))
+    if image.mode in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
+        return image
+    return image.convert("RGB")

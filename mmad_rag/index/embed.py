@@ -1,0 +1,110 @@
+"""Turn keys, passages and reference pictures into unit vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from mmad_rag.encoders.protocol import Encoder, ImageTower, TextTower
+from mmad_rag.errors import EncoderError
+from mmad_rag.records import FloatArray, Picture
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with (what is done, steps done, steps in all)."""
+
+KEY_TEMPLATES = (
+    "a photo of a {}.",
+    "a close-up photo of a {}.",
+    "an industrial inspection photo of a {}.",
+    "a photo of one {} seen by a machine vision camera.",
+    "a photo of a normal {} without defects.",
+)
+"""The prompt ensemble of a key (Radford et al. 2021, section 3.1.4): one vector per key, their mean."""
+
+_PICTURES_AT_ONCE = 32
+_TEXTS_AT_ONCE = 256
+
+
+def embed_keys(texts: Sequence[str], templates: Sequence[str], encoder: Encoder) -> FloatArray:
+    """One vector per key, the mean over the templates: shape (n, d), unit length.
+
+    Raises:
+        EncoderError: a key with its template is longer than the encoder's context.
+    """
+    tower = _text_tower(encoder)
+    filled = [template.format(text) for text in texts for template in templates]
+    for text in filled:
+        if encoder.context is not None and tower.count_tokens(text) > encoder.context:
+            raise EncoderError(f"the visual key {text!r} is longer than {encoder.context} tokens; shorten it")
+    vectors = tower.encode_texts(filled).reshape(len(texts), len(templates), encoder.dim)
+    return unit(vectors.mean(axis=1))
+
+
+def embed_texts(texts: Sequence[str], encoder: Encoder, progress: Progress | None = None) -> FloatArray:
+    """One vector per text, however long: pieces that fit the context are embedded, their mean is taken.
+
+    Returns:
+        Shape (n, d), unit length. Nothing is cut: the pieces of a text hold all its words.
+    """
+    tower = _text_tower(encoder)
+    pieces = [piece for text in texts for piece in fitting_pieces(text, tower, encoder.context)]
+    counts = [len(fitting_pieces(text, tower, encoder.context)) for text in texts]
+    parts: list[FloatArray] = []
+    for start in range(0, len(pieces), _TEXTS_AT_ONCE):
+        parts.append(tower.encode_texts(pieces[start : start + _TEXTS_AT_ONCE]))
+        if progress:
+            progress("embedding passages", min(start + _TEXTS_AT_ONCE, len(pieces)), len(pieces))
+    if not parts:
+        return np.empty((0, encoder.dim), np.float32)
+    owner = np.repeat(np.arange(len(texts)), counts)
+    sums = np.zeros((len(texts), encoder.dim), np.float32)
+    np.add.at(sums, owner, np.concatenate(parts))
+    return unit(sums)
+
+
+def embed_pictures(
+    pictures: Iterator[Picture], count: int, tower: ImageTower, dim: int, progress: Progress | None = None
+) -> FloatArray:
+    """One vector per picture, opened a few at a time: shape (count, d), unit length."""
+    vectors = np.empty((count, dim), np.float32)
+    done = 0
+    while done < count:
+        batch = [next(pictures) for _ in range(min(_PICTURES_AT_ONCE, count - done))]
+        vectors[done : done + len(batch)] = tower.encode_images(batch)
+        done += len(batch)
+        if progress:
+            progress("embedding references", done, count)
+    return vectors
+
+
+def fitting_pieces(text: str, tower: TextTower, context: int | None) -> list[str]:
+    """`text` cut at word borders into pieces of at most `context` tokens that together hold every word.
+
+    Raises:
+        EncoderError: a single word is longer than the context.
+    """
+    if context is None or tower.count_tokens(text) <= context:
+        return [text]
+    words = text.split()
+    if len(words) < 2:
+        raise EncoderError(f"the word {text[:40]!r}... alone is longer than {context} tokens; shorten it")
+    middle = len(words) // 2
+    halves = " ".join(words[:middle]), " ".join(words[middle:])
+    return [piece for half in halves for piece in fitting_pieces(half, tower, context)]
+
+
+def unit(vectors: FloatArray) -> FloatArray:
+    """Scale rows to unit length; a zero row stays zero."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: FloatArray = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return scaled
+
+
+def _text_tower(encoder: Encoder) -> TextTower:
+    if encoder.texts is None:
+        raise EncoderError(
+            f"the encoder {encoder.spec} has no text tower; use it for reference pictures only"
+        )
+    return encoder.texts

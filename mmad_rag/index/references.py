@@ -1,0 +1,82 @@
+"""Find the reference pictures of a catalogue's products in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmad_rag.errors import InputError
+
+_PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+_NORMAL_FOLDERS = {"good", "normal", "ok"}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundReference:
+    """A picture of a normal piece of a product."""
+
+    product: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class FoundReferences:
+    """What a folder holds."""
+
+    references: tuple[FoundReference, ...]
+    """Sorted by product, then path."""
+    skipped: int
+    """Pictures left out: in a defect folder, or of no product of the catalogue."""
+
+
+def find_references(
+    folder: Path, products: Collection[str], *, per_product: int | None = None
+) -> FoundReferences:
+    """Look for normal pictures below `folder`: `<product>/x.png`, or anything of MMAD's layout.
+
+    A picture belongs to the last component of its path that is a product's name. It is normal when it lies
+    directly in the product's folder, or when a folder between is called good, normal or ok.
+
+    Args:
+        folder: Searched recursively; links are not followed out of it.
+        products: The catalogue.
+        per_product: Keep at most this many per product (the first by path); None keeps all.
+
+    Raises:
+        InputError: the folder does not exist or holds no normal picture of any product.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder of reference pictures at {folder}; check the path")
+    found: dict[str, list[Path]] = {}
+    skipped = 0
+    root = folder.resolve()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() not in _PICTURE_SUFFIXES or not path.resolve().is_relative_to(root):
+            continue
+        product = _product_of(path.relative_to(folder), products)
+        if product is None:
+            skipped += 1
+        else:
+            found.setdefault(product, []).append(path)
+    if not found:
+        raise InputError(
+            f"no normal picture of a known product lies below {folder}; expected <product>/*.png or "
+            f"MMAD's layout with a folder called good, for products such as {', '.join(sorted(products)[:3])}"
+        )
+    kept = tuple(
+        FoundReference(product, path)
+        for product in sorted(found)
+        for path in sorted(found[product])[:per_product]
+    )
+    return FoundReferences(kept, skipped + sum(map(len, found.values())) - len(kept))
+
+
+def _product_of(path: Path, products: Collection[str]) -> str | None:
+    """The product that a normal picture shows; None for a defect picture or an unknown product."""
+    folders = path.parts[:-1]
+    places = [place for place, name in enumerate(folders) if name in products]
+    if not places:
+        return None
+    below = folders[places[-1] + 1 :]
+    return folders[places[-1]] if not below or _NORMAL_FOLDERS.intersection(below) else None

@@ -1,0 +1,183 @@
+"""Load product files from a folder into a checked knowledge base."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from mmad_rag.errors import KnowledgeError
+from mmad_rag.knowledge.schema import Product
+from mmad_rag.knowledge.source import Source, read_yaml
+
+_MAX_SHOWN = 20
+_PLAIN_WORDS = {
+    "extra_forbidden": "is not a field of a product file; remove it or correct its spelling",
+    "missing": "is missing; add it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in a product file."""
+
+    path: Path
+    """The file."""
+    line: int
+    """From 1."""
+    field: str
+    """Dotted path of the field, e.g. `defects.2.appearance`; empty for the file as a whole."""
+    message: str
+    """What is wrong, with what to do."""
+
+    def __str__(self) -> str:
+        field = f"{self.field} " if self.field else ""
+        return f"{self.path}:{self.line}: {field}{self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProductFile:
+    """A product with the file it came from."""
+
+    product: Product
+    path: Path
+    digest: str
+    """SHA-256 (hex) of the file's bytes."""
+    source: Source
+
+    def reference_paths(self) -> tuple[Path, ...]:
+        """The reference pictures' paths."""
+        return tuple(self.path.parent / reference for reference in self.product.references)
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeBase:
+    """All product files of a folder, sorted by product."""
+
+    root: Path
+    files: tuple[ProductFile, ...]
+
+    @property
+    def products(self) -> tuple[Product, ...]:
+        """The products, sorted by name."""
+        return tuple(file.product for file in self.files)
+
+
+def load_knowledge(root: Path | str) -> KnowledgeBase:
+    """Load every `*.yaml` file of a folder.
+
+    Raises:
+        KnowledgeError: the folder is absent or empty, or any file is wrong. One message names every problem
+            by file, line and field (the first 20).
+    """
+    root = Path(root)
+    files: list[ProductFile] = []
+    problems: list[Problem] = []
+    for path in product_paths(root):
+        loaded, wrong = read_product(path)
+        problems += wrong
+        if loaded is not None:
+            files.append(loaded)
+    if problems:
+        shown = "\n".join(str(problem) for problem in problems[:_MAX_SHOWN])
+        more = f"\n... and {len(problems) - _MAX_SHOWN} more" if len(problems) > _MAX_SHOWN else ""
+        raise KnowledgeError(f"the knowledge in {root} has {len(problems)} problem(s):\n{shown}{more}")
+    return KnowledgeBase(root, tuple(sorted(files, key=lambda file: file.product.product)))
+
+
+def product_paths(root: Path) -> tuple[Path, ...]:
+    """The product files of a folder, sorted.
+
+    Raises:
+        KnowledgeError: the folder is absent or holds no `*.yaml` file.
+    """
+    if not root.is_dir():
+        raise KnowledgeError(
+            f"there is no knowledge folder at {root}; give the folder that holds <product>.yaml files"
+        )
+    paths = tuple(sorted(path for path in root.iterdir() if path.suffix in (".yaml", ".yml")))
+    if not paths:
+        raise KnowledgeError(
+            f"the knowledge folder {root} holds no <product>.yaml file; write one per product"
+        )
+    return paths
+
+
+def read_product(path: Path) -> tuple[ProductFile | None, list[Problem]]:
+    """Read one product file; without a product, the problems say why (with line numbers)."""
+    try:
+        source = read_yaml(path)
+    except KnowledgeError as error:
+        return None, [_from_message(path, str(error))]
+    if not isinstance(source.value, dict):
+        return None, [Problem(path, 1, "", "the file holds no fields; start from another product file")]
+    try:
+        product = Product.model_validate_json(json.dumps(source.value, default=str))
+    except ValidationError as error:
+        return None, [_from_pydantic(source, details) for details in error.errors()]
+    problems = list(_whole_file_problems(product, source))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return ProductFile(product, path, digest, source), problems
+
+
+def _whole_file_problems(product: Product, source: Source) -> Iterator[Problem]:
+    """What one field alone cannot show: names that must match, ids that must exist or be unique."""
+    if product.product != source.path.stem:
+        yield _problem(
+            source, ("product",), f"is {product.product!r} but the file is {source.path.name}; let both agree"
+        )
+    seen: set[str] = {"normal"}
+    for position, defect in enumerate(product.defects):
+        if defect.id in seen:
+            yield _problem(
+                source, ("defects", position, "id"), f"{defect.id!r} is used twice; give each defect its own"
+            )
+        seen.add(defect.id)
+    for position, defect in enumerate(product.defects):
+        for place, look_alike in enumerate(defect.look_alikes):
+            if look_alike.defect not in seen:
+                where = ("defects", position, "look_alikes", place, "defect")
+                yield _problem(
+                    source, where, f"{look_alike.defect!r} is no defect of this file; correct the id"
+                )
+    folder = source.path.parent.resolve()
+    for position, reference in enumerate(product.references):
+        target = (folder / reference).resolve()
+        if not target.is_relative_to(folder):
+            yield _problem(
+                source,
+                ("references", position),
+                f"{reference!r} leaves the knowledge folder; keep pictures in it",
+            )
+        elif not target.is_file():
+            yield _problem(
+                source,
+                ("references", position),
+                f"{reference!r} does not exist; correct the path or remove it",
+            )
+
+
+def _problem(source: Source, where: tuple[str | int, ...], message: str) -> Problem:
+    return Problem(source.path, source.line(where), ".".join(str(part) for part in where), message)
+
+
+def _from_pydantic(source: Source, details: ErrorDetails) -> Problem:
+    message = (
+        _PLAIN_WORDS.get(details["type"]) or f"{details['msg'][0].lower()}{details['msg'][1:]}; correct it"
+    )
+    message = message.replace("valid array", "list").replace("an object", "a set of fields")
+    return _problem(source, tuple(details["loc"]), message)
+
+
+def _from_message(path: Path, message: str) -> Problem:
+    """A reader's message already carries the line; take it apart so that every problem has one form."""
+    rest = message.removeprefix(f"{path}:")
+    line, separator, text = rest.partition(": ")
+    if separator and line.isdigit():
+        return Problem(path, int(line), "", text)
+    return Problem(path, 1, "", rest.strip())

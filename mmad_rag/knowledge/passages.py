@@ -1,0 +1,64 @@
+"""Cut a product's knowledge into passages, one sentence group each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from mmad_rag.knowledge.schema import Defect, Product
+from mmad_rag.records import NORMAL_ENTRY, Field, Passage
+
+
+def passages_of(product: Product) -> tuple[Passage, ...]:
+    """Every passage of a product, normal state first, then its defects in the file's order.
+
+    The first passage says what the product is; ids are `product/entry/field/n`.
+    """
+    return tuple(_normal(product)) + tuple(
+        passage for defect in product.defects for passage in _defect(product.product, defect)
+    )
+
+
+def visual_keys(product: Product) -> tuple[str, ...]:
+    """The noun phrases a picture of the product is found by: visual name first, then the aliases."""
+    return (product.visual.name, *product.visual.aliases)
+
+
+def _normal(product: Product) -> Iterator[Passage]:
+    visual, normal = product.visual, product.normal
+    known_as = f" (also: {', '.join(visual.aliases)})" if visual.aliases else ""
+    texts: dict[Field, Iterable[str]] = {
+        Field.IDENTITY: (f"The product is: {visual.name}{known_as}.", *visual.descriptions),
+        Field.APPEARANCE: normal.appearance,
+        Field.STRUCTURE: normal.structure,
+        Field.COMPOSITION: normal.composition,
+        Field.FUNCTION: normal.function,
+        Field.VARIATION: normal.variation,
+        Field.VIEW: product.view,
+        Field.TELL_APART: (
+            f"Unlike {other.product.replace('_', ' ')}: {how}"
+            for other in product.tell_apart
+            for how in other.how
+        ),
+    }
+    yield from _numbered(product.product, NORMAL_ENTRY, "Normal state", texts)
+
+
+def _defect(product: str, defect: Defect) -> Iterator[Passage]:
+    texts: dict[Field, Iterable[str]] = {
+        Field.APPEARANCE: defect.appearance,
+        Field.LOCATION: defect.location,
+        Field.CAUSE: defect.cause,
+        Field.EFFECT: defect.effect,
+        Field.LOOK_ALIKE: (
+            f"Not {other.defect.replace('_', ' ')}: {how}"
+            for other in defect.look_alikes
+            for how in other.how
+        ),
+    }
+    yield from _numbered(product, defect.id, defect.name, texts)
+
+
+def _numbered(product: str, entry: str, title: str, texts: dict[Field, Iterable[str]]) -> Iterator[Passage]:
+    for field, lines in texts.items():
+        for number, text in enumerate(lines, start=1):
+            yield Passage(f"{product}/{entry}/{field.value}/{number}", product, entry, field, title, text)

@@ -1,0 +1,111 @@
+"""Read a YAML file safely, remembering the line on which every value stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mmad_rag.errors import KnowledgeError
+
+MAX_FILE_BYTES = 1_000_000
+"""A product file is a few kilobytes of text; larger files are refused unread."""
+_MAX_NODES = 50_000
+
+KeyPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A parsed YAML file."""
+
+    path: Path
+    """Where it was read from."""
+    value: Any
+    """Plain dicts, lists and scalars."""
+    lines: dict[KeyPath, int]
+    """Line (from 1) of every key and item, by its path from the root."""
+
+    def line(self, where: Sequence[str | int]) -> int:
+        """The line of the value at `where`, or of its nearest ancestor that has one."""
+        known = tuple(where)
+        while known and known not in self.lines:
+            known = known[:-1]
+        return self.lines.get(known, 1)
+
+
+def read_yaml(path: Path) -> Source:
+    """Read one YAML file.
+
+    Raises:
+        KnowledgeError: missing, too large, not UTF-8, not YAML, a duplicate key, or anchors that blow up.
+    """
+    text = _read_text(path)
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        lines: dict[KeyPath, int] = {}
+        if node is not None:
+            _walk(node, (), lines, path)
+        value = None if node is None else loader.construct_document(node)
+    except KnowledgeError:
+        raise
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise KnowledgeError(
+            f"{path}:{line}: this is not valid YAML ({error.problem}); mend the line"
+        ) from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise KnowledgeError(f"{path}:1: this is not valid YAML ({error}); mend the file") from None
+    except RecursionError:
+        raise KnowledgeError(
+            f"{path}:1: the file is nested too deeply; a product file has four levels"
+        ) from None
+    finally:
+        loader.dispose()
+    return Source(path, value, lines)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise KnowledgeError(
+                f"{path}:1: the file has {size:,} bytes, more than {MAX_FILE_BYTES:,}; "
+                "a product file is a few pages of text, so split or shorten it"
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise KnowledgeError(f"{path}: the file cannot be read ({error.strerror}); check the path") from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise KnowledgeError(
+            f"{path}:{line}: byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        ) from None
+
+
+def _walk(node: yaml.Node, where: KeyPath, lines: dict[KeyPath, int], path: Path) -> None:
+    """Record the line of every value; refuse duplicate keys and files that expand out of proportion."""
+    if len(lines) > _MAX_NODES:
+        raise KnowledgeError(
+            f"{path}:1: the file expands to more than {_MAX_NODES:,} values; remove the anchors"
+        )
+    lines.setdefault(where, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, child in node.value:
+            name = str(key.value)
+            line = key.start_mark.line + 1
+            if name in seen:
+                raise KnowledgeError(f"{path}:{line}: the field {name!r} stands here twice; keep one")
+            seen.add(name)
+            lines[(*where, name)] = line
+            _walk(child, (*where, name), lines, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for position, child in enumerate(node.value):
+            _walk(child, (*where, position), lines, path)

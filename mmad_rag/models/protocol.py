@@ -1,0 +1,30 @@
+"""The one interface that everything which answers a prompt has in common."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from mmad_rag.records import Prompt, Reply
+
+
+@runtime_checkable
+class Model(Protocol):
+    """Anything that answers a prompt: a provider, a control, or a wrapper around another model."""
+
+    @property
+    def identity(self) -> str:
+        """Everything about the model that can change a reply (name, sampling, wrapped parts) in one line.
+
+        Two models with the same identity are taken to answer the same prompt alike; it is part of the key
+        under which a run stores its outcomes. It never contains a secret.
+        """
+        ...
+
+    async def answer(self, prompt: Prompt) -> Reply:
+        """Answer one prompt.
+
+        Raises:
+            ModelActionError: no reply is possible until the user acts.
+            ModelRetryError: no reply came this time.
+        """
+        ...

@@ -1,0 +1,29 @@
+"""The one interface of everything that looks up knowledge for a question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from mmad_rag.records import Knowledge, Picture
+
+
+class Retriever(Protocol):
+    """Looks up what is known about the product in a picture."""
+
+    @property
+    def identity(self) -> str:
+        """Everything that can change what is found, in one line."""
+        ...
+
+    def retrieve(
+        self, question: str, picture: Picture | None, references: Sequence[Picture] = ()
+    ) -> Knowledge:
+        """Find the passages for a question about a picture.
+
+        Args:
+            question: The question's words. The choices are never shown to a retriever.
+            picture: The query picture; None finds nothing unless the retriever knows the product already.
+            references: Further pictures of the same product that the caller has.
+        """
+        ...
