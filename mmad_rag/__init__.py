@@ -1,3 +1,9 @@
 """Expert knowledge of industrial products for any multimodal LLM: retrieve it, inject it, measure it."""
 
+from mmad_rag.index import KnowledgeIndex
+from mmad_rag.rag import RagWrapper
+from mmad_rag.retrieve import ClipRetriever
+
+__all__ = ["ClipRetriever", "KnowledgeIndex", "RagWrapper", "__version__"]
+
 __version__ = "0.1.0"

@@ -29,6 +29,7 @@ MAX_BYTES = 64 * 1024 * 1024
 
 _FORMATS = {"PNG": MediaType.PNG, "JPEG": MediaType.JPEG, "WEBP": MediaType.WEBP, "GIF": MediaType.GIF}
 _EXIF_ORIENTATION = 0x0112
+_PNG_END = b"IEND\xaeB`\x82"
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,", re.IGNORECASE)
 
 
@@ -156,6 +157,8 @@ def _decode(data: bytes, name: str) -> Image:
                     f"more than {MAX_PIXELS:,}; scale it down"
                 )
             image.load()
+        if image.format == "PNG" and _PNG_END not in data:
+            raise ValueError("its end is missing")
     except PictureError:
         raise
     except (PilImage.DecompressionBombWarning, PilImage.DecompressionBombError):

@@ -76,13 +76,11 @@ _LABELS = {
     Field.FUNCTION: "Function",
     Field.VARIATION: "Tolerated",
     Field.COMPOSITION: "Must hold",
-    Field.TELL_APART: "Tell apart",
     Field.LOCATION: "Where",
     Field.CAUSE: "Likely cause",
     Field.EFFECT: "Effect",
-    Field.LOOK_ALIKE: "Tell apart",
 }
-"""What stands before a passage of a field; appearance and identity speak for themselves."""
+"""What stands before a passage of a field; the other fields speak for themselves."""
 
 
 def render(prompt: Prompt) -> RenderedPrompt:

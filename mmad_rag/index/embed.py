@@ -89,7 +89,7 @@ def fitting_pieces(text: str, tower: TextTower, context: int | None) -> list[str
         return [text]
     words = text.split()
     if len(words) < 2:
-        raise EncoderError(f"the word {text[:40]!r}... alone is longer than {context} tokens; shorten it")
+        raise EncoderError(f"the word {text[:40]!r} alone is longer than {context} tokens; shorten it")
     middle = len(words) // 2
     halves = " ".join(words[:middle]), " ".join(words[middle:])
     return [piece for half in halves for piece in fitting_pieces(half, tower, context)]

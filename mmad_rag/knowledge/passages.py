@@ -14,7 +14,7 @@ def passages_of(product: Product) -> tuple[Passage, ...]:
     The first passage says what the product is; ids are `product/entry/field/n`.
     """
     return tuple(_normal(product)) + tuple(
-        passage for defect in product.defects for passage in _defect(product.product, defect)
+        passage for defect in product.defects for passage in _defect(product, defect)
     )
 
 
@@ -43,19 +43,20 @@ def _normal(product: Product) -> Iterator[Passage]:
     yield from _numbered(product.product, NORMAL_ENTRY, "Normal state", texts)
 
 
-def _defect(product: str, defect: Defect) -> Iterator[Passage]:
+def _defect(product: Product, defect: Defect) -> Iterator[Passage]:
+    names = {other.id: other.name for other in product.defects} | {NORMAL_ENTRY: "a normal piece"}
     texts: dict[Field, Iterable[str]] = {
         Field.APPEARANCE: defect.appearance,
         Field.LOCATION: defect.location,
         Field.CAUSE: defect.cause,
         Field.EFFECT: defect.effect,
         Field.LOOK_ALIKE: (
-            f"Not {other.defect.replace('_', ' ')}: {how}"
+            f"Unlike {names[other.defect].lower()}: {how}"
             for other in defect.look_alikes
             for how in other.how
         ),
     }
-    yield from _numbered(product, defect.id, defect.name, texts)
+    yield from _numbered(product.product, defect.id, defect.name, texts)
 
 
 def _numbered(product: str, entry: str, title: str, texts: dict[Field, Iterable[str]]) -> Iterator[Passage]:

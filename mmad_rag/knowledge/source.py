@@ -44,7 +44,13 @@ def read_yaml(path: Path) -> Source:
         KnowledgeError: missing, too large, not UTF-8, not YAML, a duplicate key, or anchors that blow up.
     """
     text = _read_text(path)
-    loader = yaml.SafeLoader(text)
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise KnowledgeError(
+            f"{path}:{line}: the character U+{error.character:04X} has no place in YAML; remove it"
+        ) from None
     try:
         node = loader.get_single_node()
         lines: dict[KeyPath, int] = {}

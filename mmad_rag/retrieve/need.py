@@ -35,7 +35,10 @@ _TOPICS: tuple[tuple[re.Pattern[str], tuple[Field, ...]], ...] = tuple(
             (Field.COMPOSITION, Field.STRUCTURE, Field.VIEW),
         ),
         (r"\b(background|camera|view\w*|picture|lighting)\b", (Field.VIEW,)),
-        (r"\b(product|object|item|thing|this)s?\b", (Field.IDENTITY,)),
+        (
+            r"\b(types?|kinds?|categor\w*|name\w*|identif\w*|what (product|object|item|is (this|it|shown)))\b",
+            (Field.IDENTITY,),
+        ),
     )
 )
 _NORMAL_BASE = {

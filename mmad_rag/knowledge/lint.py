@@ -1,0 +1,210 @@
+"""Check product files beyond their schema: what an editor or a reviewer would send back."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmad_rag.knowledge.base import Problem, ProductFile, product_paths, read_product
+from mmad_rag.knowledge.catalogue import DEFECT_FOLDERS
+from mmad_rag.knowledge.passages import passages_of, visual_keys
+from mmad_rag.knowledge.schema import Product, ReviewStatus
+from mmad_rag.knowledge.source import KeyPath
+
+MAX_SENTENCE_WORDS = 30
+MAX_DESCRIPTION_WORDS = 20
+MAX_KEY_WORDS = 12
+ALIASES = range(3, 9)
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+_WORD = re.compile(r"[a-z0-9]+")
+_INSTRUCTION = re.compile(
+    r"\b(ignore|disregard|forget)\b.{0,40}\b(instruction|prompt|above|previous|picture|image)s?\b"
+    r"|\b(answer|choose|select|reply|respond|output|pick)\b.{0,20}\b(option|choice|letter|with)\b"
+    r"|\b(answer|option|choice)\s+(is\s+)?[\"'(]?[A-E]\b"
+    r"|\bsystem prompt\b|\byou (are|must|should|will) (an?|answer|reply|respond|say|always)\b"
+    r"|</?\w*(reference_material|system|user|assistant|instruction)\w*>",
+    re.IGNORECASE,
+)
+_PLACEHOLDER = re.compile(r"\b(todo|tbd|fixme|lorem ipsum|xxx)\b|\.\.\.|…", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class LintReport:
+    """What the linter found in a folder."""
+
+    files: tuple[ProductFile, ...]
+    """Every file that could be read, sorted by product."""
+    problems: tuple[Problem, ...]
+    """Sorted by file and line; empty when the folder is clean."""
+
+
+def lint(root: Path) -> LintReport:
+    """Check every product file of a folder; one bad file does not hide the problems of the next.
+
+    Raises:
+        KnowledgeError: the folder is absent or holds no product file.
+    """
+    files: list[ProductFile] = []
+    problems: list[Problem] = []
+    for path in product_paths(root):
+        loaded, wrong = read_product(path)
+        problems += wrong
+        if loaded is not None:
+            files.append(loaded)
+    files.sort(key=lambda file: file.product.product)
+    for file in files:
+        problems += _Checker(file).problems()
+    problems += _across(files)
+    return LintReport(tuple(files), tuple(sorted(problems, key=lambda problem: (problem.path, problem.line))))
+
+
+def uncovered_folders(product: Product) -> tuple[str, ...]:
+    """MMAD's defect folders of a product that no defect of its file names; none for one of your own."""
+    covered = {folder for defect in product.defects for folder in defect.folders}
+    return tuple(folder for folder in DEFECT_FOLDERS.get(product.product, ()) if folder not in covered)
+
+
+class _Checker:
+    """The checks that one file can be given alone."""
+
+    def __init__(self, file: ProductFile) -> None:
+        self.file = file
+        self.product = file.product
+        self.imported = file.product.provenance.status is ReviewStatus.IMPORTED
+
+    def problems(self) -> Iterator[Problem]:
+        """Every problem, in no particular order; an imported text is not held to our limits of length."""
+        yield from self._texts()
+        yield from self._repeats()
+        yield from self._look_alikes()
+        if not self.imported:
+            yield from self._keys()
+            yield from self._coverage()
+
+    def _problem(self, where: KeyPath, message: str) -> Problem:
+        field = ".".join(str(part) for part in where)
+        return Problem(self.file.path, self.file.source.line(where), field, message)
+
+    def _texts(self) -> Iterator[Problem]:
+        for where, text in texts_of(self.file.source.value):
+            if _INSTRUCTION.search(text):
+                yield self._problem(where, "reads like an instruction to the model; state a fact instead")
+            if _PLACEHOLDER.search(text):
+                yield self._problem(where, "holds a placeholder; write the text or remove the field")
+            if self.imported or where[0] == "provenance":
+                continue
+            for sentence in _SENTENCE_END.split(text):
+                words = len(sentence.split())
+                if words > MAX_SENTENCE_WORDS:
+                    message = f"has a sentence of {words} words, more than {MAX_SENTENCE_WORDS}; split it"
+                    yield self._problem(where, message)
+
+    def _repeats(self) -> Iterator[Problem]:
+        """The same sentence twice, and a tolerated variation that is also a defect's appearance."""
+        seen: dict[str, str] = {}
+        for where, text in texts_of(self.file.source.value):
+            if where[0] in ("provenance", "visual", "product", "dataset") or len(text.split()) < 4:
+                continue
+            words = " ".join(_WORD.findall(text.lower()))
+            place = ".".join(str(part) for part in where)
+            if words in seen:
+                first = seen[words]
+                kinds = {first.split(".")[-2:][0], place.split(".")[-2:][0]}
+                what = "contradicts" if kinds == {"variation", "appearance"} else "repeats"
+                yield self._problem(where, f"{what} {first}, which says the same; keep one")
+            seen.setdefault(words, place)
+
+    def _look_alikes(self) -> Iterator[Problem]:
+        pairs = {(defect.id, other.defect) for defect in self.product.defects for other in defect.look_alikes}
+        for position, defect in enumerate(self.product.defects):
+            for place, other in enumerate(defect.look_alikes):
+                where: KeyPath = ("defects", position, "look_alikes", place)
+                if other.defect == defect.id:
+                    yield self._problem(where, f"names {defect.id!r} as its own look-alike; remove it")
+                elif other.defect != "normal" and (other.defect, defect.id) not in pairs:
+                    message = f"{other.defect!r} does not name {defect.id!r} as its look-alike; add it there"
+                    yield self._problem(where, message)
+
+    def _keys(self) -> Iterator[Problem]:
+        visual = self.product.visual
+        if len(visual.aliases) not in ALIASES:
+            message = f"has {len(visual.aliases)} aliases; give {ALIASES.start} to {ALIASES.stop - 1}"
+            yield self._problem(("visual", "aliases"), message)
+        if not visual.descriptions:
+            yield self._problem(("visual",), "has no descriptions; add one line of at most 20 words")
+        for place, line in enumerate(visual.descriptions):
+            if len(line.split()) > MAX_DESCRIPTION_WORDS:
+                message = f"has {len(line.split())} words, more than {MAX_DESCRIPTION_WORDS}; shorten it"
+                yield self._problem(("visual", "descriptions", place), message)
+        for place, key in enumerate(visual_keys(self.product)):
+            where: KeyPath = ("visual", "name") if place == 0 else ("visual", "aliases", place - 1)
+            if len(key.split()) > MAX_KEY_WORDS:
+                yield self._problem(
+                    where, f"has {len(key.split())} words, more than {MAX_KEY_WORDS}; shorten it"
+                )
+
+    def _coverage(self) -> Iterator[Problem]:
+        """Fields that an inspector needs; a product of one's own may know of no defect yet."""
+        if not self.product.view:
+            yield self._problem((), "has no view; say how the product is shown")
+        for name in ("appearance", "structure", "function", "variation"):
+            if not getattr(self.product.normal, name):
+                yield self._problem(("normal",), f"has no {name}; add one to four sentences")
+        for position, defect in enumerate(self.product.defects):
+            for name in ("appearance", "location", "cause", "effect"):
+                if not getattr(defect, name):
+                    yield self._problem(("defects", position), f"({defect.id}) has no {name}; add a sentence")
+        for folder in uncovered_folders(self.product):
+            yield self._problem(
+                ("defects",), f"cover no folder {folder!r}, which MMAD asks about; add the defect"
+            )
+
+
+def _across(files: Sequence[ProductFile]) -> Iterator[Problem]:
+    """What only shows between files: keys that two products share, pairs told apart on one side only."""
+    owners: dict[str, list[tuple[ProductFile, KeyPath]]] = defaultdict(list)
+    by_name = {file.product.product: file for file in files}
+    for file in files:
+        for place, key in enumerate(visual_keys(file.product)):
+            where: KeyPath = ("visual", "name") if place == 0 else ("visual", "aliases", place - 1)
+            owners[" ".join(_WORD.findall(key.lower()))].append((file, where))
+    for found in owners.values():
+        for file, where in found[1:]:
+            first = found[0][0].product.product
+            message = f"is also a key of {first}; two keys that are equal cannot tell anything apart"
+            yield Problem(file.path, file.source.line(where), ".".join(map(str, where)), message)
+    for file in files:
+        for place, other in enumerate(file.product.tell_apart):
+            line = file.source.line(("tell_apart", place))
+            field = f"tell_apart.{place}"
+            partner = by_name.get(other.product)
+            if partner is None or partner is file:
+                yield Problem(
+                    file.path, line, field, f"names {other.product!r}, which is no other product here"
+                )
+            elif file.product.product not in {back.product for back in partner.product.tell_apart}:
+                message = (
+                    f"{other.product} does not tell itself apart from {file.product.product}; add it there"
+                )
+                yield Problem(file.path, line, field, message)
+
+
+def texts_of(value: object, where: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Every text of a product file with its place."""
+    if isinstance(value, str):
+        yield where, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from texts_of(item, (*where, key))
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from texts_of(item, (*where, position))
+
+
+def word_count(product: Product) -> int:
+    """Words of all passages of a product."""
+    return sum(len(passage.text.split()) for passage in passages_of(product))

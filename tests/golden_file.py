@@ -1,0 +1,16 @@
+"""Compare a text with a file under tests/golden; MMAD_RAG_WRITE_GOLDEN=1 writes the file anew."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def check_golden(name: str, text: str) -> None:
+    """The text equals the golden file."""
+    path = GOLDEN / name
+    if os.environ.get("MMAD_RAG_WRITE_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8"), f"{name} has changed; see tests/golden_file.py"
