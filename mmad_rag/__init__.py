@@ -3,7 +3,6 @@
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.rag import RagWrapper
 from mmad_rag.retrieve import ClipRetriever
+from mmad_rag.version import __version__
 
 __all__ = ["ClipRetriever", "KnowledgeIndex", "RagWrapper", "__version__"]
-
-__version__ = "0.1.0"

@@ -127,7 +127,7 @@ def prompt_digest(prompt: Prompt) -> str:
     """SHA-256 (hex) of all that a model is shown: every text and every picture's identity."""
     rendered = render(prompt)
     shown = ["system", rendered.system, *_digested(rendered.parts)]
-    return hashlib.sha256(json.dumps(shown, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
 
 
 def _digested(parts: tuple[PromptPart, ...]) -> Iterator[str]:

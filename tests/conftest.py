@@ -9,6 +9,9 @@ from mmad_rag.index import KnowledgeIndex
 from tests.world import World, colour_encoder, make_world
 
 
+pytest_plugins = ["tests.openai_server"]
+
+
 @pytest.fixture(autouse=True)
 def _no_real_providers(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may reach a provider by a key or an address of the person who runs it."""

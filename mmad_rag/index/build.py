@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-import mmad_rag
 from mmad_rag.encoders import load_encoder
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import EncoderError, KnowledgeError
@@ -21,6 +20,7 @@ from mmad_rag.index.references import FoundReference, find_references
 from mmad_rag.index.search import APPROXIMATE_ABOVE
 from mmad_rag.knowledge import KnowledgeBase, load_knowledge, passages_of, visual_keys
 from mmad_rag.records import FloatArray, Passage
+from mmad_rag.version import __version__
 
 _MIN_PAIRS = 5
 
@@ -101,7 +101,7 @@ def _assemble(
     contents = file_contents(passages, keys, references, arrays)
     manifest = Manifest(
         format=1,
-        library=mmad_rag.__version__,
+        library=__version__,
         encoder=_stamp(encoder),
         text_encoder=None if text is None else _stamp(text),
         knowledge={file.product.product: file.digest for file in base.files},

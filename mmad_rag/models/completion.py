@@ -1,0 +1,65 @@
+"""The body of a chat completion, read without trusting its shape."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mmad_rag.records import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What an endpoint answered with status 200."""
+
+    text: str
+    """The first choice's content, else its refusal, else nothing."""
+    model: str
+    """The model's name as the endpoint reports it; empty where it does not."""
+    usage: Usage | None
+    """Token counts; None where they are absent or no numbers."""
+    error: object
+    """What stands under `error` where there are no choices; None otherwise."""
+
+
+def read_completion(content: bytes) -> Completion | None:
+    """Read a body of status 200; None where it is no JSON object.
+
+    Choices or content that are null, empty or absent give an empty text. Content that is a list of parts
+    gives their texts, joined without anything between them.
+    """
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(body, dict):
+        return None
+    choices = body.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = _mapping(_mapping(choice).get("message"))
+    return Completion(
+        text=_text(message.get("content")) or _text(message.get("refusal")),
+        model=_text(body.get("model")),
+        usage=_usage(_mapping(body.get("usage"))),
+        error=body.get("error") if choice is None else None,
+    )
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(_text(part if isinstance(part, str) else _mapping(part).get("text")) for part in value)
+    return ""
+
+
+def _usage(usage: Mapping[str, object]) -> Usage | None:
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if isinstance(prompt, int) and isinstance(completion, int):
+        return Usage(prompt, completion)
+    return None
