@@ -258,22 +258,23 @@ def test_references_are_found_in_plain_folders_and_in_mmads_layout(tmp_path: Pat
         "MVTec-AD/cable/train/good/001.png",
         "DS-MVTec/cable/image/good/000.png",
         "DS-MVTec/cable/image/bent_wire/000.png",
+        "DS-MVTec/screw/image/good/000.png",
         "VisA/bottle/test/bad/0.JPG",
         "unknown/coin/1.png",
         "bottle/notes.txt",
     ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(b"x")
-    found = find_references(tmp_path, {"bottle", "cable"})
+    found = find_references(tmp_path, {"bottle", "cable", "screw"})
     assert [(item.product, item.path.relative_to(tmp_path).as_posix()) for item in found.references] == [
         ("bottle", "bottle/1.png"),
-        ("cable", "DS-MVTec/cable/image/good/000.png"),
         ("cable", "MVTec-AD/cable/train/good/001.png"),
+        ("screw", "DS-MVTec/screw/image/good/000.png"),
     ]
-    assert found.skipped == 3
+    assert found.skipped == 4
     assert len(find_references(tmp_path, {"bottle", "cable"}, per_product=1).references) == 2
     with pytest.raises(InputError, match="no normal picture of a known product"):
-        find_references(tmp_path, {"screw"})
+        find_references(tmp_path, {"pill"})
     with pytest.raises(InputError, match="there is no folder of reference pictures"):
         find_references(tmp_path / "none", {"bottle"})
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from mmad_rag.errors import InputError
 
 _PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+_TRAIN_FOLDER = "train"
 _NORMAL_FOLDERS = {"good", "normal", "ok"}
 
 
@@ -27,7 +28,7 @@ class FoundReferences:
     references: tuple[FoundReference, ...]
     """Sorted by product, then path."""
     skipped: int
-    """Pictures left out: in a defect folder, or of no product of the catalogue."""
+    """Pictures left out: of a defect, of no product of the catalogue, not for training, or too many."""
 
 
 def find_references(
@@ -36,7 +37,8 @@ def find_references(
     """Look for normal pictures below `folder`: `<product>/x.png`, or anything of MMAD's layout.
 
     A picture belongs to the last component of its path that is a product's name. It is normal when it lies
-    directly in the product's folder, or when a folder between is called good, normal or ok.
+    directly in the product's folder, or when a folder between is called good, normal or ok. Where a product
+    has normal pictures in a folder called train, only those are taken: the others are test pictures.
 
     Args:
         folder: Searched recursively; links are not followed out of it.
@@ -67,9 +69,14 @@ def find_references(
     kept = tuple(
         FoundReference(product, path)
         for product in sorted(found)
-        for path in sorted(found[product])[:per_product]
+        for path in _for_training(found[product], folder)[:per_product]
     )
     return FoundReferences(kept, skipped + sum(map(len, found.values())) - len(kept))
+
+
+def _for_training(paths: list[Path], folder: Path) -> list[Path]:
+    """Those below a folder called train, or all where there is none."""
+    return [path for path in paths if _TRAIN_FOLDER in path.relative_to(folder).parts] or paths
 
 
 def _product_of(path: Path, products: Collection[str]) -> str | None:

@@ -1,0 +1,66 @@
+"""The command `mmad-rag` with its subcommands, its messages and its exit codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mmad_rag.cli.ask import ask, retrieve
+from mmad_rag.cli.build import build_index
+from mmad_rag.cli.console import note
+from mmad_rag.cli.data import data_app
+from mmad_rag.cli.demo import demo
+from mmad_rag.cli.evaluate import evaluate
+from mmad_rag.cli.knowledge import knowledge_app
+from mmad_rag.cli.score import compare, score
+from mmad_rag.errors import MmadRagError
+from mmad_rag.version import __version__
+
+app = typer.Typer(
+    name="mmad-rag",
+    help="Expert knowledge of industrial products for any multimodal LLM.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mmad-rag {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Expert knowledge of industrial products for any multimodal LLM."""
+
+
+app.command("demo")(demo)
+app.command("build-index")(build_index)
+app.command("retrieve")(retrieve)
+app.command("ask")(ask)
+app.command("eval")(evaluate)
+app.command("score")(score)
+app.command("compare")(compare)
+app.add_typer(knowledge_app, name="knowledge")
+app.add_typer(data_app, name="data")
+
+
+def main() -> None:
+    """Run the command line: exit code 0 done, 1 the user must act (one message), 2 wrong usage."""
+    try:
+        app()
+    except MmadRagError as error:
+        note(f"error: {error}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        note("interrupted; the same command goes on where it stopped")
+        sys.exit(130)

@@ -1,0 +1,53 @@
+"""`mmad-rag demo`: the whole job on the shipped sample, offline."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmad_rag.cli.console import note, out, progress_bar
+from mmad_rag.cli.evaluate import run_with_progress
+from mmad_rag.cli.score import print_summary
+
+ENCODER = "builtin:tiny"
+MODEL = "builtin:reader"
+_MEANING = f"""
+{MODEL} reads text and never looks at a picture: this shows that the parts work together,
+not what a multimodal LLM would gain. With your own model and data:
+  mmad-rag eval --data MMAD --model openai:NAME --arms none,rag,oracle"""
+
+
+def demo(
+    folder: Annotated[
+        Path, typer.Option("--out", help="Where sample, index and run go; an earlier demo there is replaced.")
+    ] = Path("runs/demo"),
+) -> None:
+    """Draw a sample, index the knowledge, ask with and without it, print the table; needs no network."""
+    from mmad_rag.benchmark.arms import build_arms
+    from mmad_rag.benchmark.mmad import load_questions
+    from mmad_rag.benchmark.run_folder import read_run
+    from mmad_rag.benchmark.sample import render_sample
+    from mmad_rag.benchmark.selection import select
+    from mmad_rag.index import KnowledgeIndex
+    from mmad_rag.knowledge.shipped import shipped_knowledge
+    from mmad_rag.models import load_model
+    from mmad_rag.report.run_summary import summarise
+
+    sample, index_folder, run_folder = folder / "sample", folder / "index", folder / "run"
+    with progress_bar() as bar:
+        drawn = render_sample(sample, progress=lambda done, total: bar("drawing the sample", done, total))
+        index = KnowledgeIndex.build(shipped_knowledge(), ENCODER, references=sample, progress=bar)
+        index.save(index_folder)
+    counts = index.manifest.counts
+    note(f"sample: {drawn.pictures} pictures drawn by this library, {drawn.questions} questions")
+    note(f"index: {counts.products} products, {counts.passages} passages, {counts.references} references")
+    shutil.rmtree(run_folder, ignore_errors=True)
+    benchmark = load_questions(sample)
+    arms = build_arms(("none", "rag", "oracle"), load_model(MODEL), index)
+    run_with_progress(benchmark, select(benchmark), arms, out_folder=run_folder)
+    print_summary(summarise(read_run(run_folder)))
+    out().print(_MEANING, markup=False)
+    note(f"run folder: {run_folder}")

@@ -1,0 +1,125 @@
+"""`mmad-rag eval`: the same questions in every arm, into a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmad_rag.cli.console import note, print_json, progress_bar
+from mmad_rag.cli.options import (
+    DEFAULT_INDEX,
+    BaseUrlOption,
+    BudgetOption,
+    EncoderOption,
+    IndexOption,
+    JsonOption,
+    ModelOption,
+)
+from mmad_rag.cli.score import print_summary
+from mmad_rag.retrieve import DEFAULT_BUDGET
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mmad_rag.benchmark.arms import Arm
+    from mmad_rag.benchmark.mmad import Benchmark
+    from mmad_rag.benchmark.run import RunProgress, RunResult
+    from mmad_rag.benchmark.selection import Selection
+
+
+def evaluate(
+    data: Annotated[Path, typer.Option("--data", help="Folder that holds mmad.json and the pictures.")],
+    model: ModelOption,
+    arms: Annotated[
+        str, typer.Option("--arms", help="Of none, rag, oracle; separated by commas.")
+    ] = "none,rag",
+    index_folder: IndexOption = DEFAULT_INDEX,
+    encoder: EncoderOption = None,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="Run folder; an interrupted run in it is continued.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", help="Ask a seeded sample of this many questions.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="Ask about these images only: a product or a glob on paths; repeatable."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the sample and of the intervals.")] = 0,
+    shots: Annotated[
+        int, typer.Option("--shots", min=0, help="Normal example pictures shown with each question.")
+    ] = 0,
+    budget: BudgetOption = DEFAULT_BUDGET,
+    concurrency: Annotated[int, typer.Option("--concurrency", help="Questions under way at a time.")] = 8,
+    base_url: BaseUrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask every question in every arm; the same command continues an interrupted run."""
+    from mmad_rag.benchmark.arms import build_arms
+    from mmad_rag.benchmark.mmad import load_questions
+    from mmad_rag.benchmark.run_folder import read_run
+    from mmad_rag.benchmark.selection import select
+    from mmad_rag.index import KnowledgeIndex
+    from mmad_rag.models import load_model
+    from mmad_rag.report.run_summary import summarise
+
+    benchmark = load_questions(data)
+    selection = select(benchmark, only=only or (), limit=limit, seed=seed)
+    names = [name.strip() for name in arms.split(",") if name.strip()]
+    asked = load_model(model, base_url=base_url)
+    index = KnowledgeIndex.load(index_folder) if set(names) - {"none"} else None
+    built = build_arms(names, asked, index, encoder=encoder, budget=budget)
+    folder = out_folder or Path("runs") / "-".join([data.resolve().name, *model.replace("/", "-").split(":")])
+    result = run_with_progress(
+        benchmark, selection, built, out_folder=folder, shots=shots, concurrency=concurrency
+    )
+    summary = summarise(read_run(folder), seed=seed)
+    if as_json:
+        print_json({"run": folder, "progress": result.progress, "header": result.header, "summary": summary})
+        return
+    print_summary(summary)
+    note(f"run folder: {folder}")
+
+
+def run_with_progress(
+    benchmark: Benchmark,
+    selection: Selection,
+    arms: Sequence[Arm],
+    *,
+    out_folder: Path,
+    shots: int = 0,
+    concurrency: int = 8,
+) -> RunResult:
+    """Run with a progress bar; what was left out or lost is said on standard error."""
+    from mmad_rag.benchmark.run import run_arms
+    from mmad_rag.rag import run_sync
+
+    if selection.missing_pictures:
+        note(
+            f"{len(selection.missing_pictures)} images have no file in {benchmark.root}: "
+            f"{selection.missing_questions} questions about them are not asked"
+        )
+    with progress_bar() as bar:
+
+        def advance(progress: RunProgress) -> None:
+            failed = f", {progress.failed} failed" if progress.failed else ""
+            bar(f"asking{failed}", progress.done, progress.total)
+
+        result = run_sync(
+            run_arms(
+                benchmark,
+                selection,
+                arms,
+                out=out_folder,
+                shots=shots,
+                concurrency=concurrency,
+                progress=advance,
+            )
+        )
+    if result.progress.kept:
+        note(f"{result.progress.kept} of {result.progress.total} outcomes were there already")
+    if result.progress.failed:
+        note(f"{result.progress.failed} questions got no reply; the same command asks them again")
+    return result

@@ -1,0 +1,75 @@
+"""`mmad-rag score` and `mmad-rag compare`: numbers from what was answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmad_rag.benchmark.score_table import Rule
+from mmad_rag.cli.console import note, out, print_json
+from mmad_rag.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from mmad_rag.report.run_summary import RunSummary
+
+RunArgument = Annotated[Path, typer.Argument(help="Run folder, as written by `mmad-rag eval`.")]
+
+
+def score(
+    answers: Annotated[
+        Path, typer.Argument(help="A run folder, or an answers file as MMAD's scripts write it.")
+    ],
+    rule: Annotated[
+        Rule,
+        typer.Option(help="fixed: every question counts. strict-mmad: MMAD's own script, quirk included."),
+    ] = Rule.FIXED,
+    as_json: JsonOption = False,
+) -> None:
+    """Score a run or an answers file by a named rule."""
+    from mmad_rag.benchmark.answers import read_answers
+    from mmad_rag.benchmark.run_folder import read_run
+    from mmad_rag.benchmark.score import score_answers, score_run
+    from mmad_rag.report.scores import score_notes, score_table
+
+    if answers.is_dir():
+        run = read_run(answers)
+        tables = {arm.name: score_run(run.rows, run.questions, rule, arm.name) for arm in run.header.arms}
+    else:
+        tables = {answers.name: score_answers(read_answers(answers), rule)}
+    if as_json:
+        print_json(tables if answers.is_dir() else tables[answers.name])
+        return
+    for name, table in tables.items():
+        out().print(score_table(table, name))
+        for line in score_notes(table):
+            note(line)
+
+
+def compare(
+    run_folder: RunArgument,
+    baseline: Annotated[str, typer.Option(help="The arm to compare with.")] = "none",
+    seed: Annotated[int, typer.Option(help="Of the bootstrap draws.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare every arm of a run with a baseline, paired by question, with 95 % intervals."""
+    from mmad_rag.benchmark.run_folder import read_run
+    from mmad_rag.report.run_summary import summarise
+
+    summary = summarise(read_run(run_folder), baseline=baseline, seed=seed)
+    if as_json:
+        print_json(summary.comparisons)
+        return
+    print_summary(summary)
+
+
+def print_summary(summary: RunSummary) -> None:
+    """The table of arms on standard output, how to read it on standard error."""
+    from mmad_rag.report.scores import arms_notes, arms_table
+
+    out().print(arms_table(summary.tables, summary.comparisons))
+    for line in arms_notes(summary.comparisons):
+        note(line)
+    for counts in summary.routing:
+        note(str(counts))
