@@ -1,0 +1,165 @@
+"""The conditions of a run, each a model composed from models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+from mmad_rag.encoders import load_encoder
+from mmad_rag.encoders.protocol import Encoder
+from mmad_rag.errors import SpecError
+from mmad_rag.index import KnowledgeIndex
+from mmad_rag.models import Model
+from mmad_rag.rag import RagWrapper
+from mmad_rag.records import Knowledge, Picture, Question, Route, RouteOutcome
+from mmad_rag.retrieve import DEFAULT_BUDGET, ClipRetriever, FixedProductRetriever, Retriever
+from mmad_rag.retrieve.clip import passage_similarity
+from mmad_rag.retrieve.select import Similarity
+
+ARM_NAMES = ("none", "rag", "oracle")
+"""No knowledge; knowledge of the product that is seen in the picture; knowledge of the true product."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One condition of a run."""
+
+    name: str
+    """One of `ARM_NAMES`."""
+    identity: str
+    """Everything about the arm that can change a reply, for all questions together."""
+    model: str
+    """Identity of the model that is asked in the end."""
+    index: str | None
+    """Fingerprint of the index that knowledge comes from; None for an arm without knowledge."""
+    model_for: Callable[[Question], Model]
+    """The model that answers a question in this arm; only an oracle may look at the question's product."""
+
+
+def build_arms(
+    names: Sequence[str],
+    model: Model,
+    index: KnowledgeIndex | None = None,
+    *,
+    encoder: Encoder | str | None = None,
+    text_encoder: Encoder | str | None = None,
+    budget: int = DEFAULT_BUDGET,
+) -> tuple[Arm, ...]:
+    """Compose the arms of a run, in the order of their names.
+
+    Args:
+        names: Of `ARM_NAMES`, each at most once.
+        model: The model that every arm asks in the end.
+        index: Where knowledge comes from; needed by every arm but `none`.
+        encoder: As for `ClipRetriever`.
+        text_encoder: As for `ClipRetriever`.
+        budget: Estimated tokens of knowledge per prompt.
+
+    Raises:
+        SpecError: no name, an unknown one, one given twice, or knowledge is asked for without an index.
+        IndexMismatchError: an encoder is not the one that built the index.
+    """
+    _check(names)
+    arms = {"none": Arm("none", model.identity, model.identity, None, lambda _question: model)}
+    if index is not None:
+        retrievers = _Retrievers(index, encoder, text_encoder, budget)
+        if "rag" in names:
+            arms["rag"] = _rag(model, retrievers)
+        if "oracle" in names:
+            arms["oracle"] = _oracle(model, retrievers)
+    for name in names:
+        if name not in arms:
+            raise SpecError(
+                f"the arm {name!r} needs an index; build one with `mmad-rag build-index knowledge/`, "
+                "then give it with --index"
+            )
+    return tuple(arms[name] for name in names)
+
+
+def _check(names: Sequence[str]) -> None:
+    known = ", ".join(ARM_NAMES)
+    if not names:
+        raise SpecError(f"a run needs an arm; give some of {known}")
+    for name in names:
+        if name not in ARM_NAMES:
+            raise SpecError(f"there is no arm {name!r}; give some of {known}")
+        if names.count(name) > 1:
+            raise SpecError(f"the arm {name!r} is given twice; give each arm once")
+
+
+class _Retrievers:
+    """The retrievers of one index, with one copy of its encoder between them."""
+
+    def __init__(
+        self,
+        index: KnowledgeIndex,
+        encoder: Encoder | str | None,
+        text_encoder: Encoder | str | None,
+        budget: int,
+    ) -> None:
+        self.index = index
+        self.budget = budget
+        self._spec = encoder
+        self._text_encoder = text_encoder
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        spec = self._spec or self.index.manifest.encoder.spec
+        return spec if isinstance(spec, Encoder) else load_encoder(spec)
+
+    def clip(self) -> ClipRetriever:
+        return ClipRetriever(
+            self.index, encoder=self._encoder, text_encoder=self._text_encoder, budget=self.budget
+        )
+
+    def fixed(self, product: str) -> Retriever:
+        if product not in self.index.products:
+            return _Nothing(self.index, product)
+        return FixedProductRetriever(self.index, product, similarity=self._similarity, budget=self.budget)
+
+    @cached_property
+    def _similarity(self) -> Similarity:
+        by_words = self.index.manifest.text_encoder is None
+        return passage_similarity(self.index, None if by_words else self._encoder, self._text_encoder)
+
+
+class _Nothing:
+    """A retriever for a product that the index does not hold: it finds nothing."""
+
+    def __init__(self, index: KnowledgeIndex, product: str) -> None:
+        self._index = index
+        self._product = product
+
+    @property
+    def identity(self) -> str:
+        return f"nothing(index={self._index.fingerprint[:16]},product={self._product})"
+
+    def retrieve(
+        self, question: str, picture: Picture | None, references: Sequence[Picture] = ()
+    ) -> Knowledge:
+        return Knowledge(Route(RouteOutcome.UNKNOWN, (), (), 0.0), (), self._index.fingerprint)
+
+
+def _rag(model: Model, retrievers: _Retrievers) -> Arm:
+    wrapper = RagWrapper(model, retriever=retrievers.clip())
+    return Arm(
+        "rag", wrapper.identity, model.identity, retrievers.index.fingerprint, lambda _question: wrapper
+    )
+
+
+def _oracle(model: Model, retrievers: _Retrievers) -> Arm:
+    """One wrapper per product, made when the product first comes up."""
+
+    @cache
+    def wrapper(product: str) -> RagWrapper:
+        return RagWrapper(model, retriever=retrievers.fixed(product))
+
+    fingerprint = retrievers.index.fingerprint
+    return Arm(
+        name="oracle",
+        identity=f"oracle(index={fingerprint[:16]},budget={retrievers.budget})/{model.identity}",
+        model=model.identity,
+        index=fingerprint,
+        model_for=lambda question: wrapper(question.product),
+    )

@@ -1,0 +1,83 @@
+"""Draw images again and again, and average MMAD's table over each draw.
+
+A percentile bootstrap: all questions of an image stay together; images are drawn with replacement within each
+dataset and side (normal, abnormal), as the benchmark was put together; both arms see the same draw. Efron &
+Tibshirani, An Introduction to the Bootstrap (1993), chapters 8 and 13. A stratum of one image adds no spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mmad_rag.benchmark.macro import SUBTASKS, Table, nested_macro, side_of
+from mmad_rag.records import Question
+
+_BLOCK = 256  # draws at a time: bounds the memory
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """The images of one dataset and side, which are drawn from together."""
+
+    dataset: int
+    side: int
+    counts: npt.NDArray[np.float64]
+    """By image, subtask and measure (questions, right in the baseline, right in the arm): (images, 7, 3)."""
+
+
+Weights: TypeAlias = Sequence[npt.NDArray[np.float64]]
+"""How often each image is drawn: per stratum, shape (draws, images)."""
+
+
+def strata_of(questions: Sequence[Question], right: npt.NDArray[np.bool_]) -> tuple[Stratum, ...]:
+    """Sort images into strata.
+
+    Args:
+        questions: What was asked.
+        right: Whether each was answered rightly, by baseline and by arm: shape (questions, 2).
+    """
+    datasets = tuple(dict.fromkeys(question.dataset for question in questions))
+    counts: dict[tuple[int, int], dict[str, npt.NDArray[np.float64]]] = {}
+    for question, (baseline, arm) in zip(questions, right, strict=True):
+        images = counts.setdefault((datasets.index(question.dataset), side_of(question.label)), {})
+        image = images.setdefault(question.image_path, np.zeros((len(SUBTASKS), 3)))
+        image[SUBTASKS.index(question.subtask)] += (1, baseline, arm)
+    return tuple(Stratum(*place, np.stack(list(images.values()))) for place, images in counts.items())
+
+
+def every_image_once(strata: Sequence[Stratum]) -> Weights:
+    """Every image once."""
+    return [np.ones((1, len(stratum.counts))) for stratum in strata]
+
+
+def drawn_images(strata: Sequence[Stratum], replicates: int, seed: int) -> Iterator[Weights]:
+    """Images drawn with replacement within each stratum, a block of draws at a time."""
+    rng = np.random.default_rng(seed)
+    for start in range(0, replicates, _BLOCK):
+        size = min(_BLOCK, replicates - start)
+        yield [_drawn(len(stratum.counts), size, rng) for stratum in strata]
+
+
+def _drawn(images: int, size: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    picks = rng.integers(images, size=(size, images)) + images * np.arange(size)[:, None]
+    return np.bincount(picks.ravel(), minlength=size * images).reshape(size, images).astype(np.float64)
+
+
+def averages_over(
+    strata: Sequence[Stratum], draws: Iterable[Weights]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The table's last row for baseline and arm, per draw: two arrays of shape (draws, 8)."""
+    datasets = 1 + max(stratum.dataset for stratum in strata)
+    tables: tuple[list[Table], list[Table]] = ([], [])
+    for weights in draws:
+        counts = np.zeros((len(weights[0]), datasets, len(SUBTASKS), 2, 3))
+        for stratum, weight in zip(strata, weights, strict=True):
+            counts[:, stratum.dataset, :, stratum.side] = np.tensordot(weight, stratum.counts, axes=1)
+        for measure, table in enumerate(tables, start=1):
+            table.append(nested_macro(counts[..., measure], counts[..., 0])[:, -1])
+    return np.concatenate(tables[0]), np.concatenate(tables[1])

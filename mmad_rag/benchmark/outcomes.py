@@ -1,0 +1,117 @@
+"""What a run writes down: its header, and one row per question and arm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmad_rag.records import Outcome, Question, RouteOutcome, Usage
+
+RUN_VERSION = 1
+"""Of the run folder's layout."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmHeader:
+    """One condition of a run."""
+
+    name: str
+    """`none`, `rag`, `oracle`."""
+    identity: str
+    """Everything about the arm that can change a reply."""
+    model: str
+    """Identity of the model that the arm asks in the end; the same in every arm."""
+    index: str | None
+    """Fingerprint of the index that knowledge comes from; None for an arm without knowledge."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunHeader:
+    """What a run is: anything that can change an outcome, and what it started from."""
+
+    version: int
+    """`RUN_VERSION`."""
+    library: str
+    """Version of mmad_rag that started the run."""
+    created: str
+    """When the run was started: ISO 8601, UTC."""
+    data: str
+    """The data folder, as it was given."""
+    data_sha256: str
+    """SHA-256 (hex) of mmad.json."""
+    questions: int
+    """How many are asked of each arm."""
+    questions_sha256: str
+    """SHA-256 (hex) over the questions themselves, in order."""
+    missing_pictures: int
+    """Images that were wanted and had no file."""
+    missing_questions: int
+    """Questions about those images; they are not asked."""
+    arms: tuple[ArmHeader, ...]
+    """The conditions, in the order they are asked."""
+    wording: str
+    """Name of the prompt's wording."""
+    shots: int
+    """Normal example pictures shown with each question, at most."""
+    templates: str
+    """Which list those pictures are taken from: `random` or `similar`."""
+    parser_version: int
+    """Of the reply parser."""
+
+
+CREATION_FIELDS = frozenset({"library", "created", "data", "missing_pictures", "missing_questions"})
+"""Fields of a header that may differ when a run is continued; all others are what the run is."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRow:
+    """What became of one question in one arm."""
+
+    key: str
+    """SHA-256 (hex) over question, arm, identity of the model and the prompt before retrieval."""
+    question: str
+    """The question's id."""
+    arm: str
+    """The arm's name."""
+    outcome: Outcome
+    """Correct, wrong, invalid or failed."""
+    letter: str | None = None
+    """The choice that was read from the reply."""
+    reply: str | None = None
+    """The reply as it came (lone surrogates replaced); None when none came."""
+    model: str | None = None
+    """The model's own name for itself."""
+    usage: Usage | None = None
+    """Token counts where the provider gives them."""
+    latency_s: float = 0.0
+    """Seconds from request to reply, retries included."""
+    prompt: str | None = None
+    """SHA-256 (hex) of the prompt before retrieval; None when no prompt could be made."""
+    references: int = 0
+    """Normal example pictures that were shown."""
+    route: RouteOutcome | None = None
+    """What routing concluded; None in an arm without knowledge."""
+    products: tuple[str, ...] = ()
+    """The products whose knowledge was used."""
+    confidence: float | None = None
+    """Of the route, in [0, 1]."""
+    passages: tuple[str, ...] = ()
+    """Ids of the passages that were shown, in order."""
+    source: str | None = None
+    """Fingerprint of what the knowledge came from."""
+    error: str | None = None
+    """Why no reply came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder that has been read."""
+
+    folder: Path
+    """Where it is."""
+    header: RunHeader
+    """What the run is."""
+    questions: tuple[Question, ...]
+    """What is asked of each arm, in order."""
+    rows: tuple[OutcomeRow, ...]
+    """The latest row of every question and arm that has one: questions in order, arms in order."""

@@ -1,0 +1,78 @@
+"""A table of scores: datasets by subtasks, with averages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mmad_rag.errors import DataError
+
+AVERAGE = "Average"
+"""The name of the last row and of the last column."""
+
+
+class Rule(StrEnum):
+    """A way of scoring, by name."""
+
+    FIXED = "fixed"
+    """Every question counts; what could not be read, or got no reply, is wrong."""
+    STRICT_MMAD = "strict-mmad"
+    """What MMAD's own script computes, its quirk included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One score, and the questions under it."""
+
+    percent: float | None
+    """In [0, 100], unrounded; None where there is nothing to score."""
+    n: int
+    """Questions that count."""
+    correct: int
+    """Of these: the right choice."""
+    wrong: int
+    """Of these: another choice."""
+    invalid: int
+    """Of these: a reply in which no choice could be read."""
+    failed: int
+    """Of these: no reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """One dataset, or the average over them."""
+
+    name: str
+    """E.g. `DS-MVTec`, or `Average`."""
+    cells: tuple[Cell, ...]
+    """In the order of the table's columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTable:
+    """Scores by one rule."""
+
+    rule: Rule
+    """How they were computed."""
+    columns: tuple[str, ...]
+    """Subtasks, then `Average`."""
+    rows: tuple[ScoreRow, ...]
+    """Datasets in the order of their first question, then `Average`."""
+    questions: int
+    """All that were handed in."""
+    counted: int
+    """Those that count; `strict-mmad` loses some."""
+
+    def cell(self, row: str, column: str) -> Cell:
+        """The cell of a dataset (or `Average`) and a subtask (or `Average`).
+
+        Raises:
+            DataError: the table has no such row or column.
+        """
+        names = [found.name for found in self.rows]
+        if row not in names or column not in self.columns:
+            raise DataError(
+                f"the table has no cell {row!r}, {column!r}; rows {', '.join(names)}, "
+                f"columns {', '.join(self.columns)}"
+            )
+        return self.rows[names.index(row)].cells[self.columns.index(column)]

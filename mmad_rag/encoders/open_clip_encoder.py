@@ -1,0 +1,265 @@
+"""Load a CLIP of open_clip's architectures, from its hub or from a local checkpoint."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmad_rag.encoders.fingerprint import fingerprint
+from mmad_rag.encoders.hub import quick_hub
+from mmad_rag.encoders.open_clip_text import ClipTokenizer, load_tokenizer
+from mmad_rag.encoders.protocol import Encoder
+from mmad_rag.encoders.repair import import_torchvision
+from mmad_rag.encoders.spec import EncoderSpec, spec_error
+from mmad_rag.encoders.vectors import unit_vectors
+from mmad_rag.encoders.weights import fit_weights, read_weights
+from mmad_rag.errors import EncoderError
+from mmad_rag.images import to_rgb
+from mmad_rag.records import FloatArray, Json, JsonValue, Picture
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+_POOLING = "open_clip/1"  # raise it when the vectors of an unchanged model change
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """How a model is built, before any weights."""
+
+    model: Json
+    """An open_clip model config (`embed_dim`, `vision_cfg`, `text_cfg`, ...)."""
+    preprocess: Json
+    """An open_clip preprocessing config without the size; empty for open_clip's defaults."""
+    folder: Path | None
+    """Where the config file lies; None for a built-in architecture."""
+
+
+class ClipTowers:
+    """Both towers of one CLIP."""
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        preprocess: Callable[[Image], torch.Tensor],
+        tokenizer: ClipTokenizer,
+        *,
+        dim: int,
+        batch_size: int,
+    ) -> None:
+        self._model = model
+        self._preprocess = preprocess
+        self._tokenizer = tokenizer
+        self._dim = dim
+        self._batch_size = batch_size
+        self._device = next(model.parameters()).device
+
+    def encode_images(self, pictures: Sequence[Picture]) -> FloatArray:
+        """Embed pictures with the model's own preprocessing: (len(pictures), dim)."""
+        return unit_vectors(pictures, self._image_batch, dim=self._dim, batch_size=self._batch_size)
+
+    def encode_texts(self, texts: Sequence[str]) -> FloatArray:
+        """Embed texts: (len(texts), dim).
+
+        Raises:
+            EncoderError: a text has more tokens than the context.
+        """
+        return unit_vectors(texts, self._text_batch, dim=self._dim, batch_size=self._batch_size)
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens with start and end marks, before any cutting."""
+        return self._tokenizer.count(text)
+
+    def _image_batch(self, pictures: Sequence[Picture]) -> torch.Tensor:
+        import torch
+
+        pixels = torch.stack([self._preprocess(to_rgb(picture)) for picture in pictures])
+        embedded: torch.Tensor = self._model.encode_image(pixels.to(self._device))
+        return embedded
+
+    def _text_batch(self, texts: Sequence[str]) -> torch.Tensor:
+        embedded: torch.Tensor = self._model.encode_text(self._tokenizer(texts).to(self._device))
+        return embedded
+
+
+def load(spec: EncoderSpec, *, device: str, batch_size: int) -> Encoder:
+    """Load `ARCH/TAG`, `ARCH@CHECKPOINT`, `ARCH/TAG@CHECKPOINT` or `CONFIG.json@CHECKPOINT`.
+
+    With a checkpoint, the tag names the preprocessing and the activation that it was trained with.
+
+    Raises:
+        SpecError: the architecture or tag does not exist, or leaves the preprocessing open.
+        EncoderError: the checkpoint is missing or does not fit, or a download failed.
+    """
+    import_torchvision()
+    if spec.name.endswith(".json"):
+        arch, tag = "", None
+        recipe = _recipe_from_file(Path(spec.name).expanduser(), spec)
+    else:
+        arch, tag = _arch_and_tag(spec)
+        recipe = _built_in_recipe(arch, tag, spec)
+    model = _build(recipe.model)
+    if spec.path is not None:
+        fit_weights(model, _in_open_clip_names(model, read_weights(spec.path)), spec.path)
+    else:
+        _load_tag(model, arch, tag, spec)
+    model = model.float().eval().to(device)
+    return _assemble(spec, model, recipe, batch_size)
+
+
+def _assemble(spec: EncoderSpec, model: torch.nn.Module, recipe: _Recipe, batch_size: int) -> Encoder:
+    """Put preprocessing and tokenizer around a loaded model."""
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
+    config = PreprocessCfg(**{**recipe.preprocess, "size": model.visual.image_size})
+    tokenizer = load_tokenizer(recipe.model["text_cfg"], folder=recipe.folder)
+    dim = int(recipe.model["embed_dim"])
+    preprocess = image_transform_v2(config, is_train=False)
+    towers = ClipTowers(model, preprocess, tokenizer, dim=dim, batch_size=batch_size)
+    description: JsonValue = {
+        "pooling": _POOLING,
+        "architecture": json.dumps(recipe.model, sort_keys=True, default=str),
+        "preprocess": repr(config),
+        "tokenizer": tokenizer.description,
+    }
+    return Encoder(spec.text, fingerprint(model, description), dim, towers, towers, tokenizer.context)
+
+
+def _arch_and_tag(spec: EncoderSpec) -> tuple[str, str | None]:
+    """`ViT-B-32/openai` -> architecture and tag; `ViT-B/32@file` -> `ViT-B-32` and no tag."""
+    import open_clip
+
+    known = set(open_clip.list_models())
+    whole = spec.name.replace("/", "-")
+    if whole in known:
+        if spec.path is None:
+            raise spec_error(spec.text, f"names no weights; {_tags_of(whole)}")
+        return whole, None
+    arch, slash, tag = spec.name.rpartition("/")
+    arch = arch.replace("/", "-")
+    if not slash or arch not in known:
+        near = difflib.get_close_matches(arch or spec.name, known, n=3) or ["ViT-B-32-256"]
+        raise spec_error(spec.text, f"names no architecture of open_clip; did you mean {' or '.join(near)}?")
+    return arch, tag
+
+
+def _built_in_recipe(arch: str, tag: str | None, spec: EncoderSpec) -> _Recipe:
+    """The recipe of a built-in architecture as its tag, or all of its tags, were trained."""
+    import open_clip
+    from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+
+    tags = [tag] if tag is not None else list_pretrained_tags_by_model(arch)
+    configs = [get_pretrained_cfg(arch, one) for one in tags]
+    if tag is not None and not configs[0]:
+        raise spec_error(spec.text, f"names no weights of {arch}; {_tags_of(arch)}")
+    ways = {json.dumps(_preprocess_part(config), sort_keys=True): config for config in configs}
+    if len(ways) > 1:
+        raise spec_error(
+            spec.text,
+            f"leaves the preprocessing open, {arch} has been trained with {len(ways)}; put the tag whose "
+            f"training the checkpoint shares before the @; {_tags_of(arch)}",
+        )
+    model: Json = open_clip.get_model_config(arch)
+    if tag is not None and configs[0].get("quick_gelu"):
+        model["quick_gelu"] = True
+    return _Recipe(model, _preprocess_part(configs[0] if configs else {}), None)
+
+
+def _recipe_from_file(path: Path, spec: EncoderSpec) -> _Recipe:
+    """A recipe in open_clip's own JSON, bare or in the hub's form with `model_cfg` and `preprocess_cfg`."""
+    if spec.path is None:
+        raise spec_error(spec.text, "names no weights; add @CHECKPOINT")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        model = content.get("model_cfg", content)
+        if not all(key in model for key in ("embed_dim", "vision_cfg", "text_cfg")):
+            raise ValueError("it lacks embed_dim, vision_cfg or text_cfg")
+        preprocess = _preprocess_part(content.get("preprocess_cfg", {}))
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise EncoderError(
+            f"the model config {path} cannot be used ({error}); give an open_clip model config"
+        ) from error
+    return _Recipe(model, preprocess, path.parent)
+
+
+def _preprocess_part(config: Mapping[str, Any]) -> Json:
+    """What of a tag's or a hub's config concerns the picture, apart from the size, which the model gives."""
+    names = ("mean", "std", "interpolation", "resize_mode", "fill_color", "mode")
+    return {name: config[name] for name in names if config.get(name) is not None}
+
+
+def _tags_of(arch: str) -> str:
+    from open_clip.pretrained import list_pretrained_tags_by_model
+
+    tags = list_pretrained_tags_by_model(arch)
+    return f"its tags are {', '.join(tags)}" if tags else "it has no published weights: add @CHECKPOINT"
+
+
+def _build(config: Json) -> torch.nn.Module:
+    """The architecture with random weights, without any download of pretrained parts."""
+    import open_clip
+
+    config = json.loads(json.dumps(config))
+    on_hub = "hf_model_name" in config["text_cfg"]  # the text tower's own config has to be looked up
+    custom_text = config.pop("custom_text", False) or on_hub
+    if on_hub:
+        config["text_cfg"]["hf_model_pretrained"] = False
+    if "timm_model_name" in config["vision_cfg"]:
+        config["vision_cfg"]["timm_model_pretrained"] = False
+    kind = open_clip.CLIP
+    if custom_text:
+        kind = open_clip.CoCa if "multimodal_cfg" in config else open_clip.CustomTextCLIP
+    try:
+        with quick_hub() if on_hub else nullcontext():
+            return kind(**config)
+    except Exception as error:  # a wrong config fails anywhere inside; a text tower may ask the hub
+        reason = str(error).partition("\n")[0]
+        raise EncoderError(
+            f"the architecture cannot be built ({reason}); check the model config, and that the network "
+            "is there if its text tower is described on the hub"
+        ) from error
+
+
+def _in_open_clip_names(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Translate the naming of other and older training code."""
+    from open_clip.convert import convert_state_dict
+    from open_clip.model import convert_to_custom_text_state_dict
+
+    weights = convert_state_dict(model, weights)
+    if "positional_embedding" in weights and not hasattr(model, "positional_embedding"):
+        weights = convert_to_custom_text_state_dict(weights)
+    weights.pop("text.transformer.embeddings.position_ids", None)
+    for name in ("logit_scale", "logit_bias"):
+        own = getattr(model, name, None)
+        if own is not None and name in weights and weights[name].numel() == own.numel():
+            weights[name] = weights[name].reshape(own.shape)
+    return weights
+
+
+def _load_tag(model: torch.nn.Module, arch: str, tag: str | None, spec: EncoderSpec) -> None:
+    """Download the tag's weights, unless they are cached, and load them as open_clip does."""
+    from open_clip.factory import load_checkpoint
+    from open_clip.pretrained import download_pretrained, get_pretrained_cfg
+
+    try:
+        with quick_hub():
+            path = download_pretrained(get_pretrained_cfg(arch, tag))
+    except Exception as error:  # the hub's client raises many kinds
+        reason = str(error).partition("\n")[0]
+        raise EncoderError(
+            f"the weights of {spec.text} could not be downloaded ({reason}); a download needs a network: "
+            f"connect, or give a local file as open_clip:{arch}/{tag}@CHECKPOINT, or use builtin:tiny"
+        ) from error
+    try:
+        load_checkpoint(model, path, strict=True, weights_only=True)
+    except Exception as error:  # a cut-off download fails anywhere in the reader
+        reason = str(error).partition("\n")[0]
+        raise EncoderError(
+            f"the downloaded weights {path} cannot be loaded ({reason}); delete the file and try again"
+        ) from error

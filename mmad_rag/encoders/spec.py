@@ -1,0 +1,58 @@
+"""Take an encoder spec apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmad_rag.errors import SpecError
+
+FORMS = (
+    "open_clip:ARCH/TAG",
+    "open_clip:ARCH@CHECKPOINT",
+    "open_clip:ARCH/TAG@CHECKPOINT",
+    "open_clip:CONFIG.json@CHECKPOINT",
+    "sentence_transformers:NAME",
+    "sentence_transformers:@FOLDER",
+    "timm:ARCH",
+    "timm:ARCH@CHECKPOINT",
+    "builtin:tiny",
+)
+"""Every valid form; CHECKPOINT is a .safetensors, .pt, .pth or .bin file."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSpec:
+    """An encoder spec taken apart."""
+
+    text: str
+    """The spec as it was given."""
+    provider: str
+    """What stands before the colon."""
+    name: str
+    """What stands between the colon and the `@`; may be empty."""
+    path: Path | None
+    """What follows the `@`, with `~` expanded; None without one."""
+
+
+def parse_spec(text: str) -> EncoderSpec:
+    """Take `provider:name@path` apart; whether the name exists is for the provider to say.
+
+    Raises:
+        SpecError: there is no provider, or neither a name nor a path.
+
+    Example:
+        >>> parse_spec("timm:resnet18@weights.pt").path
+        PosixPath('weights.pt')
+    """
+    provider, _, rest = text.partition(":")
+    name, at, path = rest.partition("@")
+    if not provider or not (name or path) or (at and not path):
+        raise spec_error(text, "is incomplete")
+    return EncoderSpec(text, provider, name, Path(path).expanduser() if at else None)
+
+
+def spec_error(text: str, problem: str) -> SpecError:
+    """The error for a spec that is wrong, with every valid form."""
+    forms = "\n".join(f"  {form}" for form in FORMS)
+    return SpecError(f"the encoder spec {text!r} {problem}; the valid forms are\n{forms}")
