@@ -1,0 +1,92 @@
+"""What a painter is given, what it gives back, and what a finished drawing holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mmad_rag.benchmark.sample.canvas import Canvas, Rng
+
+GOOD = "good"
+"""The label of a normal piece, and the kind of a flaw that is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """What is to be wrong with one piece."""
+
+    kind: str
+    """`good`, or the kind of defect, e.g. `broken_large`."""
+    rng: Rng
+    """Randomness for the defect only: using it changes nothing else in the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What a painter says about the one picture it has just drawn."""
+
+    part: str = ""
+    """The part of the product that the defect is on; empty where the picture's region says enough."""
+    direction: tuple[float, float] | None = None
+    """Where the product's tip points, as (right, down); None where there is no tip."""
+    colour: str = ""
+    """The name of a colour that differs between good pieces; empty where none does."""
+
+
+Painter: TypeAlias = Callable[[Canvas, Rng, Flaw], Notes]
+"""Draws a scene: all but the defect depends on the second argument alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One way in which a drawn product can be defective."""
+
+    name: str
+    """The drawing's own word, e.g. `missing_wick`."""
+    label: str
+    """MMAD's folder, e.g. `missing_wire`, or `bad` for VisA."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleProduct:
+    """One product that the sample can draw."""
+
+    name: str
+    """MMAD's category, e.g. `metal_nut`."""
+    dataset: str
+    """MMAD's first path component: `DS-MVTec`, `VisA`, or `unknown` outside the catalogue."""
+    kinds: tuple[Kind, ...]
+    """The defects; empty outside the catalogue."""
+    painter: Painter = field(repr=False)
+    """What draws it."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """`good` first, then the folders of the defects, each once."""
+        return (GOOD, *dict.fromkeys(kind.label for kind in self.kinds))
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A finished picture with everything that is true of it."""
+
+    product: str
+    """The product's name."""
+    label: str
+    """`good`, or the defect's folder."""
+    kind: str
+    """`good`, or the drawing's own word for the defect."""
+    image: npt.NDArray[np.uint8] = field(repr=False)
+    """uint8 of shape (size, size, 3), RGB."""
+    mask: npt.NDArray[np.uint8] = field(repr=False)
+    """uint8 of shape (size, size): 255 where the defect changed the picture, 0 elsewhere."""
+    region: str
+    """The ninth of the picture that holds the mask's centroid, e.g. `upper left`; empty without a defect."""
+    doubtful: tuple[str, ...]
+    """Regions so near the centroid that they are no fair wrong answer."""
+    notes: Notes
+    """What the painter knows about this picture."""
