@@ -1,4 +1,4 @@
-"""Small benchmarks for tests: records made by hand, and a folder in MMAD's layout with the tiny world's pictures."""
+"""Small benchmarks for tests: records made by hand, and a folder of the tiny world in MMAD's layout."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def entry(
 
 
 def make_benchmark(root: Path, *, images: int = 2, pictures: bool = True) -> Path:
-    """The tiny world's products, each with `images` normal and as many defective pictures, and two templates."""
+    """The tiny world: each product with `images` normal and as many defective pictures, and two templates."""
     records: dict[str, Any] = {}
     for number, (product, (colour, _)) in enumerate(SHAPES.items()):
         dataset = "VisA" if number == 2 else "DS-MVTec"

@@ -1,4 +1,4 @@
-"""Draw images again and again, and average MMAD's table over each draw.
+"""Average MMAD's table over many draws of its images.
 
 A percentile bootstrap: all questions of an image stay together; images are drawn with replacement within each
 dataset and side (normal, abnormal), as the benchmark was put together; both arms see the same draw. Efron &

@@ -40,9 +40,9 @@ class Difference:
     """Percent of the arm."""
     difference: float
     """`arm` - `baseline`."""
-    low: float
-    """Lower end of the 95 % interval of the difference."""
-    high: float
+    low: float | None
+    """Lower end of the 95 % interval of the difference; None when no draw held a question of the column."""
+    high: float | None
     """Upper end."""
     wrong_to_right: int
     """Questions that only the arm answers rightly."""
@@ -142,15 +142,16 @@ def _difference(
     drawn: npt.NDArray[np.float64],
 ) -> Difference:
     inside = right[[column in (AVERAGE, question.subtask.value) for question in questions]]
-    low, high = np.quantile(drawn[~np.isnan(drawn)], _TAILS)
+    there = drawn[~np.isnan(drawn)]
+    low, high = np.quantile(there, _TAILS).tolist() if len(there) else (None, None)
     return Difference(
         column=column,
         questions=len(inside),
         baseline=averages[0],
         arm=averages[1],
         difference=averages[1] - averages[0],
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
         wrong_to_right=int((~inside[:, 0] & inside[:, 1]).sum()),
         right_to_wrong=int((inside[:, 0] & ~inside[:, 1]).sum()),
     )

@@ -1,4 +1,4 @@
-"""Read MMAD's question file, `mmad.json`, and find the pictures that belong to it.
+"""Read MMAD's question file, `mmad.json`.
 
 MMAD: arXiv 2410.09453 (ICLR 2025). The file is one object, image path -> record:
 

@@ -1,4 +1,4 @@
-"""Read the choice that a reply makes, and never guess one.
+"""Read the choice that a reply makes, never guessing one.
 
 A reply makes a choice when it claims exactly one option. These forms are claims:
 

@@ -26,7 +26,7 @@ _MARKUP = (
     re.compile(r"<([ab])>(?=.*</\1>)|</[ab]>", re.IGNORECASE),  # `<B>` alone is a letter in brackets
     re.compile(r"</?(?:[a-z][a-z0-9]+|[a-z](?=\s)|[i-z])(?:\s[^<>]{0,200})?/?>", re.IGNORECASE),
     re.compile(r"\\[()\[\]]|[*`$~\"“”„«»「」『』【】]"),
-    re.compile(r"^[ \t]*(?:#+|>+)[ \t]*", re.MULTILINE),
+    re.compile(r"^[ \t]*[#>][#> \t]*", re.MULTILINE),
     re.compile(r"(?<![a-zA-Z0-9])_+|_+(?![a-zA-Z0-9])"),
     re.compile(r"[\u2300-\u2bff\ufe0f\U0001f000-\U0001faff]"),  # emoji and other signs
 )

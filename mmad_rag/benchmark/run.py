@@ -1,4 +1,4 @@
-"""Ask every arm every question, and keep each outcome as it comes.
+"""Ask every arm every question, keeping each outcome as it comes.
 
 Questions are taken in order, and the arms of one question right after one another, so that a provider's drift
 hits all arms alike. At most `concurrency` questions are under way at a time, whatever the size of the run.

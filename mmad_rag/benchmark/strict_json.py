@@ -1,4 +1,4 @@
-"""Read JSON from elsewhere, and say exactly where it is not what was expected."""
+"""Read JSON from elsewhere, saying exactly where it is not what was expected."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ class _Object(dict[str, Any]):
     """A JSON object that remembers a key which stood in it twice."""
 
     duplicate: str | None = None
+
+
+_KINDS = {
+    _Object: "an object",
+    list: "a list",
+    str: "text",
+    bool: "a truth value",
+    int: "a number",
+    float: "a number",
+}
 
 
 def parse_json(raw: bytes, path: Path) -> object:
@@ -106,6 +116,4 @@ def _is_unicode(text: str) -> bool:
 
 
 def _kind(value: object) -> str:
-    if value is None:
-        return "null"
-    return "an object" if isinstance(value, dict) else f"a {type(value).__name__}"
+    return "null" if value is None else _KINDS[type(value)]
