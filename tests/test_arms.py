@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmad_rag.benchmark import arms as arms_module
-from mmad_rag.benchmark.arms import ARM_NAMES, Arm, build_arms
+from mmad_rag.benchmark.arms import ARM_NAMES, Arm, base_arms, build_arms
 from mmad_rag.benchmark.mmad import load_questions
 from mmad_rag.benchmark.run import run_arms
 from mmad_rag.benchmark.run_folder import read_run
@@ -170,3 +170,14 @@ def test_all_arms_in_one_run(index: KnowledgeIndex, encoder: Encoder, tmp_path: 
         assert rag.source == oracle.source == index.fingerprint
     bare = {prompt_digest(dataclasses.replace(prompt, knowledge=None)) for prompt in model.prompts}
     assert bare == {row.prompt for row in run.rows}
+
+
+def test_bases_are_compared_by_words_at_each_budget(index: KnowledgeIndex) -> None:
+    """No encoder is loaded: the bases differ in their texts and in nothing else."""
+    smaller = dataclasses.replace(index, manifest=index.manifest.model_copy(update={"library": "other"}))
+    arms = base_arms(scripted("A"), {"this": index, "other": smaller}, [40, 1000])
+    assert [arm.name for arm in arms] == ["this@40", "other@40", "this@1000", "other@1000"]
+    found = [ask(arm, PROMPT).knowledge for arm in arms]
+    sizes = [len(knowledge.hits) for knowledge in found if knowledge is not None]
+    assert sizes == [sizes[0], sizes[0], 17, 17]
+    assert 0 < sizes[0] < 6

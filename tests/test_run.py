@@ -115,6 +115,21 @@ def test_a_prompt_holds_question_picture_and_choices_and_nothing_else(data: Path
     )
 
 
+def test_a_run_without_pictures_shows_none_and_asks_every_question(data: Path, tmp_path: Path) -> None:
+    for path in (data / "DS-MVTec").rglob("*.png"):
+        path.unlink()
+    benchmark, model = load_questions(data), scripted("A")
+    selection = select(benchmark, pictures=False)
+    assert len(selection.questions) == len(benchmark.questions)
+    assert selection.missing_pictures == ()
+    result = asyncio.run(run_arms(benchmark, selection, [arm_of(model)], out=tmp_path / "out"))
+    assert result.header.pictures is False
+    assert {prompt.image for prompt in model.prompts} == {None}
+    assert result.progress.failed == 0
+    with pytest.raises(DataError, match="a run without pictures cannot show 2 example pictures"):
+        asyncio.run(run_arms(benchmark, selection, [arm_of(model)], out=tmp_path / "other", shots=2))
+
+
 def test_outcomes_are_judged(data: Path, tmp_path: Path) -> None:
     """Of a defective image the right answers are A, B, A; the model says A, hesitates, says B."""
     replies = {"object": "A", "classification": "I cannot tell.", "localization": "**B**"}

@@ -24,6 +24,7 @@ from tests.bench import question, row
 QUESTIONS = tuple(question(f"VisA/pcb1/test/bad/{place:03}.JPG") for place in range(3))
 ARMS = (ArmHeader("none", "none/m", "m", None), ArmHeader("rag", "rag(i)/m", "m", "i" * 64))
 HEADER = RunHeader(
+    pictures=True,
     version=RUN_VERSION,
     library="0.1.0",
     created="2026-01-31T12:00:00+00:00",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -16,6 +16,7 @@ from mmad_rag.records import Knowledge, Picture, Question, Route, RouteOutcome
 from mmad_rag.retrieve import DEFAULT_BUDGET, ClipRetriever, FixedProductRetriever, Retriever
 from mmad_rag.retrieve.clip import passage_similarity
 from mmad_rag.retrieve.select import Similarity
+from mmad_rag.retrieve.similarity import word_similarity
 
 ARM_NAMES = ("none", "rag", "oracle")
 """No knowledge; knowledge of the product that is seen in the picture; knowledge of the true product."""
@@ -77,6 +78,27 @@ def build_arms(
     return tuple(arms[name] for name in names)
 
 
+def base_arms(model: Model, indexes: Mapping[str, KnowledgeIndex], budgets: Sequence[int]) -> tuple[Arm, ...]:
+    """Arms that compare knowledge bases: the true product's passages from each base, at each budget.
+
+    Passages are found by their words in every base, whatever vectors an index holds, so that the bases
+    differ and nothing else does.
+
+    Args:
+        model: The model that every arm asks.
+        indexes: Name of a base -> its index.
+        budgets: Estimated tokens of knowledge per prompt.
+
+    Returns:
+        Arms named `base@budget`, in the order of budgets, then of bases.
+    """
+    return tuple(
+        _oracle(model, _Retrievers(index, None, None, budget, by_words=True), name=f"{name}@{budget}")
+        for budget in budgets
+        for name, index in indexes.items()
+    )
+
+
 def _check(names: Sequence[str]) -> None:
     known = ", ".join(ARM_NAMES)
     if not names:
@@ -97,11 +119,14 @@ class _Retrievers:
         encoder: Encoder | str | None,
         text_encoder: Encoder | str | None,
         budget: int,
+        *,
+        by_words: bool = False,
     ) -> None:
         self.index = index
         self.budget = budget
         self._spec = encoder
         self._text_encoder = text_encoder
+        self._by_words = by_words or index.manifest.text_encoder is None
 
     @cached_property
     def _encoder(self) -> Encoder:
@@ -120,8 +145,9 @@ class _Retrievers:
 
     @cached_property
     def _similarity(self) -> Similarity:
-        by_words = self.index.manifest.text_encoder is None
-        return passage_similarity(self.index, None if by_words else self._encoder, self._text_encoder)
+        if self._by_words:
+            return word_similarity(self.index)
+        return passage_similarity(self.index, self._encoder, self._text_encoder)
 
 
 class _Nothing:
@@ -148,7 +174,7 @@ def _rag(model: Model, retrievers: _Retrievers) -> Arm:
     )
 
 
-def _oracle(model: Model, retrievers: _Retrievers) -> Arm:
+def _oracle(model: Model, retrievers: _Retrievers, *, name: str = "oracle") -> Arm:
     """One wrapper per product, made when the product first comes up."""
 
     @cache
@@ -157,7 +183,7 @@ def _oracle(model: Model, retrievers: _Retrievers) -> Arm:
 
     fingerprint = retrievers.index.fingerprint
     return Arm(
-        name="oracle",
+        name=name,
         identity=f"oracle(index={fingerprint[:16]},budget={retrievers.budget})/{model.identity}",
         model=model.identity,
         index=fingerprint,

@@ -49,6 +49,8 @@ class RunHeader:
     """Questions about those images; they are not asked."""
     arms: tuple[ArmHeader, ...]
     """The conditions, in the order they are asked."""
+    pictures: bool
+    """Whether the query pictures are shown; False for a run over the text alone."""
     wording: str
     """Name of the prompt's wording."""
     shots: int

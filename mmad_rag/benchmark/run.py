@@ -97,6 +97,8 @@ async def run_arms(
         raise DataError(
             f"a run cannot have a concurrency of {concurrency} and {shots} shots; give 1 and 0 or more"
         )
+    if shots and not selection.pictures:
+        raise DataError(f"a run without pictures cannot show {shots} example pictures; leave them out")
     if wording not in WORDINGS:
         raise SpecError(f"there is no wording {wording!r}; choose one of {', '.join(WORDINGS)}")
     header = _header(benchmark, selection, arms, wording=wording, shots=shots, templates=templates)
@@ -171,9 +173,11 @@ class _Asking:
 
     async def _prompt(self, question: Question) -> Prompt:
         """What every arm is shown, before retrieval."""
+        wording = self._store.header.wording
+        if not self._store.header.pictures:
+            return Prompt(question.text, None, question.choices, wording=wording)
         picture = await self._pictures.open(self._benchmark.root / question.image_path)
         references = await self._references(question, picture)
-        wording = self._store.header.wording
         return Prompt(question.text, picture, question.choices, references, wording=wording)
 
     async def _references(self, question: Question, picture: Picture) -> tuple[Picture, ...]:
@@ -242,6 +246,7 @@ def _header(
         missing_pictures=len(selection.missing_pictures),
         missing_questions=selection.missing_questions,
         arms=tuple(ArmHeader(arm.name, arm.identity, arm.model, arm.index) for arm in arms),
+        pictures=selection.pictures,
         wording=wording,
         shots=shots,
         templates=templates.value,

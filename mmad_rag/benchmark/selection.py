@@ -18,17 +18,24 @@ class Selection:
     """The questions that a run asks, with what it had to leave out."""
 
     questions: tuple[Question, ...]
-    """In the file's order; all of them have a picture."""
+    """In the file's order."""
     missing_pictures: tuple[str, ...]
     """Images that were wanted and have no file."""
     missing_questions: int
     """Questions about those images."""
+    pictures: bool = True
+    """Whether the pictures are shown."""
 
 
 def select(
-    benchmark: Benchmark, *, only: str | Sequence[str] = (), limit: int | None = None, seed: int = 0
+    benchmark: Benchmark,
+    *,
+    only: str | Sequence[str] = (),
+    limit: int | None = None,
+    seed: int = 0,
+    pictures: bool = True,
 ) -> Selection:
-    """Choose questions that have a picture.
+    """Choose questions, by default those that have a picture.
 
     Args:
         benchmark: What to choose from.
@@ -39,6 +46,7 @@ def select(
             An image is taken with all its questions; only the last one may be cut to meet the limit. With
             the same seed a smaller sample is part of a larger one.
         seed: Of the sample.
+        pictures: False takes questions without a picture too, for a run that shows none.
 
     Raises:
         DataError: nothing is left to ask, or the limit is not positive.
@@ -49,7 +57,7 @@ def select(
     wanted = [question for question in benchmark.questions if _fits(question, globs)]
     if not wanted:
         raise DataError(f"no image path or product fits {', '.join(globs)}; try e.g. 'DS-MVTec/bottle/*'")
-    missing = set(benchmark.missing_pictures)
+    missing = set(benchmark.missing_pictures) if pictures else set()
     present = [question for question in wanted if question.image_path not in missing]
     if not present:
         raise DataError(
@@ -57,7 +65,7 @@ def select(
         )
     absent = dict.fromkeys(question.image_path for question in wanted if question.image_path in missing)
     chosen = present if limit is None else _sample(present, limit, seed)
-    return Selection(tuple(chosen), tuple(absent), len(wanted) - len(present))
+    return Selection(tuple(chosen), tuple(absent), len(wanted) - len(present), pictures)
 
 
 def _fits(question: Question, globs: tuple[str, ...]) -> bool:

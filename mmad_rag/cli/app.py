@@ -14,6 +14,7 @@ from mmad_rag.cli.data import data_app
 from mmad_rag.cli.demo import demo
 from mmad_rag.cli.evaluate import evaluate
 from mmad_rag.cli.knowledge import knowledge_app
+from mmad_rag.cli.measure import measure
 from mmad_rag.cli.score import compare, score
 from mmad_rag.errors import MmadRagError
 from mmad_rag.version import __version__
@@ -50,6 +51,7 @@ app.command("ask")(ask)
 app.command("eval")(evaluate)
 app.command("score")(score)
 app.command("compare")(compare)
+knowledge_app.command("measure")(measure)
 app.add_typer(knowledge_app, name="knowledge")
 app.add_typer(data_app, name="data")
 

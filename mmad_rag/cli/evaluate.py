@@ -51,6 +51,10 @@ def evaluate(
     shots: Annotated[
         int, typer.Option("--shots", min=0, help="Normal example pictures shown with each question.")
     ] = 0,
+    no_pictures: Annotated[
+        bool,
+        typer.Option("--no-pictures", help="Show no picture; asks every question, also without a file."),
+    ] = False,
     budget: BudgetOption = DEFAULT_BUDGET,
     concurrency: Annotated[int, typer.Option("--concurrency", help="Questions under way at a time.")] = 8,
     base_url: BaseUrlOption = None,
@@ -66,7 +70,7 @@ def evaluate(
     from mmad_rag.report.run_summary import summarise
 
     benchmark = load_questions(data)
-    selection = select(benchmark, only=only or (), limit=limit, seed=seed)
+    selection = select(benchmark, only=only or (), limit=limit, seed=seed, pictures=not no_pictures)
     names = [name.strip() for name in arms.split(",") if name.strip()]
     asked = load_model(model, base_url=base_url)
     index = KnowledgeIndex.load(index_folder) if set(names) - {"none"} else None

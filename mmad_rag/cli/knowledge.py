@@ -24,7 +24,10 @@ def lint(
     folder: Annotated[Path, typer.Argument(help="Folder of <product>.yaml files.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Check every product file and print what each covers; exit code 1 when something must be mended."""
+    """Check every product file.
+
+    Prints what each covers, and each problem with file, line and field; exit code 1 when there is one.
+    """
     from mmad_rag.knowledge.lint import lint as lint_folder
     from mmad_rag.report.coverage import coverage_rows, coverage_table
 
@@ -39,7 +42,7 @@ def lint(
         for problem in report.problems:
             note(str(problem))
         if not report.problems:
-            note(f"{len(report.files)} product files, nothing to mend")
+            note(f"{len(report.files)} product file(s), nothing to mend")
     if report.problems:
         note(f"{len(report.problems)} problem(s) to mend")
         raise typer.Exit(1)
@@ -57,7 +60,10 @@ def new(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Start a product file: a commented template that holds all that can be known without its author."""
+    """Start a product file.
+
+    Writes a commented template that holds all that can be known without its author; nothing is overwritten.
+    """
     from mmad_rag.knowledge.new import new_product
 
     written = new_product(product, folder, today=_today(), name=name, pictures=pictures)
@@ -65,12 +71,16 @@ def new(
         print_json(written)
         return
     console = out()
-    console.print(f"{written.path}: written", markup=False)
+    console.print(f"{written.path}: written", markup=False, soft_wrap=True)
     if written.references:
         where = f"{written.copied} of them copied into {folder}" if written.copied else "where they lie"
-        console.print(f"{len(written.references)} reference pictures listed, {where}", markup=False)
+        console.print(
+            f"{len(written.references)} reference pictures listed, {where}", markup=False, soft_wrap=True
+        )
     console.print(
-        f"next: replace every TODO in it, then run `mmad-rag knowledge lint {folder}`", markup=False
+        f"next: replace every TODO in it, then run `mmad-rag knowledge lint {folder}`",
+        markup=False,
+        soft_wrap=True,
     )
 
 
@@ -80,7 +90,10 @@ def show(
     folder: Annotated[Path, typer.Option("--knowledge", help="Folder of <product>.yaml files.")] = _FOLDER,
     as_json: JsonOption = False,
 ) -> None:
-    """Print one product: its keys, each passage with its id and its tokens, where the text comes from."""
+    """Print all that is known of a product.
+
+    Its keys, each passage with its id and its tokens, and where the text comes from.
+    """
     from mmad_rag.knowledge import product_paths, read_product
     from mmad_rag.report.product import product_lines, product_view
 
@@ -109,7 +122,10 @@ def import_mmad(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Turn MMAD's published knowledge file into product files, without losing a character."""
+    """Import MMAD's published knowledge.
+
+    One product file per product, every text kept whole, under the licence of MMAD.
+    """
     from mmad_rag.knowledge.mmad_import import LICENCE
     from mmad_rag.knowledge.mmad_import import import_mmad as import_file
 
@@ -119,7 +135,9 @@ def import_mmad(
         print_json({"knowledge": folder, "products": len(base.products), "entries": entries})
         return
     out().print(
-        f"{folder}: {len(base.products)} products, {entries} entries, licence {LICENCE}", markup=False
+        f"{folder}: {len(base.products)} products, {entries} entries, licence {LICENCE}",
+        markup=False,
+        soft_wrap=True,
     )
 
 
@@ -127,7 +145,7 @@ def import_mmad(
 def schema(
     file: Annotated[Path | None, typer.Option("--out", help="Write it to this file instead.")] = None,
 ) -> None:
-    """Print the JSON Schema of a product file, for editors."""
+    """Print the JSON Schema for editors."""
     from mmad_rag.knowledge.json_schema import product_schema, schema_text
 
     if file is None:
@@ -137,7 +155,7 @@ def schema(
         file.write_text(schema_text(), encoding="utf-8")
     except OSError as error:
         raise KnowledgeError(f"{file} cannot be written ({error.strerror}); choose another --out") from None
-    out().print(f"{file}: written", markup=False)
+    out().print(f"{file}: written", markup=False, soft_wrap=True)
 
 
 def _today() -> dt.date:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from mmad_rag.encoders.fingerprint import fingerprint
 from mmad_rag.encoders.hub import quick_hub
+from mmad_rag.encoders.open_clip_recipe import Recipe, find_recipe
 from mmad_rag.encoders.open_clip_text import ClipTokenizer, load_tokenizer
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.encoders.repair import import_torchvision
-from mmad_rag.encoders.spec import EncoderSpec, spec_error
+from mmad_rag.encoders.spec import EncoderSpec
 from mmad_rag.encoders.vectors import unit_vectors
 from mmad_rag.encoders.weights import fit_weights, read_weights
 from mmad_rag.errors import EncoderError
@@ -27,18 +26,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _POOLING = "open_clip/1"  # raise it when the vectors of an unchanged model change
-
-
-@dataclass(frozen=True, slots=True)
-class _Recipe:
-    """How a model is built, before any weights."""
-
-    model: Json
-    """An open_clip model config (`embed_dim`, `vision_cfg`, `text_cfg`, ...)."""
-    preprocess: Json
-    """An open_clip preprocessing config without the size; empty for open_clip's defaults."""
-    folder: Path | None
-    """Where the config file lies; None for a built-in architecture."""
 
 
 class ClipTowers:
@@ -98,22 +85,19 @@ def load(spec: EncoderSpec, *, device: str, batch_size: int) -> Encoder:
         EncoderError: the checkpoint is missing or does not fit, or a download failed.
     """
     import_torchvision()
-    if spec.name.endswith(".json"):
-        arch, tag = "", None
-        recipe = _recipe_from_file(Path(spec.name).expanduser(), spec)
-    else:
-        arch, tag = _arch_and_tag(spec)
-        recipe = _built_in_recipe(arch, tag, spec)
-    model = _build(recipe.model)
+    recipe = find_recipe(spec)
     if spec.path is not None:
-        fit_weights(model, _in_open_clip_names(model, read_weights(spec.path)), spec.path)
+        weights = read_weights(spec.path)
+        model = _build(recipe.model)
+        fit_weights(model, _in_open_clip_names(model, weights), spec.path)
     else:
-        _load_tag(model, arch, tag, spec)
+        model = _build(recipe.model)
+        _load_tag(model, recipe)
     model = model.float().eval().to(device)
     return _assemble(spec, model, recipe, batch_size)
 
 
-def _assemble(spec: EncoderSpec, model: torch.nn.Module, recipe: _Recipe, batch_size: int) -> Encoder:
+def _assemble(spec: EncoderSpec, model: torch.nn.Module, recipe: Recipe, batch_size: int) -> Encoder:
     """Put preprocessing and tokenizer around a loaded model."""
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
@@ -125,80 +109,10 @@ def _assemble(spec: EncoderSpec, model: torch.nn.Module, recipe: _Recipe, batch_
     description: JsonValue = {
         "pooling": _POOLING,
         "architecture": json.dumps(recipe.model, sort_keys=True, default=str),
-        "preprocess": repr(config),
+        "preprocess": json.dumps(asdict(config), sort_keys=True),
         "tokenizer": tokenizer.description,
     }
     return Encoder(spec.text, fingerprint(model, description), dim, towers, towers, tokenizer.context)
-
-
-def _arch_and_tag(spec: EncoderSpec) -> tuple[str, str | None]:
-    """`ViT-B-32/openai` -> architecture and tag; `ViT-B/32@file` -> `ViT-B-32` and no tag."""
-    import open_clip
-
-    known = set(open_clip.list_models())
-    whole = spec.name.replace("/", "-")
-    if whole in known:
-        if spec.path is None:
-            raise spec_error(spec.text, f"names no weights; {_tags_of(whole)}")
-        return whole, None
-    arch, slash, tag = spec.name.rpartition("/")
-    arch = arch.replace("/", "-")
-    if not slash or arch not in known:
-        near = difflib.get_close_matches(arch or spec.name, known, n=3) or ["ViT-B-32-256"]
-        raise spec_error(spec.text, f"names no architecture of open_clip; did you mean {' or '.join(near)}?")
-    return arch, tag
-
-
-def _built_in_recipe(arch: str, tag: str | None, spec: EncoderSpec) -> _Recipe:
-    """The recipe of a built-in architecture as its tag, or all of its tags, were trained."""
-    import open_clip
-    from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
-
-    tags = [tag] if tag is not None else list_pretrained_tags_by_model(arch)
-    configs = [get_pretrained_cfg(arch, one) for one in tags]
-    if tag is not None and not configs[0]:
-        raise spec_error(spec.text, f"names no weights of {arch}; {_tags_of(arch)}")
-    ways = {json.dumps(_preprocess_part(config), sort_keys=True): config for config in configs}
-    if len(ways) > 1:
-        raise spec_error(
-            spec.text,
-            f"leaves the preprocessing open, {arch} has been trained with {len(ways)}; put the tag whose "
-            f"training the checkpoint shares before the @; {_tags_of(arch)}",
-        )
-    model: Json = open_clip.get_model_config(arch)
-    if tag is not None and configs[0].get("quick_gelu"):
-        model["quick_gelu"] = True
-    return _Recipe(model, _preprocess_part(configs[0] if configs else {}), None)
-
-
-def _recipe_from_file(path: Path, spec: EncoderSpec) -> _Recipe:
-    """A recipe in open_clip's own JSON, bare or in the hub's form with `model_cfg` and `preprocess_cfg`."""
-    if spec.path is None:
-        raise spec_error(spec.text, "names no weights; add @CHECKPOINT")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        model = content.get("model_cfg", content)
-        if not all(key in model for key in ("embed_dim", "vision_cfg", "text_cfg")):
-            raise ValueError("it lacks embed_dim, vision_cfg or text_cfg")
-        preprocess = _preprocess_part(content.get("preprocess_cfg", {}))
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise EncoderError(
-            f"the model config {path} cannot be used ({error}); give an open_clip model config"
-        ) from error
-    return _Recipe(model, preprocess, path.parent)
-
-
-def _preprocess_part(config: Mapping[str, Any]) -> Json:
-    """What of a tag's or a hub's config concerns the picture, apart from the size, which the model gives."""
-    names = ("mean", "std", "interpolation", "resize_mode", "fill_color", "mode")
-    return {name: config[name] for name in names if config.get(name) is not None}
-
-
-def _tags_of(arch: str) -> str:
-    from open_clip.pretrained import list_pretrained_tags_by_model
-
-    tags = list_pretrained_tags_by_model(arch)
-    return f"its tags are {', '.join(tags)}" if tags else "it has no published weights: add @CHECKPOINT"
 
 
 def _build(config: Json) -> torch.nn.Module:
@@ -242,19 +156,20 @@ def _in_open_clip_names(model: torch.nn.Module, weights: dict[str, torch.Tensor]
     return weights
 
 
-def _load_tag(model: torch.nn.Module, arch: str, tag: str | None, spec: EncoderSpec) -> None:
+def _load_tag(model: torch.nn.Module, recipe: Recipe) -> None:
     """Download the tag's weights, unless they are cached, and load them as open_clip does."""
     from open_clip.factory import load_checkpoint
     from open_clip.pretrained import download_pretrained, get_pretrained_cfg
 
     try:
         with quick_hub():
-            path = download_pretrained(get_pretrained_cfg(arch, tag))
+            path = download_pretrained(get_pretrained_cfg(recipe.arch, recipe.tag))
     except Exception as error:  # the hub's client raises many kinds
         reason = str(error).partition("\n")[0]
+        name = f"open_clip:{recipe.arch}/{recipe.tag}"
         raise EncoderError(
-            f"the weights of {spec.text} could not be downloaded ({reason}); a download needs a network: "
-            f"connect, or give a local file as open_clip:{arch}/{tag}@CHECKPOINT, or use builtin:tiny"
+            f"the weights of {name} could not be downloaded ({reason}); a download needs a network: "
+            f"connect, or give a local file as {name}@CHECKPOINT, or use builtin:tiny"
         ) from error
     try:
         load_checkpoint(model, path, strict=True, weights_only=True)

@@ -49,7 +49,15 @@ def parse_spec(text: str) -> EncoderSpec:
     name, at, path = rest.partition("@")
     if not provider or not (name or path) or (at and not path):
         raise spec_error(text, "is incomplete")
-    return EncoderSpec(text, provider, name, Path(path).expanduser() if at else None)
+    return EncoderSpec(text, provider, name, expand(path) if at else None)
+
+
+def expand(path: str) -> Path:
+    """The path with a leading `~` replaced by the home folder, where there is one."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # `~name` of nobody is an ordinary file name
+        return Path(path)
 
 
 def spec_error(text: str, problem: str) -> SpecError:

@@ -120,6 +120,10 @@ def read_product(path: Path) -> tuple[ProductFile | None, list[Problem]]:
         product = Product.model_validate_json(json.dumps(source.value, default=str))
     except ValidationError as error:
         return None, [_from_pydantic(source, details) for details in error.errors()]
+    except ValueError as error:  # a number of thousands of digits
+        return None, [
+            Problem(path, 1, "", f"the file holds a value that cannot be used ({error}); correct it")
+        ]
     problems = list(_whole_file_problems(product, source))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return ProductFile(product, path, digest, source), problems
@@ -131,6 +135,9 @@ def _whole_file_problems(product: Product, source: Source) -> Iterator[Problem]:
         yield _problem(
             source, ("product",), f"is {product.product!r} but the file is {source.path.name}; let both agree"
         )
+    twin = source.path.with_suffix(".yaml")
+    if source.path.suffix == ".yml" and twin.exists():
+        yield _problem(source, (), f"{twin.name} is a file of the same product; keep one of the two")
     seen: set[str] = {"normal"}
     for position, defect in enumerate(product.defects):
         if defect.id in seen:
@@ -145,21 +152,25 @@ def _whole_file_problems(product: Product, source: Source) -> Iterator[Problem]:
                 yield _problem(
                     source, where, f"{look_alike.defect!r} is no defect of this file; correct the id"
                 )
+    yield from _reference_problems(product, source)
+
+
+def _reference_problems(product: Product, source: Source) -> Iterator[Problem]:
+    """References that are not files inside the file's folder."""
     folder = source.path.parent.resolve()
     for position, reference in enumerate(product.references):
-        target = (folder / reference).resolve()
-        if not target.is_relative_to(folder):
-            yield _problem(
-                source,
-                ("references", position),
-                f"{reference!r} leaves the knowledge folder; keep pictures in it",
-            )
-        elif not target.is_file():
-            yield _problem(
-                source,
-                ("references", position),
-                f"{reference!r} does not exist; correct the path or remove it",
-            )
+        message = None
+        try:
+            target = (folder / reference).resolve()
+            if not target.is_relative_to(folder):
+                message = f"{reference!r} leaves the knowledge folder; keep pictures in it"
+            elif not target.is_file():
+                message = f"{reference!r} does not exist; correct the path or remove it"
+        except (OSError, RuntimeError) as error:  # a name that is too long; links in a circle
+            reason = error.strerror if isinstance(error, OSError) else "its links go in a circle"
+            message = f"{reference[:80]!r} cannot be looked up ({reason}); correct the path"
+        if message:
+            yield _problem(source, ("references", position), message)
 
 
 def _problem(source: Source, where: tuple[str | int, ...], message: str) -> Problem:

@@ -69,3 +69,15 @@ DEFECT_FOLDERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Product -> its defect folders, sorted. Source: MMAD (arXiv 2410.09453)."""
+
+_PRODUCTS = tuple(DEFECT_FOLDERS)
+
+DATASETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "MVTec AD": _PRODUCTS[:15],
+        "MVTec LOCO": _PRODUCTS[15:20],
+        "VisA": _PRODUCTS[20:32],
+        "GoodsAD": _PRODUCTS[32:],
+    }
+)
+"""The data sets that MMAD is made of, as product files name them -> their products."""

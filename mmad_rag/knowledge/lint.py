@@ -23,7 +23,8 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _WORD = re.compile(r"[a-z0-9]+")
 _INSTRUCTION = re.compile(
     r"\b(ignore|disregard|forget)\b.{0,40}\b(instruction|prompt|above|previous|picture|image)s?\b"
-    r"|\b(answer|choose|select|reply|respond|output|pick)\b.{0,20}\b(option|choice|letter|with)\b"
+    r"|\b(answer|choose|select|reply|respond|output|pick)\b.{0,20}\b(option|choice|letter)\b"
+    r"|\b(answer|reply|respond) with\b"
     r"|\b(answer|option|choice)\s+(is\s+)?[\"'(]?[A-E]\b"
     r"|\bsystem prompt\b|\byou (are|must|should|will) (an?|answer|reply|respond|say|always)\b"
     r"|</?\w*(reference_material|system|user|assistant|instruction)\w*>",
@@ -91,7 +92,7 @@ class _Checker:
 
     def _texts(self) -> Iterator[Problem]:
         for where, text in texts_of(self.file.source.value):
-            if _INSTRUCTION.search(text):
+            if _INSTRUCTION.search(" ".join(text.split())):  # a line break hides nothing
                 yield self._problem(where, "reads like an instruction to the model; state a fact instead")
             if _PLACEHOLDER.search(text):
                 yield self._problem(where, "holds a placeholder; write the text or remove the field")

@@ -1,11 +1,16 @@
-"""Cut a product's knowledge into passages, one sentence group each."""
+"""Cut a product's knowledge into passages of a sentence or two."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from mmad_rag.knowledge.schema import Defect, Product
 from mmad_rag.records import NORMAL_ENTRY, Field, Passage
+
+_SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n+")
+_LONG_WORDS = 40
+"""A text up to this length is one passage; a longer one is cut into its sentences."""
 
 
 def passages_of(product: Product) -> tuple[Passage, ...]:
@@ -61,5 +66,14 @@ def _defect(product: Product, defect: Defect) -> Iterator[Passage]:
 
 def _numbered(product: str, entry: str, title: str, texts: dict[Field, Iterable[str]]) -> Iterator[Passage]:
     for field, lines in texts.items():
-        for number, text in enumerate(lines, start=1):
+        pieces = (piece for line in lines for piece in _pieces(line))
+        for number, text in enumerate(pieces, start=1):
             yield Passage(f"{product}/{entry}/{field.value}/{number}", product, entry, field, title, text)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A short text whole; of a long one its sentences, so that a budget can choose among them."""
+    if len(text.split()) <= _LONG_WORDS:
+        yield text
+        return
+    yield from (piece.strip() for piece in _SENTENCE_END.split(text) if piece.strip(" -*\t"))

@@ -18,7 +18,7 @@ Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 class _Section(BaseModel):
     """Unknown fields are errors, values are never turned into another type, nothing changes later."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
 
 class ReviewStatus(StrEnum):

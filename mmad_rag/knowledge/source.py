@@ -14,6 +14,11 @@ from mmad_rag.errors import KnowledgeError
 MAX_FILE_BYTES = 1_000_000
 """A product file is a few kilobytes of text; larger files are refused unread."""
 _MAX_NODES = 50_000
+_YAML = "tag:yaml.org,2002:"
+_KINDS = frozenset(
+    _YAML + kind for kind in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq", "merge")
+)
+_UNPRINTABLE = yaml.reader.Reader.NON_PRINTABLE
 
 KeyPath = tuple[str | int, ...]
 
@@ -64,12 +69,12 @@ def read_yaml(path: Path) -> Source:
         raise KnowledgeError(
             f"{path}:{line}: this is not valid YAML ({error.problem}); mend the line"
         ) from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise KnowledgeError(f"{path}:1: this is not valid YAML ({error}); mend the file") from None
     except RecursionError:
         raise KnowledgeError(
             f"{path}:1: the file is nested too deeply; a product file has four levels"
         ) from None
+    except Exception as error:  # PyYAML's constructors raise nearly anything on values such as `!!int ""`
+        raise KnowledgeError(f"{path}:1: this is not valid YAML ({error}); mend the file") from None
     finally:
         loader.dispose()
     return Source(path, value, lines)
@@ -102,11 +107,16 @@ def _walk(node: yaml.Node, where: KeyPath, lines: dict[KeyPath, int], path: Path
             f"{path}:1: the file expands to more than {_MAX_NODES:,} values; remove the anchors"
         )
     lines.setdefault(where, node.start_mark.line + 1)
+    _refuse_odd_values(node, where, path)
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, child in node.value:
             name = str(key.value)
             line = key.start_mark.line + 1
+            if key.tag not in (f"{_YAML}str", f"{_YAML}merge"):
+                raise KnowledgeError(
+                    f"{path}:{line}: a field name stands here that YAML does not read as text; correct it"
+                )
             if name in seen:
                 raise KnowledgeError(f"{path}:{line}: the field {name!r} stands here twice; keep one")
             seen.add(name)
@@ -115,3 +125,16 @@ def _walk(node: yaml.Node, where: KeyPath, lines: dict[KeyPath, int], path: Path
     elif isinstance(node, yaml.SequenceNode):
         for position, child in enumerate(node.value):
             _walk(child, (*where, position), lines, path)
+
+
+def _refuse_odd_values(node: yaml.Node, where: KeyPath, path: Path) -> None:
+    """Kinds of value that no field has, and characters that a terminal or a path would choke on."""
+    place, field = f"{path}:{node.start_mark.line + 1}", ".".join(str(part) for part in where)
+    if node.tag not in _KINDS:
+        kind = node.tag.removeprefix(_YAML)
+        raise KnowledgeError(
+            f"{place}: this is not valid YAML for a product file ({field} is a {kind!r}); write plain text"
+        )
+    odd = _UNPRINTABLE.search(node.value) if isinstance(node, yaml.ScalarNode) else None
+    if odd:
+        raise KnowledgeError(f"{place}: {field} holds the character U+{ord(odd[0]):04X}; remove it")

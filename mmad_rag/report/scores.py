@@ -72,7 +72,7 @@ def arms_notes(comparisons: Sequence[Comparison]) -> Iterator[str]:
         average = next(item for item in comparison.columns if item.column == AVERAGE)
         yield (
             f"{comparison.arm.arm} against {comparison.baseline.arm}: {average.difference:+.1f} points "
-            f"[{average.low:+.1f}, {average.high:+.1f}] on average; "
+            f"[{_points(average.low)}, {_points(average.high)}] on average; "
             f"{average.wrong_to_right} answers turn right, {average.right_to_wrong} turn wrong"
         )
     if comparisons:
@@ -107,5 +107,5 @@ def _percent(percent: float | None, digits: int = 2) -> str:
     return "-" if percent is None else f"{percent:.{digits}f}"
 
 
-def _points(points: float) -> str:
-    return f"{points:+.1f}"
+def _points(points: float | None) -> str:
+    return "-" if points is None else f"{points:+.1f}"

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from mmad_rag.records import Field
 
 _DEFECT_WORDS = re.compile(
-    r"\b(defect\w*|anomal\w*|damage\w*|abnormal\w*|wrong|fault\w*|flaw\w*|broken)\b", re.IGNORECASE
+    r"\b(defect|anomal|abnormal|damag|wrong|fault|flaw|broken|crack|scratch|stain|contamina|deform|missing"
+    r"|discolou?r|misprint|leak|torn|dent(s|ed)?\b)",
+    re.IGNORECASE,
 )
 
 _TOPICS: tuple[tuple[re.Pattern[str], tuple[Field, ...]], ...] = tuple(
@@ -36,7 +38,7 @@ _TOPICS: tuple[tuple[re.Pattern[str], tuple[Field, ...]], ...] = tuple(
         ),
         (r"\b(background|camera|view\w*|picture|lighting)\b", (Field.VIEW,)),
         (
-            r"\b(types?|kinds?|categor\w*|name\w*|identif\w*|what (product|object|item|is (this|it|shown)))\b",
+            r"\b(types?|kinds?|categor\w*|name|identif\w*|what (product|object|item|is (this|it|shown)))\b",
             (Field.IDENTITY,),
         ),
     )

@@ -1,0 +1,121 @@
+"""Start a product file, with its normal pictures beside it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from mmad_rag.errors import KnowledgeError
+from mmad_rag.knowledge.json_schema import SCHEMA_FILE, schema_text
+from mmad_rag.knowledge.pictures import NormalPictures, measure_pictures
+from mmad_rag.knowledge.schema import Id
+from mmad_rag.knowledge.template import template_text
+
+
+@dataclass(frozen=True, slots=True)
+class NewProduct:
+    """What was written."""
+
+    path: Path
+    """The product file."""
+    references: tuple[str, ...]
+    """Pictures that the file lists, relative to its folder."""
+    copied: int
+    """How many of them were copied into the folder; the others lay in it already."""
+
+
+def new_product(
+    product: str, folder: Path, *, today: dt.date, name: str | None = None, pictures: Path | None = None
+) -> NewProduct:
+    """Write `<folder>/<product>.yaml` from the template; nothing that exists is overwritten.
+
+    The JSON Schema that the file's first line names is written beside it where it is missing.
+
+    Args:
+        product: The id: lower-case words joined by underscores.
+        folder: The knowledge folder; made when it is missing.
+        today: The date in the provenance.
+        name: The visual name; by default the id with spaces.
+        pictures: A folder of normal pictures. They are copied to `<folder>/<product>/`, or listed where they
+            are when they lie in the knowledge folder already.
+
+    Raises:
+        KnowledgeError: the id or the name is invalid, the file exists, or the folder cannot be written to.
+        PictureError: a picture cannot be read, or there is none.
+    """
+    check_id(product)
+    if name is not None and (not name.strip() or not name.isprintable()):
+        raise KnowledgeError(f"the name {name!r} is no noun phrase; give one such as 'metal nut'")
+    path = folder / f"{product}.yaml"
+    for taken in (path, path.with_suffix(".yml")):
+        if taken.exists():
+            raise KnowledgeError(f"{taken} exists and is not overwritten; edit it, or choose another --out")
+    measured = measure_pictures(pictures) if pictures is not None else None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        placed = _place(measured, folder, product)
+        references = tuple(item.relative_to(folder.resolve()).as_posix() for item in placed)
+        text = template_text(
+            product,
+            today=today,
+            name=name.strip() if name else None,
+            references=references,
+            pictures=measured,
+        )
+        if not (folder / SCHEMA_FILE).exists():
+            (folder / SCHEMA_FILE).write_text(schema_text(), encoding="utf-8")
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise KnowledgeError(
+            f"{path} cannot be written ({error.strerror or error}); choose another folder with --out"
+        ) from None
+    copied = 0 if measured is None or _inside(measured, folder) else len(references)
+    return NewProduct(path, references, copied)
+
+
+def check_id(product: str) -> None:
+    """Refuse what is no product id.
+
+    Raises:
+        KnowledgeError: with an id that would do, where one can be made of it.
+    """
+    try:
+        TypeAdapter(Id).validate_python(product)
+    except ValidationError:
+        near = "_".join(re.findall(r"[a-z0-9]+", product.lower()))[:64].strip("_")
+        hint = f", such as {near!r}" if near else ""
+        raise KnowledgeError(
+            f"{product!r} is no product id; use lower-case words joined by underscores{hint}"
+        ) from None
+
+
+def _place(measured: NormalPictures | None, folder: Path, product: str) -> Sequence[Path]:
+    """Resolved paths of the pictures inside the knowledge folder, copied there if need be."""
+    if measured is None:
+        return ()
+    if _inside(measured, folder):
+        return [path.resolve() for path in measured.paths]
+    home = folder.resolve() / product
+    targets = [home / path.name for path in measured.paths]
+    for source, target in zip(measured.paths, targets, strict=True):
+        if target.exists() and target.read_bytes() != source.read_bytes():
+            raise KnowledgeError(
+                f"{target} exists and is another picture than {source}; rename one of the two"
+            )
+    home.mkdir(exist_ok=True)
+    for source, target in zip(measured.paths, targets, strict=True):
+        if not target.exists():
+            shutil.copyfile(source, target)
+    return targets
+
+
+def _inside(measured: NormalPictures, folder: Path) -> bool:
+    """Whether every picture lies in the knowledge folder already."""
+    return all(path.resolve().is_relative_to(folder.resolve()) for path in measured.paths)

@@ -1,0 +1,120 @@
+"""Measure what a folder of normal pictures shows of a product."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmad_rag.errors import PictureError
+from mmad_rag.images import open_picture, to_rgb
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+"""What a file of a picture is called; anything else in the folder is left alone."""
+PLAIN_WITHIN = 16
+"""Corners that differ by no more than this many of 255 levels are called one plain background."""
+
+_CORNER = 16
+_HUES = ("red", "orange", "yellow", "green", "green", "cyan", "blue", "blue", "purple", "pink", "red")
+_GREYS = ((40, "black"), (100, "dark grey"), (170, "grey"), (225, "light grey"), (256, "white"))
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSize:
+    """Width and height."""
+
+    width: int
+    """Pixels."""
+    height: int
+    """Pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class CornerColour:
+    """What the four corners of all pictures show: usually the background."""
+
+    red: int
+    """Median, 0 to 255."""
+    green: int
+    """Median, 0 to 255."""
+    blue: int
+    """Median, 0 to 255."""
+    spread: int
+    """How far a corner of any picture is from the medians at most, 0 to 255, in its worst channel."""
+
+    @property
+    def name(self) -> str:
+        """An everyday word for the colour."""
+        hue, lightness, _ = colorsys.rgb_to_hls(self.red / 255, self.green / 255, self.blue / 255)
+        if max(self.red, self.green, self.blue) - min(self.red, self.green, self.blue) < 24:
+            return next(name for top, name in _GREYS if lightness * 255 < top)
+        return _HUES[round(hue * 10)]
+
+
+@dataclass(frozen=True, slots=True)
+class NormalPictures:
+    """Pictures of normal pieces that were opened and found good."""
+
+    paths: tuple[Path, ...]
+    """Sorted by name, at least one; of files with the same bytes only the first."""
+    sizes: tuple[PictureSize, ...]
+    """Every size that occurs, smallest first."""
+    corners: CornerColour
+    """Of all of them."""
+
+
+def measure_pictures(folder: Path) -> NormalPictures:
+    """Open every picture that lies directly in `folder`.
+
+    Raises:
+        PictureError: the folder is absent or holds no picture, or a picture cannot be read; the message names
+            it.
+    """
+    if not folder.is_dir():
+        raise PictureError(f"there is no folder of pictures at {folder}; check the path")
+    found = sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+    )
+    if not found:
+        raise PictureError(
+            f"no picture lies directly in {folder}; give the folder that holds pictures of normal pieces"
+        )
+    kept: dict[str, Path] = {}
+    sizes: set[PictureSize] = set()
+    corners: list[npt.NDArray[np.float64]] = []
+    for path in found:
+        if not path.name.isprintable():
+            raise PictureError(f"the name of the picture {str(path)!r} cannot be written down; rename it")
+        picture = open_picture(path)
+        if picture.digest not in kept:
+            kept[picture.digest] = path
+            sizes.add(PictureSize(picture.width, picture.height))
+            corners += _corner_medians(to_rgb(picture))
+    ordered = tuple(sorted(sizes, key=lambda size: (size.width, size.height)))
+    return NormalPictures(tuple(kept.values()), ordered, _corner_colour(corners))
+
+
+def _corner_medians(image: object) -> list[npt.NDArray[np.float64]]:
+    """The median colour, shape (3,), of a square in each corner; its side is a 16th of the shorter side."""
+    import numpy as np
+
+    pixels = np.asarray(image)
+    side = max(1, min(pixels.shape[:2]) // _CORNER)
+    near, far = slice(None, side), slice(-side, None)
+    return [np.median(pixels[rows, columns], axis=(0, 1)) for rows in (near, far) for columns in (near, far)]
+
+
+def _corner_colour(medians: Sequence[npt.NDArray[np.float64]]) -> CornerColour:
+    import numpy as np
+
+    corners = np.stack(medians)
+    middle = np.median(corners, axis=0)
+    spread = int(np.ceil(np.abs(corners - middle).max()))
+    red, green, blue = (round(float(level)) for level in middle)
+    return CornerColour(red, green, blue, spread)
