@@ -54,6 +54,22 @@ def test_a_product_becomes_passages_in_the_order_of_reading(world: World) -> Non
     assert len({passage.id for passage in passages}) == len(passages) == 17
 
 
+def test_a_long_text_is_cut_into_its_sentences_and_no_word_is_lost(tmp_path: Path) -> None:
+    prose = (
+        "Description: " + " ".join(f"Sentence number {n} speaks of the disc." for n in range(8)) + " The end."
+    )
+    text = GOOD.replace("[The disc is evenly red and smooth.]", f'["{prose}"]')
+    path = tmp_path / "red_disc.yaml"
+    path.write_text(text)
+    loaded, _ = read_product(path)
+    assert loaded is not None
+    pieces = [p for p in passages_of(loaded.product) if p.entry == "normal" and p.field is Field.APPEARANCE]
+    assert pieces[0].text == "Description: Sentence number 0 speaks of the disc."
+    assert pieces[-1].text == "The end."
+    assert [piece.id.rpartition("/")[2] for piece in pieces] == [str(n) for n in range(1, 10)]
+    assert " ".join(piece.text for piece in pieces) == prose
+
+
 def test_a_product_without_aliases_says_only_its_name(tmp_path: Path) -> None:
     text = GOOD.replace("  aliases: [plain red disc, red test disc, small red disc]\n", "")
     path = tmp_path / "red_disc.yaml"

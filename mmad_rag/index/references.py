@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmad_rag.errors import InputError
+from mmad_rag.knowledge.pictures import PICTURE_SUFFIXES
 
-_PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 _TRAIN_FOLDER = "train"
 _NORMAL_FOLDERS = {"good", "normal", "ok"}
 
@@ -54,7 +54,7 @@ def find_references(
     skipped = 0
     root = folder.resolve()
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in _PICTURE_SUFFIXES or not path.resolve().is_relative_to(root):
+        if path.suffix.lower() not in PICTURE_SUFFIXES or not path.resolve().is_relative_to(root):
             continue
         product = _product_of(path.relative_to(folder), products)
         if product is None:

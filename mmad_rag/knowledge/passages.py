@@ -11,6 +11,7 @@ from mmad_rag.records import NORMAL_ENTRY, Field, Passage
 _SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n+")
 _LONG_WORDS = 40
 """A text up to this length is one passage; a longer one is cut into its sentences."""
+_LEAST_WORDS = 4
 
 
 def passages_of(product: Product) -> tuple[Passage, ...]:
@@ -72,8 +73,18 @@ def _numbered(product: str, entry: str, title: str, texts: dict[Field, Iterable[
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """A short text whole; of a long one its sentences, so that a budget can choose among them."""
+    """A short text whole; of a long one its sentences, so that a budget can choose among them.
+
+    A heading or a number that stands alone goes with the sentence after it.
+    """
     if len(text.split()) <= _LONG_WORDS:
         yield text
         return
-    yield from (piece.strip() for piece in _SENTENCE_END.split(text) if piece.strip(" -*\t"))
+    waiting = ""
+    for sentence in _SENTENCE_END.split(text):
+        waiting = f"{waiting} {sentence}".strip()
+        if len(waiting.split()) >= _LEAST_WORDS:
+            yield waiting
+            waiting = ""
+    if waiting:
+        yield waiting

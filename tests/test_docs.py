@@ -1,0 +1,108 @@
+"""What the documents show works: Python blocks run, command lines parse, links and extras exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from mmad_rag.benchmark.sample import draw, picture_rng
+from mmad_rag.cli.app import app
+from mmad_rag.index import KnowledgeIndex
+from tests.openai_server import OpenAIServer, replies
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    path
+    for folder in (".", "docs", "knowledge", "indexes", "examples", "mmad_rag/encoders/tiny")
+    for path in sorted((ROOT / folder).glob("*.md"))
+]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return [text for kind, text in BLOCK.findall(path.read_text(encoding="utf-8")) if kind == language]
+
+
+def command_lines() -> list[tuple[str, str]]:
+    """Every `mmad-rag ...` line of a block, continued lines joined, comments removed."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        code = [body for kind, body in BLOCK.findall(text) if kind in ("bash", "sh", "console")]
+        code += re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)
+        for line in "\n".join(code).replace("\\\n", " ").splitlines():
+            words = line.strip().removeprefix("$ ").removeprefix(".venv/bin/")
+            if words.startswith("mmad-rag "):
+                found.append((f"{page.relative_to(ROOT)}", words))
+    return found
+
+
+@pytest.mark.parametrize(("page", "line"), command_lines(), ids=lambda value: str(value)[:60])
+def test_every_command_line_parses(page: str, line: str) -> None:
+    """The command exists, its options exist, and nothing it needs is left out."""
+    words = shlex.split(line, comments=True)[1:]
+    command = get_command(app)
+    while commands := getattr(command, "commands", None):
+        name = words.pop(0)
+        assert name in commands, f"{page}: mmad-rag has no command {name}"
+        command = commands[name]
+    command.make_context("mmad-rag", words)
+
+
+def test_the_readmes_python_runs(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    openai_server: OpenAIServer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Against a loopback endpoint, with the files that the text assumes."""
+    from PIL import Image
+
+    openai_server.default = replies("B")
+    monkeypatch.setenv("OPENAI_API_KEY", "test-key")
+    monkeypatch.setenv("OPENAI_BASE_URL", openai_server.url)
+    knowledge = tmp_path / "knowledge"
+    knowledge.mkdir()
+    for name in ("metal_nut", "bottle", "screw"):
+        shutil.copy(ROOT / "knowledge" / f"{name}.yaml", knowledge)
+        (tmp_path / "refs" / name).mkdir(parents=True)
+        for number in range(3):
+            image = draw(name, "good", picture_rng(7, name, "readme", number), 128).image
+            Image.fromarray(image).save(tmp_path / "refs" / name / f"{number}.png")
+    KnowledgeIndex.build(knowledge, "builtin:tiny", references=tmp_path / "refs").save(
+        tmp_path / "indexes" / "default"
+    )
+    nut = draw("metal_nut", "good", picture_rng(8, "metal_nut", "readme", 0), 128)
+    Image.fromarray(nut.image).save(tmp_path / "nut.png")
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks(ROOT / "README.md", "python")
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - our own page
+    assert capsys.readouterr().out.startswith("B ('metal_nut',) 0.")
+    assert any(text.startswith("<reference_material>") for text in openai_server.requests[0].texts())
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_the_make_targets_of_the_readme_exist() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in PAGES:
+        named = set(re.findall(r"^ *make (\w+)", page.read_text(encoding="utf-8"), re.MULTILINE))
+        assert named <= targets, page
+
+
+def test_every_extra_named_in_code_exists() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = set(project.get("optional-dependencies", {}))
+    for path in (ROOT / "mmad_rag").rglob("*.py"):
+        named = re.findall(r"mmad-rag\[(\w+)\]", path.read_text(encoding="utf-8"))
+        assert set(named) <= extras, path
