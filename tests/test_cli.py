@@ -94,7 +94,7 @@ def test_the_index_is_built_and_described(cli: Cli, world: World, bench: Bench, 
         tmp_path / "i",
     )
     assert ran.code == 0
-    assert "38 products" in ran.out
+    assert "38 products" in " ".join(ran.out.split())
     assert "12 reference pictures, by builtin:tiny" in " ".join(ran.out.split())
     assert "no reference picture for 34 product(s)" in ran.err
     assert "can never be routed" not in ran.err

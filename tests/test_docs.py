@@ -46,7 +46,7 @@ def command_lines() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("page", "line"), command_lines(), ids=lambda value: str(value)[:60])
 def test_every_command_line_parses(page: str, line: str) -> None:
     """The command exists, its options exist, and nothing it needs is left out."""
-    words = shlex.split(line, comments=True)[1:]
+    words = shlex.split(line.partition("||")[0], comments=True)[1:]
     command = get_command(app)
     while commands := getattr(command, "commands", None):
         name = words.pop(0)

@@ -28,6 +28,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+_INTERRUPTED = 130
+
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -59,10 +61,11 @@ app.add_typer(data_app, name="data")
 def main() -> None:
     """Run the command line: exit code 0 done, 1 the user must act (one message), 2 wrong usage."""
     try:
-        app()
+        app(prog_name="mmad-rag")
     except MmadRagError as error:
         note(f"error: {error}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        note("interrupted; the same command goes on where it stopped")
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == _INTERRUPTED:
+            note("interrupted; the same command goes on where it stopped")
+        raise

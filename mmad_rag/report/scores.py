@@ -47,7 +47,7 @@ def score_notes(table: ScoreTable) -> Iterator[str]:
 def arms_table(tables: Sequence[tuple[str, ScoreTable]], comparisons: Sequence[Comparison]) -> Table:
     """Every arm of a run, macro-averaged over datasets, then what each arm changes with its 95 % interval."""
     questions = tables[0][1].questions
-    shown = _table(f"Percent right of {questions} questions an arm, mean over datasets, rule fixed")
+    shown = _table(f"Percent right of {questions} questions, mean over datasets, rule fixed")
     shown.add_column("arm", no_wrap=True)
     columns = tables[0][1].columns
     for column in columns:

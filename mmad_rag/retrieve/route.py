@@ -20,6 +20,8 @@ _SEARCH_AT_MOST = 4096
 _TIE_SCALE = 0.25
 _TIE_SHARE = 0.6
 _KNOWN = 0.5
+_STANDS_OUT = 2.4
+"""Deviations above the mean over the catalogue at which a text score alone is taken for a known product."""
 
 
 def route(index: KnowledgeIndex, vector: FloatArray, own_digests: Collection[str] = ()) -> Route:
@@ -112,7 +114,7 @@ def _known(first: Candidate, text_z: Mapping[str, float], floor: ReferenceFloor)
         return _sigmoid((first.reference_score - threshold) / scale)
     count = len(text_z)
     largest_possible = (count - 1) / math.sqrt(count) if count else 0.0
-    threshold = min(1.5, 0.6 * largest_possible)
+    threshold = min(_STANDS_OUT, 0.6 * largest_possible)
     return _sigmoid((text_z.get(first.product, 0.0) - threshold) / 0.25)
 
 
