@@ -8,7 +8,6 @@ from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.index import KnowledgeIndex
 from tests.world import World, colour_encoder, make_world
 
-
 pytest_plugins = ["tests.openai_server"]
 
 
