@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmad_rag.benchmark import arms as arms_module
-from mmad_rag.benchmark.arms import ARM_NAMES, Arm, base_arms, build_arms
+from mmad_rag.benchmark.arms import ARM_NAMES, Arm, base_arms, build_arms, other_product
 from mmad_rag.benchmark.mmad import load_questions
 from mmad_rag.benchmark.run import run_arms
 from mmad_rag.benchmark.run_folder import read_run
@@ -172,12 +172,33 @@ def test_all_arms_in_one_run(index: KnowledgeIndex, encoder: Encoder, tmp_path: 
     assert bare == {row.prompt for row in run.rows}
 
 
-def test_bases_are_compared_by_words_at_each_budget(index: KnowledgeIndex) -> None:
+def test_bases_are_compared_by_words_at_each_budget_beside_a_wrong_product(index: KnowledgeIndex) -> None:
     """No encoder is loaded: the bases differ in their texts and in nothing else."""
-    smaller = dataclasses.replace(index, manifest=index.manifest.model_copy(update={"library": "other"}))
-    arms = base_arms(scripted("A"), {"this": index, "other": smaller}, [40, 1000])
-    assert [arm.name for arm in arms] == ["this@40", "other@40", "this@1000", "other@1000"]
+    other = dataclasses.replace(index, manifest=index.manifest.model_copy(update={"library": "other"}))
+    arms = base_arms(scripted("A"), {"this": index, "other": other}, [40, 1000])
+    assert [arm.name for arm in arms] == [
+        f"{base}@{budget}{control}"
+        for budget in (40, 1000)
+        for base in ("this", "other")
+        for control in ("", "/wrong")
+    ]
+    assert len({arm.identity for arm in arms}) == 8
     found = [ask(arm, PROMPT).knowledge for arm in arms]
+    products = [knowledge.route.products for knowledge in found if knowledge is not None]
+    assert products == [("red_disc",), products[1]] * 4
+    assert products[1] != ("red_disc",)
     sizes = [len(knowledge.hits) for knowledge in found if knowledge is not None]
-    assert sizes == [sizes[0], sizes[0], 17, 17]
-    assert 0 < sizes[0] < 6
+    assert 0 < sizes[0] == sizes[2] < 6
+    assert sizes[4:] == [17] * 4
+
+
+def test_the_wrong_product_is_drawn_by_the_picture_and_never_the_true_one() -> None:
+    known = ["blue_bar", "green_square", "red_disc"]
+    asked = [question(f"VisA/red_disc/test/bad/{number}.png") for number in range(60)]
+    drawn = [other_product(item, known) for item in asked]
+    assert set(drawn) == {"blue_bar", "green_square"}
+    assert 15 < drawn.count("blue_bar") < 45
+    first = question("VisA/red_disc/test/bad/7.png")
+    assert other_product(first, ["blue_bar", "green_square"]) == drawn[7]
+    with pytest.raises(SpecError, match="needs a second one"):
+        other_product(first, ["red_disc"])

@@ -18,6 +18,7 @@ from tests.openai_server import OpenAIServer, Request, fails, html, replies
 from tests.running import Cli
 from tests.world import World
 
+ROOT = Path(__file__).parents[1]
 PRODUCTS = ("bottle", "metal_nut", "capsule", "capsules")
 QUESTION = "Is there any defect in the object?"
 
@@ -38,7 +39,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """Four drawn products, indexed by builtin:tiny with the shipped knowledge."""
     root = tmp_path_factory.mktemp("bench")
     render_sample(root / "data", products=PRODUCTS, per_defect=1, templates=3, unknown=1)
-    index = KnowledgeIndex.build("knowledge", "builtin:tiny", references=root / "data")
+    index = KnowledgeIndex.build(ROOT / "knowledge", "builtin:tiny", references=root / "data")
     index.save(root / "index")
     return Bench(root / "data", root / "index")
 
@@ -336,6 +337,31 @@ def test_an_answers_file_is_scored_by_both_rules(cli: Cli, tmp_path: Path) -> No
     shown = cli("score", path)
     assert "1 invalid and 0 failed of 7 answers count as wrong" in shown.err
     assert "2 of 7 answers are not counted" in cli("score", path, "--rule", "strict-mmad").err
+
+
+def test_two_knowledge_bases_are_measured_against_each_other(cli: Cli, bench: Bench, tmp_path: Path) -> None:
+    """Texts alone, no picture; a base against itself differs by nothing."""
+    import shutil
+
+    for name in PRODUCTS:
+        (tmp_path / "kb").mkdir(exist_ok=True)
+        text = (ROOT / "knowledge" / f"{name}.yaml").read_text()
+        (tmp_path / "kb" / f"{name}.yaml").write_text(text)
+    shutil.copytree(tmp_path / "kb", tmp_path / "same")
+    words = ("knowledge", "measure", tmp_path / "kb", "--data", bench.data, "--budget", 200)
+    same = json.loads(cli(*words, "--against", tmp_path / "same", "--json").out)
+    assert {column["difference"] for item in same["comparisons"] for column in item["columns"]} == {0.0}
+    assert {value["difference"] for values in same["specific"].values() for value in values} == {0.0}
+    assert [row["product"] for row in same["sizes"]] == [*sorted(PRODUCTS), "all"]
+    published = tmp_path / "published.json"
+    published.write_text(
+        json.dumps({"MVTec": {name: {"good": "<Normal> A thing."} for name in PRODUCTS}}), encoding="utf-8"
+    )
+    ran = cli(*words, "--against", published, "--out", tmp_path / "run")
+    assert ran.code == 0, ran.err
+    assert "this@200 - other@200" in ran.out
+    assert "True less wrong product's text, budget 200" in ran.out
+    assert (tmp_path / "run" / "outcomes.jsonl").is_file()
 
 
 def test_the_sample_is_drawn_and_described(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -81,8 +82,9 @@ def build_arms(
 def base_arms(model: Model, indexes: Mapping[str, KnowledgeIndex], budgets: Sequence[int]) -> tuple[Arm, ...]:
     """Arms that compare knowledge bases: the true product's passages from each base, at each budget.
 
-    Passages are found by their words in every base, whatever vectors an index holds, so that the bases
-    differ and nothing else does.
+    Beside each stands its control: the passages of another product, drawn per picture and the same for every
+    base. Passages are found by their words, whatever vectors an index holds, so that the bases differ and
+    nothing else does.
 
     Args:
         model: The model that every arm asks.
@@ -90,13 +92,36 @@ def base_arms(model: Model, indexes: Mapping[str, KnowledgeIndex], budgets: Sequ
         budgets: Estimated tokens of knowledge per prompt.
 
     Returns:
-        Arms named `base@budget`, in the order of budgets, then of bases.
+        Arms named `base@budget` and `base@budget/wrong`, in the order of budgets, then of bases.
     """
-    return tuple(
-        _oracle(model, _Retrievers(index, None, None, budget, by_words=True), name=f"{name}@{budget}")
-        for budget in budgets
-        for name, index in indexes.items()
-    )
+    shared = sorted(set.intersection(*(set(index.products) for index in indexes.values())))
+    arms = []
+    for budget in budgets:
+        for name, index in indexes.items():
+            retrievers = _Retrievers(index, None, None, budget, by_words=True)
+            arms.append(_oracle(model, retrievers, name=f"{name}@{budget}"))
+            arms.append(
+                _oracle(
+                    model,
+                    retrievers,
+                    name=f"{name}@{budget}/wrong",
+                    product=lambda question: other_product(question, shared),
+                )
+            )
+    return tuple(arms)
+
+
+def other_product(question: Question, products: Sequence[str]) -> str:
+    """Another product than the question's, drawn by its picture's path: the same in every run.
+
+    Raises:
+        SpecError: there is no other product.
+    """
+    others = [product for product in products if product != question.product]
+    if not others:
+        raise SpecError(f"there is no product but {question.product}; a wrong product needs a second one")
+    draw = hashlib.sha256(question.image_path.encode("utf-8", "surrogatepass")).digest()
+    return others[int.from_bytes(draw[:8], "big") % len(others)]
 
 
 def _check(names: Sequence[str]) -> None:
@@ -174,18 +199,24 @@ def _rag(model: Model, retrievers: _Retrievers) -> Arm:
     )
 
 
-def _oracle(model: Model, retrievers: _Retrievers, *, name: str = "oracle") -> Arm:
+def _oracle(
+    model: Model,
+    retrievers: _Retrievers,
+    *,
+    name: str = "oracle",
+    product: Callable[[Question], str] = lambda question: question.product,
+) -> Arm:
     """One wrapper per product, made when the product first comes up."""
 
     @cache
-    def wrapper(product: str) -> RagWrapper:
-        return RagWrapper(model, retriever=retrievers.fixed(product))
+    def wrapper(given: str) -> RagWrapper:
+        return RagWrapper(model, retriever=retrievers.fixed(given))
 
     fingerprint = retrievers.index.fingerprint
     return Arm(
         name=name,
-        identity=f"oracle(index={fingerprint[:16]},budget={retrievers.budget})/{model.identity}",
+        identity=f"{name}(index={fingerprint[:16]},budget={retrievers.budget})/{model.identity}",
         model=model.identity,
         index=fingerprint,
-        model_for=lambda question: wrapper(question.product),
+        model_for=lambda question: wrapper(product(question)),
     )

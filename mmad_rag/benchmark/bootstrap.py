@@ -34,12 +34,15 @@ Weights: TypeAlias = Sequence[npt.NDArray[np.float64]]
 """How often each image is drawn: per stratum, shape (draws, images)."""
 
 
-def strata_of(questions: Sequence[Question], right: npt.NDArray[np.bool_]) -> tuple[Stratum, ...]:
+def strata_of(
+    questions: Sequence[Question], right: npt.NDArray[np.bool_] | npt.NDArray[np.float64]
+) -> tuple[Stratum, ...]:
     """Sort images into strata.
 
     Args:
         questions: What was asked.
-        right: Whether each was answered rightly, by baseline and by arm: shape (questions, 2).
+        right: Whether each was answered rightly, or how much was gained, by baseline and by arm: shape
+            (questions, 2).
     """
     datasets = tuple(dict.fromkeys(question.dataset for question in questions))
     counts: dict[tuple[int, int], dict[str, npt.NDArray[np.float64]]] = {}

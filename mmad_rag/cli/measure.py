@@ -14,6 +14,7 @@ from mmad_rag.cli.evaluate import run_with_progress
 from mmad_rag.cli.options import JsonOption
 
 if TYPE_CHECKING:
+    from mmad_rag.benchmark.specific import ArmPair
     from mmad_rag.knowledge import KnowledgeBase
 
 FULL = 1_000_000
@@ -41,7 +42,8 @@ def measure(
 ) -> None:
     """Compare two knowledge bases by what a reader without the picture makes of them.
 
-    Both are asked the same questions with the true product given, at equal budgets and at full length.
+    Both are asked the same questions with the true product given, and again with another one as a control, at
+    equal budgets and at full length.
     """
     from mmad_rag.benchmark.arms import base_arms
     from mmad_rag.benchmark.compare import compare_arms
@@ -50,11 +52,12 @@ def measure(
     from mmad_rag.benchmark.score import score_run
     from mmad_rag.benchmark.score_table import Rule
     from mmad_rag.benchmark.selection import select
+    from mmad_rag.benchmark.specific import specific_values
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.knowledge import load_knowledge
     from mmad_rag.models import load_model
     from mmad_rag.report.knowledge_sizes import knowledge_sizes, sizes_table
-    from mmad_rag.report.scores import arms_notes, arms_table
+    from mmad_rag.report.scores import arms_notes, arms_table, specific_table
 
     benchmark = load_questions(data)
     selection = select(benchmark, only=only or (), pictures=False)
@@ -68,18 +71,30 @@ def measure(
         run_with_progress(benchmark, selection, arms, out_folder=folder)
         run = read_run(folder)
     tables = [(arm.name, score_run(run.rows, run.questions, Rule.FIXED, arm.name)) for arm in arms]
+    specific = {
+        size: specific_values(run.rows, run.questions, _pair(_THEIRS, size), _pair(_OURS, size), seed=seed)
+        for size in budgets
+    }
     comparisons = [
         compare_arms(run.rows, run.questions, f"{_THEIRS}@{size}", f"{_OURS}@{size}", seed=seed)
         for size in budgets
     ]
     if as_json:
-        print_json({"sizes": sizes, "scores": dict(tables), "comparisons": comparisons})
+        print_json({"sizes": sizes, "scores": dict(tables), "comparisons": comparisons, "specific": specific})
         return
     out().print(sizes_table(sizes))
     out().print(arms_table(tables, comparisons))
     for line in arms_notes(comparisons):
         note(line)
+    for size, values in specific.items():
+        out().print(specific_table(values, f"True less wrong product's text, budget {size}"))
     note(f"{_OURS}: {knowledge}, {_THEIRS}: {against}; @{FULL}: full length")
+
+
+def _pair(base: str, budget: int) -> ArmPair:
+    from mmad_rag.benchmark.specific import ArmPair
+
+    return ArmPair(f"{base}@{budget}", f"{base}@{budget}/wrong")
 
 
 def _load(source: Path, scratch: Path) -> KnowledgeBase:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from mmad_rag.benchmark.compare import ArmRates, Comparison
 from mmad_rag.benchmark.score_table import AVERAGE, ScoreTable
+from mmad_rag.benchmark.specific import SpecificValue
 from mmad_rag.records import Subtask
 
 _SHORT = {
@@ -63,6 +64,23 @@ def arms_table(tables: Sequence[tuple[str, ScoreTable]], comparisons: Sequence[C
         shown.add_row(label, *(_points(item.difference) if item else "-" for item in found))
         shown.add_row("  95 % from", *(_points(item.low) if item else "-" for item in found))
         shown.add_row("  95 % to", *(_points(item.high) if item else "-" for item in found))
+    return shown
+
+
+def specific_table(values: Sequence[SpecificValue], title: str) -> Table:
+    """What two bases are worth beyond the words that any product's text shares with the options."""
+    shown = _table(title)
+    shown.add_column("base", no_wrap=True)
+    for value in values:
+        shown.add_column(_SHORT.get(value.column, value.column), justify="right", no_wrap=True)
+    for name, points in (
+        ("this", [value.base for value in values]),
+        ("other", [value.baseline for value in values]),
+        ("this - other", [value.difference for value in values]),
+        ("  95 % from", [value.low for value in values]),
+        ("  95 % to", [value.high for value in values]),
+    ):
+        shown.add_row(name, *map(_points, points))
     return shown
 
 
