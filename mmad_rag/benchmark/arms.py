@@ -22,6 +22,9 @@ from mmad_rag.retrieve.similarity import word_similarity
 ARM_NAMES = ("none", "rag", "oracle")
 """No knowledge; knowledge of the product that is seen in the picture; knowledge of the true product."""
 
+ROUTING_ARMS = frozenset({"rag"})
+"""Arms in which the product is looked for; in the others it is given or not needed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:

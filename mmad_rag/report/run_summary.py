@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from mmad_rag.benchmark.arms import ROUTING_ARMS
 from mmad_rag.benchmark.compare import Comparison, compare_arms
 from mmad_rag.benchmark.outcomes import Run
 from mmad_rag.benchmark.score import score_run
@@ -59,7 +60,7 @@ def summarise(run: Run, *, baseline: str = "none", seed: int = 0) -> RunSummary:
     tables = tuple((arm, score_run(run.rows, run.questions, Rule.FIXED, arm)) for arm in arms)
     compared = [arm for arm in arms if arm != baseline] if baseline in arms else []
     comparisons = tuple(compare_arms(run.rows, run.questions, baseline, arm, seed=seed) for arm in compared)
-    routing = (routing_counts(run, arm.name) for arm in run.header.arms if "clip(" in arm.identity)
+    routing = (routing_counts(run, arm) for arm in arms if arm in ROUTING_ARMS)
     return RunSummary(tables, comparisons, tuple(routing))
 
 
