@@ -30,6 +30,7 @@ MAX_BYTES = 64 * 1024 * 1024
 _FORMATS = {"PNG": MediaType.PNG, "JPEG": MediaType.JPEG, "WEBP": MediaType.WEBP, "GIF": MediaType.GIF}
 _EXIF_ORIENTATION = 0x0112
 _PNG_END = b"IEND\xaeB`\x82"
+_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,", re.IGNORECASE)
 
 
@@ -146,6 +147,7 @@ def _encode_pixels(source: Image | npt.NDArray[np.uint8]) -> tuple[bytes, str]:
 def _decode(data: bytes, name: str) -> Image:
     """Decode the first frame completely, so that truncated files are found here."""
     from PIL import Image as PilImage
+    from PIL import UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
@@ -163,9 +165,14 @@ def _decode(data: bytes, name: str) -> Image:
         raise
     except (PilImage.DecompressionBombWarning, PilImage.DecompressionBombError):
         raise PictureError(f"the picture {name} has more than {MAX_PIXELS:,} pixels; scale it down") from None
-    except Exception as error:  # Pillow's decoders raise nearly anything on broken input
+    except UnidentifiedImageError:  # its own message names an object in memory, not the file
         raise PictureError(
-            f"the picture {name} cannot be read ({error}); it may be truncated or no picture"
+            f"the picture {name} cannot be read (it is no picture of a known format); replace the file"
+        ) from None
+    except Exception as error:  # Pillow's decoders raise nearly anything on broken input
+        reason = _ADDRESS.sub("", str(error)) or type(error).__name__
+        raise PictureError(
+            f"the picture {name} cannot be read ({reason}); it may be truncated or no picture"
         ) from error
     return image
 

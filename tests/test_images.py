@@ -129,7 +129,7 @@ def test_a_data_url_holds_the_same_bytes() -> None:
     ("source", "words"),
     [
         (b"", "is empty"),
-        (b"just text", "cannot be read"),
+        (b"just text", r"<bytes> cannot be read \(it is no picture of a known format\); replace the file"),
         (png((9, 9, 9))[:-20], "cannot be read"),
         ("no/such/picture.png", "there is no picture at"),
         ("data:image/png;base64,@@@", "base64"),
@@ -143,6 +143,27 @@ def test_a_data_url_holds_the_same_bytes() -> None:
 def test_what_cannot_be_read_is_refused_with_advice(source: object, words: str) -> None:
     with pytest.raises(PictureError, match=words):
         open_picture(source)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError("<Decoder object at 0x7fAB12> gave up"), "(<Decoder object> gave up)"),
+        (MemoryError(), "(MemoryError)"),
+    ],
+)
+def test_no_message_names_a_place_in_memory(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
+    def broken(_file: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Image, "open", broken)
+    with pytest.raises(PictureError) as caught:
+        open_picture(png((1, 2, 3)))
+    assert str(caught.value) == (
+        f"the picture <bytes> cannot be read {told}; it may be truncated or no picture"
+    )
 
 
 def test_a_folder_is_no_picture(tmp_path: Path) -> None:
@@ -179,8 +200,10 @@ def test_the_name_can_be_given() -> None:
 def test_damaged_bytes_are_opened_or_refused_never_anything_else(cut: int, junk: bytes) -> None:
     data = png((200, 10, 10), size=8)
     damaged = data[: cut % len(data)] + junk
+    message = ""
     try:
         picture = open_picture(damaged)
-    except PictureError:
-        return
-    assert to_rgb(picture).size == (picture.width, picture.height)
+        assert to_rgb(picture).size == (picture.width, picture.height)
+    except PictureError as error:
+        message = str(error)
+    assert "0x" not in message

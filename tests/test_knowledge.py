@@ -92,6 +92,10 @@ def test_a_product_without_aliases_says_only_its_name(tmp_path: Path) -> None:
         (("  name: red disc\n", ""), "red_disc.yaml:4: visual.name is missing; add it"),
         (("id: stain", "id: crack"), "red_disc.yaml:25: defects.1.id 'crack' is used twice"),
         (
+            ("id: stain", "id: normal"),
+            "red_disc.yaml:25: defects.1.id 'normal' is the id of the normal state; give the defect another",
+        ),
+        (
             ("defect: stain", "defect: rust"),
             "red_disc.yaml:23: defects.0.look_alikes.0.defect 'rust' is no defect",
         ),
@@ -168,6 +172,29 @@ def test_reference_pictures_must_exist_inside_the_folder(tmp_path: Path) -> None
     ]
     (inside / "red_disc.yaml").write_text(GOOD.replace("provenance:", "references: [good.png]\nprovenance:"))
     assert load_knowledge(inside).files[0].reference_paths() == (inside / "good.png",)
+
+
+@pytest.mark.parametrize("name", ["notes.md", "data.bin", "picture", "screw.yaml"])
+def test_a_reference_must_be_named_like_a_picture(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "UPPER.JPG").write_bytes(b"x")
+    found = problems_of(
+        tmp_path, GOOD.replace("provenance:", f"references: [UPPER.JPG, {name}]\nprovenance:")
+    )
+    assert len(found) == 1
+    assert found[0].startswith(f"red_disc.yaml:35: references.1 '{name}' is not named like a picture (.bmp,")
+
+
+@pytest.mark.parametrize(
+    "change", [("id: stain", "id: crack"), ("id: stain", "id: normal"), ("defect: stain", "defect: rust")]
+)
+def test_a_file_whose_ids_do_not_fit_is_no_product(tmp_path: Path, change: tuple[str, str]) -> None:
+    """Its passages could not be named, so nothing that needs them is given it."""
+    path = tmp_path / "red_disc.yaml"
+    path.write_text(GOOD.replace(*change))
+    loaded, problems = read_product(path)
+    assert loaded is None
+    assert problems
 
 
 def test_one_message_names_the_problems_of_every_file(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from mmad_rag.cli.knowledge import knowledge_app
 from mmad_rag.errors import KnowledgeError
 from mmad_rag.knowledge.catalogue import DEFECT_FOLDERS
 from mmad_rag.knowledge.lint import lint, uncovered_folders
@@ -115,6 +117,45 @@ def test_one_bad_file_does_not_hide_the_next(tmp_path: Path) -> None:
     report = lint(tmp_path)
     assert {problem.path.name for problem in report.problems} == {"a.yaml", "b.yaml", "red_disc.yaml"}
     assert [file.product.product for file in report.files] == ["red_disc"]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("id: stain", "id: crack"), "red_disc.yaml:25: defects.1.id 'crack' is used twice"),
+        (
+            ("id: stain", "id: normal"),
+            "red_disc.yaml:25: defects.1.id 'normal' is the id of the normal state",
+        ),
+        (
+            ("defect: stain", "defect: rust"),
+            "red_disc.yaml:23: defects.0.look_alikes.0.defect 'rust' is no defect of this file",
+        ),
+    ],
+)
+def test_ids_that_do_not_fit_are_named_and_the_other_files_are_still_checked(
+    tmp_path: Path, change: tuple[str, str], expected: str
+) -> None:
+    other = PRODUCT.format(product="blue_disc", colour="blue", shape="disc")
+    (tmp_path / "blue_disc.yaml").write_text(other.replace("a single piece", "a TODO piece"))
+    problems = found(tmp_path, change)
+    assert any(problem.startswith(expected) for problem in problems), problems
+    assert any(problem.startswith("blue_disc.yaml:11: normal.structure.0 holds") for problem in problems)
+    result = CliRunner().invoke(knowledge_app, ["lint", str(tmp_path)])
+    assert result.exit_code == 1
+    assert expected in result.stderr
+    assert "blue_disc" in result.stdout
+    shown = CliRunner().invoke(knowledge_app, ["show", "red_disc", "--knowledge", str(tmp_path)])
+    assert isinstance(shown.exception, KnowledgeError)
+    assert expected in shown.stderr
+
+
+def test_a_file_that_cannot_be_read_makes_no_false_problem_elsewhere(tmp_path: Path) -> None:
+    """A product that is told apart from it is not said to name an unknown one."""
+    line = "tell_apart: [{product: blue_disc, how: [This disc is red.]}]\nview:"
+    (tmp_path / "red_disc.yaml").write_text(GOOD.replace("view:", line))
+    (tmp_path / "blue_disc.yaml").write_text("nonsense: true\n")
+    assert {problem.path.name for problem in lint(tmp_path).problems} == {"blue_disc.yaml"}
 
 
 def test_mmads_defect_folders_must_be_covered(tmp_path: Path) -> None:

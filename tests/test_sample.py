@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Callable
@@ -140,6 +141,30 @@ def test_a_folder_with_anything_else_in_it_is_refused_untouched(tmp_path: Path) 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "s").write_text("", encoding="utf-8")
     with pytest.raises(DataError, match="is a file; name a folder"):
+        render_small(tmp_path / "s")
+
+
+@pytest.mark.parametrize("place", ["file/s", "loop"])
+def test_a_place_that_cannot_be_written_is_one_message(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(DataError, match=rf"cannot be written to .*{place} \(.+\); mend that or name another"):
+        render_small(tmp_path / place)
+
+
+def test_a_disk_that_fills_up_half_way_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def full(path: Path, _data: bytes) -> int:
+        written.append(path)
+        if len(written) > 9:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return 0
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DataError, match=r"cannot be written to .*/s \(No space left on device\)"):
         render_small(tmp_path / "s")
 
 

@@ -119,14 +119,19 @@ def test_what_is_no_letter_is_invalid_under_fixed(gpt: str | None) -> None:
 
 def test_fixed_refuses_duplicates_by_name() -> None:
     records = [answer(BAD.format(0)), answer(BAD.format(1)), answer(BAD.format(0), "B")]
-    with pytest.raises(DataError, match=r"DS-MVTec/nut/image/bent/0\.png has 2 answers to 'Q'"):
-        score_answers(records, Rule.FIXED)
+    with pytest.raises(DataError) as caught:
+        score_answers(records, Rule.FIXED, name="a.json")
+    assert str(caught.value) == (
+        "a.json, records 0, 2: DS-MVTec/nut/image/bent/0.png has 2 answers to 'Q'; keep one, "
+        "or score by strict-mmad"
+    )
     assert score_answers(records, Rule.STRICT_MMAD).counted == 3
 
 
 def test_fixed_refuses_a_path_of_another_form() -> None:
-    with pytest.raises(DataError, match="dataset/product/split/label/file"):
-        score_answers([answer("nut.png")], Rule.FIXED)
+    with pytest.raises(DataError, match=r"^a\.json, record 1: .*dataset/product/split/label/file"):
+        score_answers([answer(BAD.format(0)), answer("nut.png")], Rule.FIXED, name="a.json")
+    assert score_answers([answer("nut.png")], Rule.STRICT_MMAD).counted == 1
 
 
 @pytest.mark.parametrize("rule", list(Rule))

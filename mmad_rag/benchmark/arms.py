@@ -13,7 +13,7 @@ from mmad_rag.errors import SpecError
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models import Model
 from mmad_rag.rag import RagWrapper
-from mmad_rag.records import Knowledge, Picture, Question, Route, RouteOutcome
+from mmad_rag.records import NORMAL_ENTRY, Knowledge, Picture, Question, Route, RouteOutcome
 from mmad_rag.retrieve import DEFAULT_BUDGET, ClipRetriever, FixedProductRetriever, Retriever
 from mmad_rag.retrieve.clip import passage_similarity
 from mmad_rag.retrieve.select import Similarity
@@ -65,7 +65,7 @@ def build_arms(
         SpecError: no name, an unknown one, one given twice, or knowledge is asked for without an index.
         IndexMismatchError: an encoder is not the one that built the index.
     """
-    _check(names)
+    check_arm_names(names)
     arms = {"none": Arm("none", model.identity, model.identity, None, lambda _question: model)}
     if index is not None:
         retrievers = _Retrievers(index, encoder, text_encoder, budget)
@@ -127,7 +127,12 @@ def other_product(question: Question, products: Sequence[str]) -> str:
     return others[int.from_bytes(draw[:8], "big") % len(others)]
 
 
-def _check(names: Sequence[str]) -> None:
+def check_arm_names(names: Sequence[str]) -> None:
+    """Refuse names that no run can have, before anything is loaded for them.
+
+    Raises:
+        SpecError: no name, an unknown one, or one given twice.
+    """
     known = ", ".join(ARM_NAMES)
     if not names:
         raise SpecError(f"a run needs an arm; give some of {known}")
@@ -155,12 +160,14 @@ class _Retrievers:
         self._spec = encoder
         self._text_encoder = text_encoder
         self._by_words = by_words or index.manifest.text_encoder is None
+        self._looks = not by_words and any(item.entry != NORMAL_ENTRY for item in index.references)
 
     @cached_property
     def _encoder(self) -> Encoder:
         spec = self._spec or self.index.manifest.encoder.spec
         return spec if isinstance(spec, Encoder) else load_encoder(spec)
 
+    @cached_property
     def clip(self) -> ClipRetriever:
         return ClipRetriever(
             self.index, encoder=self._encoder, text_encoder=self._text_encoder, budget=self.budget
@@ -169,7 +176,13 @@ class _Retrievers:
     def fixed(self, product: str) -> Retriever:
         if product not in self.index.products:
             return _Nothing(self.index, product)
-        return FixedProductRetriever(self.index, product, similarity=self._similarity, budget=self.budget)
+        return FixedProductRetriever(
+            self.index,
+            product,
+            similarity=self._similarity,
+            evidence=self.clip.evidence if self._looks else None,
+            budget=self.budget,
+        )
 
     @cached_property
     def _similarity(self) -> Similarity:
@@ -196,7 +209,7 @@ class _Nothing:
 
 
 def _rag(model: Model, retrievers: _Retrievers) -> Arm:
-    wrapper = RagWrapper(model, retriever=retrievers.clip())
+    wrapper = RagWrapper(model, retriever=retrievers.clip)
     return Arm(
         "rag", wrapper.identity, model.identity, retrievers.index.fingerprint, lambda _question: wrapper
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mmad_rag.benchmark.answers import AnswerRecord
-from mmad_rag.benchmark.macro import COLUMNS, SUBTASKS, nested_macro, side_of
+from mmad_rag.benchmark.detection import DetectionAnswer, detection_rates, says_the_opposite
+from mmad_rag.benchmark.macro import COLUMNS, NORMAL, SUBTASKS, nested_macro, side_of
 from mmad_rag.benchmark.mmad import LETTERS, SUBTASK_OF_TYPE, split_path
 from mmad_rag.benchmark.outcomes import OutcomeRow
 from mmad_rag.benchmark.score_table import AVERAGE, Cell, Rule, ScoreRow, ScoreTable
@@ -22,25 +23,37 @@ _OUTCOMES = tuple(Outcome)
 _CORRECT = _OUTCOMES.index(Outcome.CORRECT)
 
 
-def score_answers(records: Sequence[AnswerRecord], rule: Rule) -> ScoreTable:
+def score_answers(records: Sequence[AnswerRecord], rule: Rule, *, name: str = "the answers") -> ScoreTable:
     """Score an answers file.
 
     `fixed`: every question counts, an answer that is no letter is wrong, normal and abnormal are told apart
     by the label component of the path, a question that stands there twice is refused. `strict-mmad`: see
     the module `strict_mmad`.
 
+    Args:
+        records: In the file's order.
+        rule: How to score.
+        name: Of the file, for messages.
+
     Raises:
-        DataError: there are no records; by `fixed` also a duplicate, or an image path of another form.
+        DataError: there are no records; by `fixed` also a duplicate, or an image path of another form. The
+            message names the records, counted from 0.
     """
     if not records:
         raise DataError("there are no answers to score")
     if rule is Rule.STRICT_MMAD:
         return score_strict_mmad(records)
-    questions = Counter((record.image, record.question_type, record.question) for record in records)
-    (image, _, question), count = questions.most_common(1)[0]
-    if count > 1:
-        raise DataError(f"{image} has {count} answers to {question!r}; keep one, or score by strict-mmad")
-    return _fixed([_marked(record) for record in records])
+    questions = defaultdict(list)
+    for number, record in enumerate(records):
+        questions[record.image, record.question_type, record.question].append(number)
+    (image, _, question), numbers = max(questions.items(), key=lambda item: len(item[1]))
+    if len(numbers) > 1:
+        places = ", ".join(map(str, numbers))
+        raise DataError(
+            f"{name}, records {places}: {image} has {len(numbers)} answers to {question!r}; keep one, "
+            "or score by strict-mmad"
+        )
+    return _fixed([_marked(record, f"{name}, record {number}") for number, record in enumerate(records)])
 
 
 def score_run(rows: Sequence[OutcomeRow], questions: Sequence[Question], rule: Rule, arm: str) -> ScoreTable:
@@ -61,11 +74,7 @@ def score_run(rows: Sequence[OutcomeRow], questions: Sequence[Question], rule: R
     if rule is Rule.STRICT_MMAD:
         answers = [_answer(question, by_question[question.id]) for question in questions]
         return score_answers(answers, rule)
-    marks = [
-        _Mark(question.dataset, question.subtask, side_of(question.label), by_question[question.id].outcome)
-        for question in questions
-    ]
-    return _fixed(marks)
+    return _fixed([_judged(question, by_question[question.id]) for question in questions])
 
 
 def rows_of_arm(rows: Sequence[OutcomeRow], questions: Sequence[Question], arm: str) -> dict[str, OutcomeRow]:
@@ -102,15 +111,26 @@ class _Mark:
     subtask: Subtask
     side: int
     outcome: Outcome
+    miscalled: bool
+    """See `DetectionAnswer`; of no meaning outside Anomaly Detection."""
 
 
-def _marked(record: AnswerRecord) -> _Mark:
-    parts = split_path(record.image)
+def _judged(question: Question, row: OutcomeRow) -> _Mark:
+    opposite = says_the_opposite(question, row.letter, row.outcome)
+    return _Mark(question.dataset, question.subtask, side_of(question.label), row.outcome, opposite)
+
+
+def _marked(record: AnswerRecord, where: str) -> _Mark:
+    try:
+        parts = split_path(record.image)
+    except DataError as error:
+        raise DataError(f"{where}: {error}, or score by strict-mmad") from None
     if record.correct_answer not in LETTERS or record.gpt_answer not in LETTERS:
         outcome = Outcome.INVALID
     else:
         outcome = Outcome.CORRECT if record.correct_answer == record.gpt_answer else Outcome.WRONG
-    return _Mark(parts.dataset, SUBTASK_OF_TYPE[record.question_type], side_of(parts.label), outcome)
+    subtask = SUBTASK_OF_TYPE[record.question_type]
+    return _Mark(parts.dataset, subtask, side_of(parts.label), outcome, outcome is Outcome.WRONG)
 
 
 def _answer(question: Question, row: OutcomeRow) -> AnswerRecord:
@@ -129,7 +149,15 @@ def _fixed(marks: Sequence[_Mark]) -> ScoreTable:
         ScoreRow(name, tuple(_cell(*both) for both in zip(percents, outcomes, strict=True)))
         for name, percents, outcomes in zip((*datasets, AVERAGE), table, by_cell, strict=True)
     ]
-    return ScoreTable(Rule.FIXED, COLUMNS, tuple(rows), len(marks), len(marks))
+    detection = detection_rates(
+        [
+            DetectionAnswer(mark.dataset, mark.side == NORMAL, mark.miscalled)
+            for mark in marks
+            if mark.subtask is Subtask.ANOMALY_DETECTION
+        ],
+        datasets,
+    )
+    return ScoreTable(Rule.FIXED, COLUMNS, tuple(rows), detection, len(marks), len(marks))
 
 
 def _with_sums(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -49,6 +49,26 @@ class ScoreRow:
 
 
 @dataclass(frozen=True, slots=True)
+class DetectionRates:
+    """Which way Anomaly Detection goes wrong in one dataset; the formulas stand in the module `detection`."""
+
+    name: str
+    """E.g. `DS-MVTec`, or `Average`."""
+    overkill: float | None
+    """Percent of the questions on normal images that were answered with a defect; None without one."""
+    miss: float | None
+    """Percent of the questions on abnormal images that were answered with no defect; None without one."""
+    normal: int
+    """Questions on normal images that count."""
+    false_alarms: int
+    """Of these: answered with a defect."""
+    abnormal: int
+    """Questions on abnormal images that count."""
+    misses: int
+    """Of these: answered with no defect."""
+
+
+@dataclass(frozen=True, slots=True)
 class ScoreTable:
     """Scores by one rule."""
 
@@ -58,6 +78,8 @@ class ScoreTable:
     """Subtasks, then `Average`."""
     rows: tuple[ScoreRow, ...]
     """Datasets in the order of their first question, then `Average`."""
+    detection: tuple[DetectionRates, ...]
+    """Overkill and miss rates, in the order of the rows."""
     questions: int
     """All that were handed in."""
     counted: int

@@ -133,6 +133,25 @@ class RunStore:
         return read_lines(whole, path, ROW_JSON)
 
 
+def clear_run(folder: Path) -> None:
+    """Take the run out of a folder, so that another one can begin there; what is no file of a run stays.
+
+    Raises:
+        DataError: the folder holds something else and no run, is being written by another process, or cannot
+            be written.
+    """
+    file = _lock(folder)
+    try:
+        os.ftruncate(file, 0)  # first: a header without outcomes is a run that has just begun
+        for path in folder.iterdir():
+            if path.name != OUTCOMES_FILE and path.name.lstrip(".").startswith(_OUR_NAMES):
+                path.unlink()
+    except OSError as error:
+        raise DataError(f"{folder} cannot be cleared ({error.strerror}); give another --out") from error
+    finally:
+        os.close(file)
+
+
 def _compare(found: RunHeader, wanted: RunHeader, folder: Path) -> None:
     """Refuse to continue a run under another header, and name what differs."""
     for name, old, new in _compared(found, wanted):

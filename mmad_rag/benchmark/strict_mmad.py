@@ -4,7 +4,8 @@ The script (`summary.py` of github.com/jam-cc/MMAD, 2025-07) deletes unreadable 
 is walking through, so that the record after each of them is never looked at: neither is counted. Datasets and
 question types are collected beforehand, so they stand in the table even when all their records vanish. A cell
 without a counted record is 0, not empty, and goes into the averages; so does a side of the balanced accuracy
-on which there is no image. An image is normal when `good` stands anywhere in its path.
+on which there is no image. An image is normal when `good` stands anywhere in its path. The columns Overkill
+and Miss are in no row's average.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from mmad_rag.benchmark.answers import AnswerRecord
+from mmad_rag.benchmark.detection import DetectionAnswer, detection_rates
 from mmad_rag.benchmark.mmad import LETTERS, NORMAL_LABEL, SUBTASK_OF_TYPE
 from mmad_rag.benchmark.score_table import AVERAGE, Cell, Rule, ScoreRow, ScoreTable
 from mmad_rag.records import Subtask
@@ -36,6 +38,7 @@ def score_strict_mmad(records: Sequence[AnswerRecord]) -> ScoreTable:
         rule=Rule.STRICT_MMAD,
         columns=(*(subtask.value for subtask in subtasks), AVERAGE),
         rows=(*rows, ScoreRow(AVERAGE, average)),
+        detection=detection_rates(list(_detection(counted)), datasets, nothing=100.0),
         questions=len(records),
         counted=len(counted),
     )
@@ -51,6 +54,13 @@ def _looked_at(records: Sequence[AnswerRecord]) -> Iterator[AnswerRecord]:
             position += 1
         else:
             position += 2
+
+
+def _detection(counted: Sequence[AnswerRecord]) -> Iterator[DetectionAnswer]:
+    for record in counted:
+        dataset, subtask, normal = _place(record)
+        if subtask is Subtask.ANOMALY_DETECTION:
+            yield DetectionAnswer(dataset, normal, record.correct_answer != record.gpt_answer)
 
 
 def _dataset(record: AnswerRecord) -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+_WIDEST = 400
+"""Columns."""
 
 
 def out() -> Console:
@@ -28,6 +32,14 @@ def err() -> Console:
 def note(text: str) -> None:
     """One line on standard error."""
     err().print(text, markup=False)
+
+
+def print_table(table: Table) -> None:
+    """A table on standard output, as wide as it needs to be: headings that are cut short say nothing."""
+    console = out()
+    wide = console.options.update(max_width=_WIDEST)
+    console.width = max(console.width, console.measure(table, options=wide).maximum)
+    console.print(table)
 
 
 def print_json(value: object) -> None:
@@ -48,9 +60,16 @@ def plain(value: object) -> Any:  # noqa: ANN401 - JSON is dynamic by nature
     return str(value) if isinstance(value, Path) else value
 
 
+class Advance(Protocol):
+    """Moves the bar of a stage."""
+
+    def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None:
+        """Show `done` of `total`; `detail` stands beside the stage's name and may change."""
+
+
 @contextmanager
-def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar per stage on standard error: call it with (stage, done, total)."""
+def progress_bar() -> Iterator[Advance]:
+    """A progress bar per stage on standard error."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
@@ -60,9 +79,9 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
     with Progress(*columns, console=err()) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def advance(stage: str, done: int, total: int) -> None:
+        def advance(stage: str, done: int, total: int, detail: str = "") -> None:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
+            bars.update(tasks[stage], completed=done, total=total, description=f"{stage}{detail}")
 
         yield advance

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mmad_rag.cli.console import note, out, progress_bar
-from mmad_rag.cli.evaluate import run_with_progress
+from mmad_rag.cli.demo_folder import ENCODER, MODEL, demo_folders
+from mmad_rag.cli.evaluate import end_with_failures, run_with_progress
 from mmad_rag.cli.score import print_summary
 
-ENCODER = "builtin:tiny"
-MODEL = "builtin:reader"
 _MEANING = f"""
 {MODEL} reads text and never looks at a picture: this shows that the parts work together,
 not what a multimodal LLM would gain. With your own model and data:
@@ -31,23 +29,31 @@ def demo(
     from mmad_rag.benchmark.run_folder import read_run
     from mmad_rag.benchmark.sample import render_sample
     from mmad_rag.benchmark.selection import select
+    from mmad_rag.benchmark.store import clear_run
     from mmad_rag.index import KnowledgeIndex
+    from mmad_rag.knowledge import load_knowledge
     from mmad_rag.knowledge.shipped import shipped_knowledge
     from mmad_rag.models import load_model
     from mmad_rag.report.run_summary import summarise
+    from mmad_rag.retrieve.calibrate import calibrated
 
-    sample, index_folder, run_folder = folder / "sample", folder / "index", folder / "run"
+    base = load_knowledge(shipped_knowledge())
+    folders = demo_folders(folder, {product.product for product in base.products})
     with progress_bar() as bar:
-        drawn = render_sample(sample, progress=lambda done, total: bar("drawing the sample", done, total))
-        index = KnowledgeIndex.build(shipped_knowledge(), ENCODER, references=sample, progress=bar)
-        index.save(index_folder)
+        drawn = render_sample(
+            folders.sample, progress=lambda done, total: bar("drawing the sample", done, total)
+        )
+        index = calibrated(KnowledgeIndex.build(base, ENCODER, references=folders.sample, progress=bar))
+        index.save(folders.index)
     counts = index.manifest.counts
     note(f"sample: {drawn.pictures} pictures drawn by this library, {drawn.questions} questions")
     note(f"index: {counts.products} products, {counts.passages} passages, {counts.references} references")
-    shutil.rmtree(run_folder, ignore_errors=True)
-    benchmark = load_questions(sample)
+    clear_run(folders.run)
+    benchmark = load_questions(folders.sample)
     arms = build_arms(("none", "rag", "oracle"), load_model(MODEL), index)
-    run_with_progress(benchmark, select(benchmark), arms, out_folder=run_folder)
-    print_summary(summarise(read_run(run_folder)))
-    out().print(_MEANING, markup=False)
-    note(f"run folder: {run_folder}")
+    run_with_progress(benchmark, select(benchmark), arms, out_folder=folders.run, goes_on=False)
+    run = read_run(folders.run)
+    print_summary(summarise(run))
+    out().print(_MEANING, markup=False, soft_wrap=True)
+    note(f"run folder: {folders.run}")
+    end_with_failures(run, goes_on=False)

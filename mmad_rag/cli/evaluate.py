@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from mmad_rag.benchmark.arms import Arm
     from mmad_rag.benchmark.mmad import Benchmark
+    from mmad_rag.benchmark.outcomes import Run
     from mmad_rag.benchmark.run import RunProgress, RunResult
     from mmad_rag.benchmark.selection import Selection
 
@@ -60,31 +61,39 @@ def evaluate(
     base_url: BaseUrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask every question in every arm; the same command continues an interrupted run."""
-    from mmad_rag.benchmark.arms import build_arms
+    """Ask every question in every arm; the same command continues an interrupted run.
+
+    Exit code 1 when a question got no reply: the table is printed, and why on standard error.
+    """
+    from mmad_rag.benchmark.arms import build_arms, check_arm_names
     from mmad_rag.benchmark.mmad import load_questions
     from mmad_rag.benchmark.run_folder import read_run
     from mmad_rag.benchmark.selection import select
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.models import load_model
+    from mmad_rag.report.failures import failures_of
     from mmad_rag.report.run_summary import summarise
 
+    names = [name.strip() for name in arms.split(",") if name.strip()]
+    check_arm_names(names)
     benchmark = load_questions(data)
     selection = select(benchmark, only=only or (), limit=limit, seed=seed, pictures=not no_pictures)
-    names = [name.strip() for name in arms.split(",") if name.strip()]
     asked = load_model(model, base_url=base_url)
     index = KnowledgeIndex.load(index_folder) if set(names) - {"none"} else None
     built = build_arms(names, asked, index, encoder=encoder, budget=budget)
     folder = out_folder or Path("runs") / "-".join([data.resolve().name, *model.replace("/", "-").split(":")])
     result = run_with_progress(
-        benchmark, selection, built, out_folder=folder, shots=shots, concurrency=concurrency
+        benchmark, selection, built, out_folder=folder, goes_on=True, shots=shots, concurrency=concurrency
     )
-    summary = summarise(read_run(folder), seed=seed)
+    run = read_run(folder)
+    summary = summarise(run, seed=seed)
     if as_json:
-        print_json({"run": folder, "progress": result.progress, "header": result.header, "summary": summary})
-        return
-    print_summary(summary)
-    note(f"run folder: {folder}")
+        told = {"progress": result.progress, "failures": failures_of(run), "header": result.header}
+        print_json({"run": folder, **told, "summary": summary})
+    else:
+        print_summary(summary)
+        note(f"run folder: {folder}")
+    end_with_failures(run, goes_on=True)
 
 
 def run_with_progress(
@@ -93,10 +102,14 @@ def run_with_progress(
     arms: Sequence[Arm],
     *,
     out_folder: Path,
+    goes_on: bool,
     shots: int = 0,
     concurrency: int = 8,
 ) -> RunResult:
-    """Run with a progress bar; what was left out or lost is said on standard error."""
+    """Run with a progress bar; what was left out is said on standard error.
+
+    `goes_on` says whether the same command continues what is in `out_folder`, and is told after an interrupt.
+    """
     from mmad_rag.benchmark.run import run_arms
     from mmad_rag.rag import run_sync
 
@@ -105,25 +118,45 @@ def run_with_progress(
             f"{len(selection.missing_pictures)} images have no file in {benchmark.root}: "
             f"{selection.missing_questions} questions about them are not asked"
         )
-    with progress_bar() as bar:
+    try:
+        with progress_bar() as bar:
 
-        def advance(progress: RunProgress) -> None:
-            failed = f", {progress.failed} failed" if progress.failed else ""
-            bar(f"asking{failed}", progress.done, progress.total)
+            def advance(progress: RunProgress) -> None:
+                failed = f", {progress.failed} failed" if progress.failed else ""
+                bar("asking", progress.done, progress.total, failed)
 
-        result = run_sync(
-            run_arms(
-                benchmark,
-                selection,
-                arms,
-                out=out_folder,
-                shots=shots,
-                concurrency=concurrency,
-                progress=advance,
+            result = run_sync(
+                run_arms(
+                    benchmark,
+                    selection,
+                    arms,
+                    out=out_folder,
+                    shots=shots,
+                    concurrency=concurrency,
+                    progress=advance,
+                )
             )
-        )
+    except KeyboardInterrupt:
+        if goes_on:
+            note(f"what was answered is kept in {out_folder}; the same command goes on where it stopped")
+        raise
     if result.progress.kept:
         note(f"{result.progress.kept} of {result.progress.total} outcomes were there already")
-    if result.progress.failed:
-        note(f"{result.progress.failed} questions got no reply; the same command asks them again")
     return result
+
+
+def end_with_failures(run: Run, *, goes_on: bool) -> None:
+    """Say why questions got no reply, and exit with 1; nothing happens when all got one."""
+    from mmad_rag.report.failures import advice, failure_lines, failures_of
+
+    failures = failures_of(run)
+    if not failures:
+        return
+    for line in failure_lines(failures, len(run.rows)):
+        note(line)
+    what = advice(failures)
+    if goes_on:
+        note(f"{what}; then the same command asks only these again, all else is kept in {run.folder}")
+    else:
+        note(f"{what}; nothing is kept without --out, give it to ask only these again")
+    raise typer.Exit(1)

@@ -9,14 +9,13 @@ from typing import Annotated
 
 import typer
 
-from mmad_rag.cli.console import note, out, print_json
+from mmad_rag.cli.console import note, out, print_json, print_table
 from mmad_rag.cli.options import JsonOption
 from mmad_rag.errors import KnowledgeError
 
 knowledge_app = typer.Typer(help="The product files.", no_args_is_help=True)
 
 _FOLDER = Path("knowledge")
-_WIDEST = 400  # columns; a table whose headings are cut short says nothing
 
 
 @knowledge_app.command("lint")
@@ -35,10 +34,7 @@ def lint(
     if as_json:
         print_json({"problems": report.problems, "coverage": coverage_rows(report.files)})
     else:
-        console, table = out(), coverage_table(report.files)
-        wide = console.options.update(max_width=_WIDEST)
-        console.width = max(console.width, console.measure(table, options=wide).maximum)
-        console.print(table)
+        print_table(coverage_table(report.files))
         for problem in report.problems:
             note(str(problem))
         if not report.problems:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmad_rag.cli.console import note, out, print_json
-from mmad_rag.cli.evaluate import run_with_progress
+from mmad_rag.cli.console import note, print_json, print_table
+from mmad_rag.cli.evaluate import end_with_failures, run_with_progress
 from mmad_rag.cli.options import JsonOption
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def measure(
         sizes = knowledge_sizes(bases, sorted({question.product for question in selection.questions}))
         folder = out_folder or Path(scratch) / "run"
         arms = base_arms(load_model(model), indexes, budgets)
-        run_with_progress(benchmark, selection, arms, out_folder=folder)
+        run_with_progress(benchmark, selection, arms, out_folder=folder, goes_on=out_folder is not None)
         run = read_run(folder)
     tables = [(arm.name, score_run(run.rows, run.questions, Rule.FIXED, arm.name)) for arm in arms]
     specific = {
@@ -81,14 +81,15 @@ def measure(
     ]
     if as_json:
         print_json({"sizes": sizes, "scores": dict(tables), "comparisons": comparisons, "specific": specific})
-        return
-    out().print(sizes_table(sizes))
-    out().print(arms_table(tables, comparisons))
-    for line in arms_notes(comparisons):
-        note(line)
-    for size, values in specific.items():
-        out().print(specific_table(values, f"True less wrong product's text, budget {size}"))
-    note(f"{_OURS}: {knowledge}, {_THEIRS}: {against}; @{FULL}: full length")
+    else:
+        print_table(sizes_table(sizes))
+        print_table(arms_table(tables, comparisons))
+        for line in arms_notes(comparisons):
+            note(line)
+        for size, values in specific.items():
+            print_table(specific_table(values, f"True less wrong product's text, budget {size}"))
+        note(f"{_OURS}: {knowledge}, {_THEIRS}: {against}; @{FULL}: full length")
+    end_with_failures(run, goes_on=out_folder is not None)
 
 
 def _pair(base: str, budget: int) -> ArmPair:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmad_rag.benchmark.score_table import Rule
-from mmad_rag.cli.console import note, out, print_json
+from mmad_rag.cli.console import note, out, print_json, print_table
 from mmad_rag.cli.options import JsonOption
 
 if TYPE_CHECKING:
@@ -31,18 +31,19 @@ def score(
     from mmad_rag.benchmark.answers import read_answers
     from mmad_rag.benchmark.run_folder import read_run
     from mmad_rag.benchmark.score import score_answers, score_run
-    from mmad_rag.report.scores import score_notes, score_table
+    from mmad_rag.report.scores import detection_line, score_notes, score_table
 
     if answers.is_dir():
         run = read_run(answers)
         tables = {arm.name: score_run(run.rows, run.questions, rule, arm.name) for arm in run.header.arms}
     else:
-        tables = {answers.name: score_answers(read_answers(answers), rule)}
+        tables = {answers.name: score_answers(read_answers(answers), rule, name=str(answers))}
     if as_json:
         print_json(tables if answers.is_dir() else tables[answers.name])
         return
     for name, table in tables.items():
-        out().print(score_table(table, name))
+        print_table(score_table(table, name))
+        out().print(detection_line(table), markup=False, soft_wrap=True)
         for line in score_notes(table):
             note(line)
 
@@ -66,9 +67,11 @@ def compare(
 
 def print_summary(summary: RunSummary) -> None:
     """The table of arms on standard output, how to read it on standard error."""
-    from mmad_rag.report.scores import arms_notes, arms_table
+    from mmad_rag.report.scores import arms_notes, arms_table, detection_line
 
-    out().print(arms_table(summary.tables, summary.comparisons))
+    print_table(arms_table(summary.tables, summary.comparisons))
+    for arm, table in summary.tables:
+        out().print(f"{arm}, {detection_line(table)}", markup=False, soft_wrap=True)
     for line in arms_notes(summary.comparisons):
         note(line)
     for counts in summary.routing:

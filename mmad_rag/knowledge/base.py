@@ -12,8 +12,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from mmad_rag.errors import KnowledgeError
+from mmad_rag.knowledge.pictures import PICTURE_SUFFIXES
+from mmad_rag.knowledge.placeholders import HOLDS_PLACEHOLDER, is_unwritten
 from mmad_rag.knowledge.schema import Product
-from mmad_rag.knowledge.source import Source, read_yaml
+from mmad_rag.knowledge.source import Source, read_yaml, texts_of
+from mmad_rag.records import NORMAL_ENTRY
 
 _MAX_SHOWN = 20
 _PLAIN_WORDS = {
@@ -72,8 +75,8 @@ def load_knowledge(root: Path | str) -> KnowledgeBase:
     """Load every `*.yaml` file of a folder.
 
     Raises:
-        KnowledgeError: the folder is absent or empty, or any file is wrong. One message names every problem
-            by file, line and field (the first 20).
+        KnowledgeError: the folder is absent or empty, or any file is wrong or still holds a placeholder. One
+            message names every problem by file, line and field (the first 20).
     """
     root = Path(root)
     files: list[ProductFile] = []
@@ -83,6 +86,7 @@ def load_knowledge(root: Path | str) -> KnowledgeBase:
         problems += wrong
         if loaded is not None:
             files.append(loaded)
+            problems += _unwritten(loaded.source)
     if problems:
         shown = "\n".join(str(problem) for problem in problems[:_MAX_SHOWN])
         more = f"\n... and {len(problems) - _MAX_SHOWN} more" if len(problems) > _MAX_SHOWN else ""
@@ -109,7 +113,11 @@ def product_paths(root: Path) -> tuple[Path, ...]:
 
 
 def read_product(path: Path) -> tuple[ProductFile | None, list[Problem]]:
-    """Read one product file; without a product, the problems say why (with line numbers)."""
+    """Read one product file; without a product, the problems say why (with line numbers).
+
+    A product whose ids do not fit together is none: its passages could not be named. A placeholder is no
+    problem here: it stands in a file that is being written, and only `load_knowledge` refuses it.
+    """
     try:
         source = read_yaml(path)
     except KnowledgeError as error:
@@ -124,13 +132,16 @@ def read_product(path: Path) -> tuple[ProductFile | None, list[Problem]]:
         return None, [
             Problem(path, 1, "", f"the file holds a value that cannot be used ({error}); correct it")
         ]
-    problems = list(_whole_file_problems(product, source))
+    problems = [*_whole_file_problems(product, source), *_reference_problems(product, source)]
+    wrong_ids = list(_id_problems(product, source))
+    if wrong_ids:
+        return None, problems + wrong_ids
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return ProductFile(product, path, digest, source), problems
 
 
 def _whole_file_problems(product: Product, source: Source) -> Iterator[Problem]:
-    """What one field alone cannot show: names that must match, ids that must exist or be unique."""
+    """What the file's name and its neighbours show."""
     if product.product != source.path.stem:
         yield _problem(
             source, ("product",), f"is {product.product!r} but the file is {source.path.name}; let both agree"
@@ -138,21 +149,27 @@ def _whole_file_problems(product: Product, source: Source) -> Iterator[Problem]:
     twin = source.path.with_suffix(".yaml")
     if source.path.suffix == ".yml" and twin.exists():
         yield _problem(source, (), f"{twin.name} is a file of the same product; keep one of the two")
-    seen: set[str] = {"normal"}
+
+
+def _id_problems(product: Product, source: Source) -> Iterator[Problem]:
+    """Ids that must be unique, or must exist."""
+    seen: set[str] = set()
     for position, defect in enumerate(product.defects):
-        if defect.id in seen:
-            yield _problem(
-                source, ("defects", position, "id"), f"{defect.id!r} is used twice; give each defect its own"
-            )
+        message = None
+        if defect.id == NORMAL_ENTRY:
+            message = f"{defect.id!r} is the id of the normal state; give the defect another"
+        elif defect.id in seen:
+            message = f"{defect.id!r} is used twice; give each defect its own"
+        if message:
+            yield _problem(source, ("defects", position, "id"), message)
         seen.add(defect.id)
     for position, defect in enumerate(product.defects):
         for place, look_alike in enumerate(defect.look_alikes):
-            if look_alike.defect not in seen:
+            if look_alike.defect not in seen | {NORMAL_ENTRY}:
                 where = ("defects", position, "look_alikes", place, "defect")
                 yield _problem(
                     source, where, f"{look_alike.defect!r} is no defect of this file; correct the id"
                 )
-    yield from _reference_problems(product, source)
 
 
 def _reference_problems(product: Product, source: Source) -> Iterator[Problem]:
@@ -166,11 +183,21 @@ def _reference_problems(product: Product, source: Source) -> Iterator[Problem]:
                 message = f"{reference!r} leaves the knowledge folder; keep pictures in it"
             elif not target.is_file():
                 message = f"{reference!r} does not exist; correct the path or remove it"
+            elif Path(reference).suffix.lower() not in PICTURE_SUFFIXES:
+                known = ", ".join(sorted(PICTURE_SUFFIXES))
+                message = f"{reference!r} is not named like a picture ({known}); name a picture or remove it"
         except (OSError, RuntimeError) as error:  # a name that is too long; links in a circle
             reason = error.strerror if isinstance(error, OSError) else "its links go in a circle"
             message = f"{reference[:80]!r} cannot be looked up ({reason}); correct the path"
         if message:
             yield _problem(source, ("references", position), message)
+
+
+def _unwritten(source: Source) -> Iterator[Problem]:
+    """Placeholders: a model must never be shown one."""
+    for where, text in texts_of(source.value):
+        if is_unwritten(text):
+            yield _problem(source, where, HOLDS_PLACEHOLDER)
 
 
 def _problem(source: Source, where: tuple[str | int, ...], message: str) -> Problem:

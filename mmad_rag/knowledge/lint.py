@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmad_rag.knowledge.base import Problem, ProductFile, product_paths, read_product
 from mmad_rag.knowledge.catalogue import DEFECT_FOLDERS
+from mmad_rag.knowledge.instructions import instructs
 from mmad_rag.knowledge.passages import passages_of, visual_keys
+from mmad_rag.knowledge.placeholders import HOLDS_PLACEHOLDER, looks_unfinished
 from mmad_rag.knowledge.schema import Product, ReviewStatus
-from mmad_rag.knowledge.source import KeyPath
+from mmad_rag.knowledge.source import KeyPath, texts_of
 
 MAX_SENTENCE_WORDS = 30
 MAX_DESCRIPTION_WORDS = 20
@@ -21,16 +23,6 @@ ALIASES = range(3, 9)
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _WORD = re.compile(r"[a-z0-9]+")
-_INSTRUCTION = re.compile(
-    r"\b(ignore|disregard|forget)\b.{0,40}\b(instruction|prompt|above|previous|picture|image)s?\b"
-    r"|\b(answer|choose|select|reply|respond|output|pick)\b.{0,20}\b(option|choice|letter)\b"
-    r"|\b(answer|reply|respond) with\b"
-    r"|\b(answer|option|choice)\s+(is\s+)?[\"'(]?[A-E]\b"
-    r"|\bsystem prompt\b|\byou (are|must|should|will) (an?|answer|reply|respond|say|always)\b"
-    r"|</?\w*(reference_material|system|user|assistant|instruction)\w*>",
-    re.IGNORECASE,
-)
-_PLACEHOLDER = re.compile(r"\b(todo|tbd|fixme|lorem ipsum|xxx)\b|\.\.\.|…", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +43,18 @@ def lint(root: Path) -> LintReport:
     """
     files: list[ProductFile] = []
     problems: list[Problem] = []
+    unread: set[str] = set()
     for path in product_paths(root):
         loaded, wrong = read_product(path)
         problems += wrong
         if loaded is not None:
             files.append(loaded)
+        else:
+            unread.add(path.stem)
     files.sort(key=lambda file: file.product.product)
     for file in files:
         problems += _Checker(file).problems()
-    problems += _across(files)
+    problems += _across(files, unread)
     return LintReport(tuple(files), tuple(sorted(problems, key=lambda problem: (problem.path, problem.line))))
 
 
@@ -92,10 +87,10 @@ class _Checker:
 
     def _texts(self) -> Iterator[Problem]:
         for where, text in texts_of(self.file.source.value):
-            if _INSTRUCTION.search(" ".join(text.split())):  # a line break hides nothing
+            if instructs(text):
                 yield self._problem(where, "reads like an instruction to the model; state a fact instead")
-            if _PLACEHOLDER.search(text):
-                yield self._problem(where, "holds a placeholder; write the text or remove the field")
+            if looks_unfinished(text):
+                yield self._problem(where, HOLDS_PLACEHOLDER)
             if self.imported or where[0] == "provenance":
                 continue
             for sentence in _SENTENCE_END.split(text):
@@ -165,8 +160,11 @@ class _Checker:
             )
 
 
-def _across(files: Sequence[ProductFile]) -> Iterator[Problem]:
-    """What only shows between files: keys that two products share, pairs told apart on one side only."""
+def _across(files: Sequence[ProductFile], unread: Set[str]) -> Iterator[Problem]:
+    """What only shows between files: keys that two products share, pairs told apart on one side only.
+
+    Nothing is said against products that could not be read: what they hold is not known.
+    """
     owners: dict[str, list[tuple[ProductFile, KeyPath]]] = defaultdict(list)
     by_name = {file.product.product: file for file in files}
     for file in files:
@@ -183,6 +181,8 @@ def _across(files: Sequence[ProductFile]) -> Iterator[Problem]:
             line = file.source.line(("tell_apart", place))
             field = f"tell_apart.{place}"
             partner = by_name.get(other.product)
+            if partner is None and other.product in unread:
+                continue
             if partner is None or partner is file:
                 yield Problem(
                     file.path, line, field, f"names {other.product!r}, which is no other product here"
@@ -192,18 +192,6 @@ def _across(files: Sequence[ProductFile]) -> Iterator[Problem]:
                     f"{other.product} does not tell itself apart from {file.product.product}; add it there"
                 )
                 yield Problem(file.path, line, field, message)
-
-
-def texts_of(value: object, where: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """Every text of a product file with its place."""
-    if isinstance(value, str):
-        yield where, value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from texts_of(item, (*where, key))
-    elif isinstance(value, list):
-        for position, item in enumerate(value):
-            yield from texts_of(item, (*where, position))
 
 
 def word_count(product: Product) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,18 @@ def read_yaml(path: Path) -> Source:
     finally:
         loader.dispose()
     return Source(path, value, lines)
+
+
+def texts_of(value: object, where: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Every text of a parsed file, with its place."""
+    if isinstance(value, str):
+        yield where, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from texts_of(item, (*where, key))
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from texts_of(item, (*where, position))
 
 
 def _read_text(path: Path) -> str:

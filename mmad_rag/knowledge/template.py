@@ -12,10 +12,9 @@ import yaml
 from mmad_rag.knowledge.catalogue import DATASETS, DEFECT_FOLDERS
 from mmad_rag.knowledge.json_schema import SCHEMA_COMMENT
 from mmad_rag.knowledge.pictures import PLAIN_WITHIN, NormalPictures
+from mmad_rag.knowledge.placeholders import PLACEHOLDER
 from mmad_rag.knowledge.schema import ReviewStatus
 
-PLACEHOLDER = "TODO"
-"""Begins every placeholder; the linter refuses a file that still holds one."""
 OWN_DATASET = "own"
 """The data set of a product that MMAD does not have."""
 

@@ -35,6 +35,16 @@ def score_table(table: ScoreTable, title: str) -> Table:
     return shown
 
 
+def detection_line(table: ScoreTable) -> str:
+    """Overkill and miss rate of Anomaly Detection: the mean over datasets, then each of them."""
+    *rows, average = table.detection
+    shown = f"AD: overkill {_percent(average.overkill)} %, miss {_percent(average.miss)} %"
+    if len(rows) == 1:
+        return shown
+    each = (f"{row.name} {_percent(row.overkill)} and {_percent(row.miss)}" for row in rows)
+    return f"{shown}, the mean of {', '.join(each)}"
+
+
 def score_notes(table: ScoreTable) -> Iterator[str]:
     """What stands behind a table: answers that could not be read, never came, or are not counted."""
     total = table.cell(AVERAGE, AVERAGE)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from mmad_rag.errors import DataError
@@ -18,11 +20,12 @@ class SampleFolder:
     """An empty folder that is being filled; an earlier sample is removed from it first.
 
     Raises:
-        DataError: the path is a file, or the folder holds something that is no sample.
+        DataError: the path is a file, the folder holds something that is no sample, or it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
-        _make_room(path)
+        with _writing(path):
+            _make_room(path)
         self._path = path
         self._sums: dict[str, str] = {}
 
@@ -30,15 +33,19 @@ class SampleFolder:
         """Store a file under a relative name; its SHA-256 (hex).
 
         The list of files is kept up to date, so that even an interrupted sample can be replaced.
+
+        Raises:
+            DataError: it cannot be written, for instance because the disk is full.
         """
         digest = hashlib.sha256(data).hexdigest()
-        if self._sums.setdefault(name, "") == "":
-            with (self._path / SUMS).open("a", encoding="utf-8") as sums:
-                sums.write(f"{digest}  {name}\n")
-        self._sums[name] = digest
-        target = self._path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
+        with _writing(self._path):
+            if self._sums.setdefault(name, "") == "":
+                with (self._path / SUMS).open("a", encoding="utf-8") as sums:
+                    sums.write(f"{digest}  {name}\n")
+            self._sums[name] = digest
+            target = self._path / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
         return digest
 
     def describe(self, about: Json) -> None:
@@ -48,7 +55,19 @@ class SampleFolder:
     def close(self) -> None:
         """Write the list of files anew, sorted."""
         lines = [f"{digest}  {name}\n" for name, digest in sorted(self._sums.items())]
-        (self._path / SUMS).write_text("".join(lines), encoding="utf-8")
+        with _writing(self._path):
+            (self._path / SUMS).write_text("".join(lines), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """What goes wrong with files becomes one message."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"the sample cannot be written to {path} ({error.strerror}); mend that or name another folder"
+        ) from error
 
 
 def _make_room(path: Path) -> None:
