@@ -34,4 +34,4 @@ def encoder() -> Encoder:
 @pytest.fixture(scope="session")
 def index(world: World, encoder: Encoder) -> KnowledgeIndex:
     """The tiny world with references, embedded by colour."""
-    return KnowledgeIndex.build(world.knowledge, encoder, references=world.references)
+    return KnowledgeIndex.build(world.knowledge, encoder, text_encoder=encoder, references=world.references)

@@ -23,6 +23,12 @@ KEY_TEMPLATES = (
 )
 """The prompt ensemble of a key (Radford et al. 2021, section 3.1.4): one vector per key, their mean."""
 
+LINE_TEMPLATES = ("{}",)
+"""A one-line description says all by itself."""
+
+TEXTS_VERSION = 1
+"""Raised when texts are split or vectors joined in another way: no older vector is taken over then."""
+
 _PICTURES_AT_ONCE = 32
 _TEXTS_AT_ONCE = 256
 
@@ -49,8 +55,8 @@ def embed_texts(texts: Sequence[str], encoder: Encoder, progress: Progress | Non
         Shape (n, d), unit length. Nothing is cut: the pieces of a text hold all its words.
     """
     tower = _text_tower(encoder)
-    pieces = [piece for text in texts for piece in fitting_pieces(text, tower, encoder.context)]
-    counts = [len(fitting_pieces(text, tower, encoder.context)) for text in texts]
+    split = [fitting_pieces(text, tower, encoder.context) for text in texts]
+    pieces = [piece for parts_of_text in split for piece in parts_of_text]
     parts: list[FloatArray] = []
     for start in range(0, len(pieces), _TEXTS_AT_ONCE):
         parts.append(tower.encode_texts(pieces[start : start + _TEXTS_AT_ONCE]))
@@ -58,7 +64,7 @@ def embed_texts(texts: Sequence[str], encoder: Encoder, progress: Progress | Non
             progress("embedding passages", min(start + _TEXTS_AT_ONCE, len(pieces)), len(pieces))
     if not parts:
         return np.empty((0, encoder.dim), np.float32)
-    owner = np.repeat(np.arange(len(texts)), counts)
+    owner = np.repeat(np.arange(len(texts)), [len(parts_of_text) for parts_of_text in split])
     sums = np.zeros((len(texts), encoder.dim), np.float32)
     np.add.at(sums, owner, np.concatenate(parts))
     return unit(sums)

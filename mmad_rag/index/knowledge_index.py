@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,33 +10,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmad_rag.encoders.default_text import AUTO
 from mmad_rag.index.manifest import Manifest
-from mmad_rag.index.search import VectorSearch
-from mmad_rag.records import FloatArray, Passage
+from mmad_rag.index.rows import Key, Reference
+from mmad_rag.index.search import Search, VectorSearch
+from mmad_rag.index.views import DEFAULT_VIEWS
+from mmad_rag.records import NORMAL_ENTRY, FloatArray, Passage
 
 if TYPE_CHECKING:
     from mmad_rag.encoders.protocol import Encoder
     from mmad_rag.index.embed import Progress
     from mmad_rag.knowledge import KnowledgeBase
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A short text that a picture of a product is found by."""
-
-    product: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A picture of a normal piece, known by its bytes."""
-
-    product: str
-    name: str
-    """File name, for messages."""
-    digest: str
-    """SHA-256 (hex) of the file's bytes."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +31,9 @@ class KnowledgeIndex:
     passages: tuple[Passage, ...]
     """Sorted by product; within a product in the file's order, normal state first."""
     keys: tuple[Key, ...]
-    """Empty when the encoder has no text tower."""
+    """Sorted by product; empty when the encoder has no text tower."""
     references: tuple[Reference, ...]
+    """Sorted by product, entry, name, digest and view; one per view of a picture."""
     passage_vectors: FloatArray | None
     """Shape (passages, text dim); None when passages are found by their words."""
     key_vectors: FloatArray
@@ -61,9 +47,12 @@ class KnowledgeIndex:
         knowledge: KnowledgeBase | Path | str,
         encoder: Encoder | str,
         *,
-        text_encoder: Encoder | str | None = None,
+        text_encoder: Encoder | str = AUTO,
         references: Path | None = None,
         references_per_product: int | None = None,
+        defect_references: Path | None = None,
+        views: Sequence[str] = DEFAULT_VIEWS,
+        reuse: KnowledgeIndex | None = None,
         progress: Progress | None = None,
     ) -> KnowledgeIndex:
         """Embed a knowledge base; see `mmad_rag.index.build.build_index`, which says it all.
@@ -79,6 +68,9 @@ class KnowledgeIndex:
             text_encoder=text_encoder,
             references=references,
             references_per_product=references_per_product,
+            defect_references=defect_references,
+            views=views,
+            reuse=reuse,
             progress=progress,
         )
 
@@ -89,19 +81,116 @@ class KnowledgeIndex:
         Raises:
             IndexMismatchError: absent, damaged, or of another format; the message names what mends it.
         """
-        from mmad_rag.index.folder import load_index
+        from mmad_rag.index.read import load_index
 
         return load_index(Path(folder))
 
     def save(self, folder: Path | str) -> None:
-        """Write the index folder, replacing an older index there in one step.
+        """Write the index folder, replacing an older index there in one step, also for those who read it.
 
         Raises:
-            IndexMismatchError: the folder exists and is no index.
+            IndexMismatchError: the folder exists and is no index, is being written by another process, or
+                cannot be written.
         """
-        from mmad_rag.index.folder import save_index
+        from mmad_rag.index.write import save_index
 
         save_index(self, Path(folder))
+
+    def add(
+        self,
+        knowledge: KnowledgeBase | Path | str,
+        encoder: Encoder | str,
+        *,
+        text_encoder: Encoder | str | None = None,
+        references: Path | None = None,
+        references_per_product: int | None = None,
+        defect_references: Path | None = None,
+        progress: Progress | None = None,
+    ) -> KnowledgeIndex:
+        """An index with the products of a knowledge base added, or replaced where they are there already.
+
+        Only what is new is embedded. References that the index has of a replaced product stay, and those of
+        the product's file and of the folders join them.
+
+        Args:
+            knowledge: A loaded base, or the folder of product files.
+            encoder: The one that built the index; a spec or a loaded encoder.
+            text_encoder: Likewise for passages; by default as the manifest says.
+            references: As for `build`.
+            references_per_product: As for `build`.
+            defect_references: As for `build`.
+            progress: Called with (stage, done, total).
+
+        Raises:
+            IndexMismatchError: another encoder built the index.
+            KnowledgeError, EncoderError, InputError, PictureError: as for `build`.
+        """
+        from mmad_rag.index.add import add_knowledge
+
+        return add_knowledge(
+            self,
+            knowledge,
+            encoder,
+            text_encoder=text_encoder,
+            references=references,
+            references_per_product=references_per_product,
+            defect_references=defect_references,
+            progress=progress,
+        )
+
+    def add_references(
+        self,
+        product: str,
+        paths: Sequence[Path],
+        encoder: Encoder | str,
+        *,
+        entry: str = NORMAL_ENTRY,
+        progress: Progress | None = None,
+    ) -> KnowledgeIndex:
+        """An index with pictures of a product added, of its normal state or of the defect `entry`.
+
+        Raises:
+            IndexMismatchError: another encoder built the index.
+            InputError: the product or the entry is unknown.
+            PictureError: a picture cannot be read.
+        """
+        from mmad_rag.index.add import add_references
+
+        return add_references(self, product, paths, encoder, entry=entry, progress=progress)
+
+    def remove(self, *products: str) -> KnowledgeIndex:
+        """An index without these products and all that belongs to them.
+
+        Raises:
+            InputError: a product is unknown.
+            KnowledgeError: nothing would be left to route to.
+        """
+        from mmad_rag.index.change import remove_products
+
+        return remove_products(self, products)
+
+    def remove_references(self, product: str, digests: Collection[str] | None = None) -> KnowledgeIndex:
+        """An index without the reference pictures of a product that have these SHA-256 (hex); None means all.
+
+        Raises:
+            InputError: the product or a digest is unknown.
+            KnowledgeError: nothing would be left to route to.
+        """
+        from mmad_rag.index.change import remove_references
+
+        return remove_references(self, product, digests)
+
+    def rename(self, old: str, new: str) -> KnowledgeIndex:
+        """An index in which a product has another name, as if its file had been renamed.
+
+        Texts stay as they are, also where another product's text says the old name.
+
+        Raises:
+            InputError: `old` is unknown, or `new` is taken or no name of a product.
+        """
+        from mmad_rag.index.change import rename_product
+
+        return rename_product(self, old, new)
 
     @property
     def fingerprint(self) -> str:
@@ -122,17 +211,17 @@ class KnowledgeIndex:
         return {product: tuple(found) for product, found in rows.items()}
 
     @cached_property
-    def key_search(self) -> VectorSearch:
+    def key_search(self) -> Search:
         """Search over `key_vectors`."""
         return VectorSearch(self.key_vectors, self.manifest.approximate_above)
 
     @cached_property
-    def reference_search(self) -> VectorSearch:
+    def reference_search(self) -> Search:
         """Search over `reference_vectors`."""
         return VectorSearch(self.reference_vectors, self.manifest.approximate_above)
 
     @cached_property
-    def passage_search(self) -> VectorSearch | None:
+    def passage_search(self) -> Search | None:
         """Search over `passage_vectors`; None when passages have none."""
         if self.passage_vectors is None:
             return None

@@ -1,13 +1,14 @@
-"""Find the reference pictures of a catalogue's products in a folder."""
+"""Find the normal pictures of a catalogue's products in a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmad_rag.errors import InputError
 from mmad_rag.knowledge.pictures import PICTURE_SUFFIXES
+from mmad_rag.records import NORMAL_ENTRY
 
 _TRAIN_FOLDER = "train"
 _NORMAL_FOLDERS = {"good", "normal", "ok"}
@@ -15,10 +16,12 @@ _NORMAL_FOLDERS = {"good", "normal", "ok"}
 
 @dataclass(frozen=True, slots=True)
 class FoundReference:
-    """A picture of a normal piece of a product."""
+    """A picture of a piece whose state is known."""
 
     product: str
     path: Path
+    entry: str = NORMAL_ENTRY
+    """`normal`, or the id of the defect that it shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +51,9 @@ def find_references(
     Raises:
         InputError: the folder does not exist or holds no normal picture of any product.
     """
-    if not folder.is_dir():
-        raise InputError(f"there is no folder of reference pictures at {folder}; check the path")
     found: dict[str, list[Path]] = {}
     skipped = 0
-    root = folder.resolve()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in PICTURE_SUFFIXES or not path.resolve().is_relative_to(root):
-            continue
+    for path in pictures_below(folder):
         product = _product_of(path.relative_to(folder), products)
         if product is None:
             skipped += 1
@@ -74,6 +72,36 @@ def find_references(
     return FoundReferences(kept, skipped + sum(map(len, found.values())) - len(kept))
 
 
+def pictures_below(folder: Path) -> Iterator[Path]:
+    """Every picture below a folder, sorted by path; links are not followed out of it.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder of reference pictures at {folder}; check the path")
+    root = folder.resolve()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in PICTURE_SUFFIXES and path.resolve().is_relative_to(root):
+            yield path
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a picture lies, seen from its product."""
+
+    product: str
+    below: tuple[str, ...]
+    """The folders between the product's folder and the picture."""
+
+
+def place_of(path: Path, products: Collection[str]) -> Place | None:
+    """A picture belongs to the last component of its path that is a product's name; None without one."""
+    folders = path.parts[:-1]
+    places = [place for place, name in enumerate(folders) if name in products]
+    return Place(folders[places[-1]], folders[places[-1] + 1 :]) if places else None
+
+
 def _for_training(paths: list[Path], folder: Path) -> list[Path]:
     """Those below a folder called train, or all where there is none."""
     return [path for path in paths if _TRAIN_FOLDER in path.relative_to(folder).parts] or paths
@@ -81,9 +109,7 @@ def _for_training(paths: list[Path], folder: Path) -> list[Path]:
 
 def _product_of(path: Path, products: Collection[str]) -> str | None:
     """The product that a normal picture shows; None for a defect picture or an unknown product."""
-    folders = path.parts[:-1]
-    places = [place for place, name in enumerate(folders) if name in products]
-    if not places:
+    place = place_of(path, products)
+    if place is None or (place.below and not _NORMAL_FOLDERS.intersection(place.below)):
         return None
-    below = folders[places[-1] + 1 :]
-    return folders[places[-1]] if not below or _NORMAL_FOLDERS.intersection(below) else None
+    return place.product

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,14 @@ APPROXIMATE_ABOVE = 200_000
 _HNSW_LINKS = 32
 _HNSW_EF_BUILD = 80
 _HNSW_EF_SEARCH = 128
+
+
+class Search(Protocol):
+    """Finds the rows nearest to a vector."""
+
+    def search(self, query: FloatArray, k: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
+        """The `k` nearest rows with their cosines, best first; see `VectorSearch.search`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -40,11 +48,7 @@ class VectorSearch:
         Raises:
             IndexMismatchError: the query has another length than the rows.
         """
-        if query.shape != self.vectors.shape[1:]:
-            raise IndexMismatchError(
-                f"the query vector has shape {query.shape}, the index holds {self.vectors.shape[1:]}; "
-                "use the encoder that built the index"
-            )
+        check_shape(query, self.vectors)
         k = min(k, len(self))
         if k == 0:
             return np.empty(0, np.int64), np.empty(0, np.float32)
@@ -67,3 +71,12 @@ class VectorSearch:
             index = faiss.IndexFlatIP(dim)
         index.add(np.ascontiguousarray(self.vectors, dtype=np.float32))
         return index
+
+
+def check_shape(query: FloatArray, vectors: FloatArray) -> None:
+    """Refuse a query vector that has another shape than a row of `vectors`."""
+    if query.shape != vectors.shape[1:]:
+        raise IndexMismatchError(
+            f"the query vector has shape {query.shape}, the index holds {vectors.shape[1:]}; "
+            "use the encoder that built the index"
+        )

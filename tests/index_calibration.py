@@ -1,0 +1,25 @@
+"""A calibration whose probabilities are easily worked out."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.manifest import Calibration, Logistic
+
+CALIBRATION = Calibration(
+    method="labelled",
+    pictures=12,
+    known_share=0.75,
+    reference=Logistic(weights=(8.0, 2.0), bias=-5.0),
+    both=Logistic(weights=(4.0, 2.0, 0.5), bias=-3.25),
+    text=None,
+    tie_scale=0.125,
+    threshold=0.5,
+)
+
+
+def with_it(index: KnowledgeIndex) -> KnowledgeIndex:
+    """The index with that calibration in its manifest."""
+    manifest = index.manifest.model_copy(update={"calibration": CALIBRATION})
+    return dataclasses.replace(index, manifest=manifest)

@@ -1,0 +1,44 @@
+"""Processes that write or read one index folder at the same time: MODE FOLDER ARGUMENTS."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from mmad_rag.errors import IndexMismatchError
+from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.lock import locked
+
+
+def write(folder: Path, generations: list[Path], times: int) -> None:
+    """Replace the index by each generation in turn."""
+    indexes = [KnowledgeIndex.load(path) for path in generations]
+    for number in range(times):
+        indexes[number % len(indexes)].save(folder)
+
+
+def read(folder: Path, done: Path) -> None:
+    """Load the index until `done` exists; print the fingerprint of every load, or what went wrong."""
+    while not done.exists():
+        try:
+            print(KnowledgeIndex.load(folder).fingerprint)
+        except IndexMismatchError as error:
+            print(f"error: {error}")
+
+
+def hold(folder: Path, ready: Path) -> None:
+    """Hold the lock until killed."""
+    with locked(folder):
+        ready.touch()
+        time.sleep(60)
+
+
+if __name__ == "__main__":
+    mode, target, *rest = sys.argv[1:]
+    if mode == "write":
+        write(Path(target), [Path(name) for name in rest[1:]], int(rest[0]))
+    elif mode == "read":
+        read(Path(target), Path(rest[0]))
+    else:
+        hold(Path(target), Path(rest[0]))

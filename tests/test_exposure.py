@@ -1,0 +1,51 @@
+"""Dark pictures are lifted before an encoder sees them, all others are left alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mmad_rag.exposure import lifted
+from mmad_rag.images import open_picture, to_rgb
+from mmad_rag.index.views import VIEWS, WHOLE, view_of
+from mmad_rag.records import Picture
+
+
+def picture(level: int, *, brightest: int | None = None) -> Picture:
+    """A ramp up to `level` with a bright field of a twentieth of its area."""
+    pixels = np.tile(np.linspace(0, level, 100, dtype=np.uint8)[None, :, None], (60, 1, 3))
+    if brightest is not None:
+        pixels[:3] = brightest
+    return open_picture(pixels)
+
+
+def test_a_dark_picture_gets_the_levels_of_a_bright_one() -> None:
+    dark = picture(70)
+    bright = lifted(dark)
+    assert bright is not dark
+    assert (bright.digest, bright.name) == (dark.digest, dark.name)
+    levels = np.asarray(to_rgb(bright)).astype(float)
+    factor = 230 / np.percentile(np.asarray(to_rgb(dark)).max(axis=2), 99)
+    assert levels == pytest.approx(np.clip(np.asarray(to_rgb(dark)) * factor, 0, 255), abs=1.0)
+
+
+@pytest.mark.parametrize(
+    "bright_enough",
+    [
+        picture(200),
+        picture(40, brightest=240),
+        open_picture(np.full((20, 20, 3), (20, 20, 130), np.uint8)),
+        picture(3),
+        picture(0),
+    ],
+    ids=["bright", "dark part on a bright ground", "deep blue, well lit", "as good as black", "black"],
+)
+def test_other_pictures_stay_the_same_object(bright_enough: Picture) -> None:
+    assert lifted(bright_enough) is bright_enough
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_shows_a_dark_picture_lifted(view: str) -> None:
+    seen = np.asarray(to_rgb(view_of(picture(70), view)))
+    assert seen.max() > 180
+    assert view_of(picture(200), WHOLE).data == picture(200).data
