@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from types import MappingProxyType
 from typing import TypeAlias
 
 from mmad_rag.errors import SpecError
-from mmad_rag.records import NORMAL_ENTRY, Field, Hit, Knowledge, Picture, Prompt, RouteOutcome
+from mmad_rag.records import NORMAL_ENTRY, Field, Knowledge, Passage, Picture, Prompt, RouteOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +112,43 @@ def knowledge_text(knowledge: Knowledge) -> str:
         head = f"Notes on two products, one of which the picture probably shows: {names}."
     else:
         head = f"Notes on the product that the picture probably shows: {names}."
-    lines = [f"<{_FENCE}>", f"{head} {_CAUTION}"]
+    passages = passages_text([hit.passage for hit in knowledge.hits], len(knowledge.route.products))
+    return f"<{_FENCE}>\n{head} {_CAUTION}\n{passages}\n</{_FENCE}>"
+
+
+def passages_text(passages: Sequence[Passage], products: int) -> str:
+    """What stands inside the fence below its introduction: a heading per entry, a numbered line per passage.
+
+    Args:
+        passages: In the order they are shown; numbered from 1.
+        products: How many products the notes are on; of several, each heading names its own.
+    """
+    lines: list[str] = []
     number = 0
-    for heading, hits in groupby(knowledge.hits, key=lambda hit: _heading(hit, knowledge)):
+    for heading, group in groupby(passages, key=lambda passage: heading_line(passage, products)):
         lines.append(heading)
-        for hit in hits:
+        for passage in group:
             number += 1
-            lines.append(f"[{number}] {_passage_line(hit)}")
-    lines.append(f"</{_FENCE}>")
+            lines.append(f"{number_mark(number)} {passage_line(passage)}")
     return "\n".join(lines)
+
+
+def heading_line(passage: Passage, products: int) -> str:
+    """The line above the passages of an entry."""
+    title = "Normal state" if passage.entry == NORMAL_ENTRY else f"Possible defect: {_tame(passage.title)}"
+    return f"{_name(passage.product)}: {title}" if products > 1 else title
+
+
+def number_mark(number: int) -> str:
+    """What a passage is cited by."""
+    return f"[{number}]"
+
+
+def passage_line(passage: Passage) -> str:
+    """A passage behind its number."""
+    label = _LABELS.get(passage.field)
+    text = _tame(passage.text)
+    return f"{label}: {text}" if label else text
 
 
 def prompt_digest(prompt: Prompt) -> str:
@@ -147,18 +175,6 @@ def _question_text(prompt: Prompt, wording: Wording) -> str:
     lines += [f"{choice.letter}. {choice.text}" for choice in prompt.choices]
     lines.append(wording.closing_choices if prompt.choices else wording.closing_open)
     return "\n".join(lines)
-
-
-def _heading(hit: Hit, knowledge: Knowledge) -> str:
-    passage = hit.passage
-    title = "Normal state" if passage.entry == NORMAL_ENTRY else f"Possible defect: {_tame(passage.title)}"
-    return f"{_name(passage.product)}: {title}" if len(knowledge.route.products) > 1 else title
-
-
-def _passage_line(hit: Hit) -> str:
-    label = _LABELS.get(hit.passage.field)
-    text = _tame(hit.passage.text)
-    return f"{label}: {text}" if label else text
 
 
 def _name(product: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -73,27 +74,43 @@ def ask(
     from mmad_rag.models import load_model
     from mmad_rag.rag import RagWrapper, run_sync
     from mmad_rag.report.retrieval import knowledge_lines
-    from mmad_rag.retrieve import ClipRetriever
+    from mmad_rag.retrieve import ClipRetriever, cited_passages, token_counter
 
-    choices = tuple(_choice(text) for text in choice or ())
+    if not question.strip():
+        raise SpecError("the question is empty; ask something of the picture")
+    choices = _choices(choice or ())
     shown = tuple(open_picture(path) for path in reference or ())
     prompt = Prompt(question, open_picture(image), choices, shown)
     asked = load_model(model, base_url=base_url)
     if not no_knowledge:
-        retriever = ClipRetriever(KnowledgeIndex.load(index_folder), encoder=encoder, budget=budget)
+        retriever = ClipRetriever(
+            KnowledgeIndex.load(index_folder), encoder=encoder, budget=budget, counter=token_counter(model)
+        )
         asked = RagWrapper(asked, retriever=retriever)
     reply = run_sync(asked.answer(prompt))
     letter = read_choice(reply.text, choices) if choices else None
+    cited = [passage.id for passage in cited_passages(reply.text, reply.knowledge)]
     if as_json:
-        print_json({"image": image, "question": question, "choice": letter, "reply": reply})
+        print_json({"image": image, "question": question, "choice": letter, "cited": cited, "reply": reply})
         return
     console = out()
     console.print(reply.text, markup=False)
     if choices:
         console.print(f"choice: {letter or 'none could be read'}", markup=False)
+    if cited:
+        console.print(f"cited: {', '.join(cited)}", markup=False)
     if reply.knowledge is not None:
         for line in knowledge_lines(reply.knowledge):
             console.print(line, markup=False)
+
+
+def _choices(texts: Sequence[str]) -> tuple[Choice, ...]:
+    choices = tuple(_choice(text) for text in texts)
+    letters = [choice.letter for choice in choices]
+    for letter in letters:
+        if letters.count(letter) > 1:
+            raise SpecError(f"--choice gives the letter {letter} twice; give each option its own letter")
+    return choices
 
 
 def _choice(text: str) -> Choice:

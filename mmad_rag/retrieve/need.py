@@ -67,16 +67,25 @@ def asks_about_defects(question: str) -> bool:
     return _DEFECT_WORDS.search(question) is not None
 
 
+def needs_defects(question: str) -> bool:
+    """Whether the defects may hold the answer: the question speaks of one, or its words say nothing."""
+    return asks_about_defects(question) or not asked_fields(question)
+
+
+def asked_fields(question: str) -> frozenset[Field]:
+    """The fields that the question's words ask for; empty when they name none."""
+    return frozenset(field for pattern, fields in _TOPICS if pattern.search(question) for field in fields)
+
+
 def field_weights(question: str) -> tuple[Mapping[Field, float], Mapping[Field, float]]:
     """How much each field of the normal state, and of the defects, is needed: weights in [0, 1.5].
 
-    A field that the question asks for gains 1. A question that does not speak of defects gives the defects'
-    fields nothing.
+    A field that the question asks for gains 1. A question about something else than defects (`needs_defects`)
+    gives the defects' fields nothing.
     """
-    asked = {field for pattern, fields in _TOPICS if pattern.search(question) for field in fields}
-    about_defects = asks_about_defects(question)
+    asked = asked_fields(question)
     normal = dict(_NORMAL_BASE)
-    if about_defects:
+    if needs_defects(question):
         normal[Field.VARIATION] = 0.5
         defect = {field: weight + (field in asked) for field, weight in _DEFECT_BASE.items()}
     else:
