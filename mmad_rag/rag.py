@@ -14,7 +14,8 @@ from mmad_rag.images import PictureSource, open_picture
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models import Model, load_model
 from mmad_rag.records import Choice, Prompt, Reply
-from mmad_rag.retrieve import DEFAULT_BUDGET, ClipRetriever, Retriever
+from mmad_rag.retrieve import DEFAULT_BUDGET, ClipRetriever, Retriever, token_counter
+from mmad_rag.retrieve.counter import ESTIMATE
 
 _T = TypeVar("_T")
 
@@ -29,7 +30,8 @@ class RagWrapper:
         model: The model to ask: a spec such as `openai:gpt-4o`, or any `Model`.
         index: An index, or the folder of one.
         retriever: Instead of an index: anything that looks up knowledge.
-        budget: Estimated tokens of knowledge per prompt, when an index is given.
+        budget: Tokens of knowledge per prompt, when an index is given; counted by the tokenizer of the model
+            where its spec is given and its tokenizer is at hand, else estimated.
 
     Raises:
         InputError: neither or both of index and retriever are given.
@@ -53,7 +55,8 @@ class RagWrapper:
         self.model: Model = load_model(model) if isinstance(model, str) else model
         if retriever is None:
             loaded = index if isinstance(index, KnowledgeIndex) else KnowledgeIndex.load(str(index))
-            retriever = ClipRetriever(loaded, budget=budget)
+            counter = token_counter(model) if isinstance(model, str) else ESTIMATE
+            retriever = ClipRetriever(loaded, budget=budget, counter=counter)
         self.retriever: Retriever = retriever
 
     @property

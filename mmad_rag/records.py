@@ -110,6 +110,24 @@ class Candidate:
     """Cosine of the picture to the product's text keys, in [-1, 1]; None without a text tower."""
     reference_score: float | None
     """Cosine of the picture to the nearest reference of the product, in [-1, 1]; None without references."""
+    text_part: float = 0.0
+    """What text adds to `score`: deviations above the mean over the catalogue, times the weight of text."""
+    reference_part: float = 0.0
+    """What references add to it, likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecondLook:
+    """What came of comparing two products that were close by what tells them apart."""
+
+    pair: tuple[str, str]
+    """The two, in the order before."""
+    lead_before: float
+    """How far the first was ahead, in the fused score."""
+    lead_after: float
+    """The same with what tells them apart; below 0 the second is ahead now."""
+    share: float
+    """How likely the one that is ahead now is right, given that it is one of the two, in [0.5, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +141,11 @@ class Route:
     products: tuple[str, ...]
     """The products whose knowledge is used: one, two (near-tie), or none."""
     confidence: float
-    """In [0, 1]: how sure the route is of its first product."""
+    """In [0, 1]: how likely the first product is right; in a near-tie or of an unknown picture it is low."""
+    known: float = 0.0
+    """In [0, 1]: how likely the picture shows a product of the catalogue at all."""
+    second_look: SecondLook | None = None
+    """None when the scores decided without one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import EncoderError, IndexMismatchError, InputError
 from mmad_rag.images import open_picture
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.manifest import ReferenceFloor
+from mmad_rag.index.manifest import Calibration, Logistic
 from mmad_rag.records import Field, Picture, RouteOutcome
 from mmad_rag.report.retrieval import knowledge_lines, route_lines
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever, estimate_tokens
-from mmad_rag.retrieve.need import asks_about_defects, field_weights
-from mmad_rag.retrieve.route import route
-from mmad_rag.retrieve.select import select
-from mmad_rag.retrieve.similarity import vector_similarity, word_similarity
 from tests.world import COLOURS, ColourTower, World, colour_encoder, png
 
 EFFECT = "There is a defect in the object. What is the effect of the defect?"
-
-
-def flat(_question: str, rows: Sequence[int]) -> Sequence[float]:
-    """No similarity at all."""
-    return [0.0] * len(rows)
 
 
 def unit(*values: float) -> np.ndarray:
@@ -56,23 +44,20 @@ def test_a_picture_is_routed_to_its_product(
     assert len(found.candidates) == 3
 
 
-def test_scores_are_standardised_per_kind_and_fused_with_fixed_weights(index: KnowledgeIndex) -> None:
-    vector = unit(220, 30, 30)
-    found = route(index, vector)
-    texts = np.array([c.text_score for c in found.candidates], np.float64)
-    references = np.array([c.reference_score for c in found.candidates], np.float64)
-    fused = (
-        0.3 * (texts - texts.mean()) / texts.std() + 0.7 * (references - references.mean()) / references.std()
+def calibrated(index: KnowledgeIndex, *, at: float, tie_scale: float = 0.1) -> KnowledgeIndex:
+    """The index with a probability of being known that is one half at a nearest cosine of `at`."""
+    both = Logistic(weights=(40.0, 0.0, 0.0), bias=-40.0 * at)
+    calibration = Calibration(
+        method="labelled",
+        pictures=4,
+        known_share=0.5,
+        reference=None,
+        both=both,
+        text=None,
+        tie_scale=tie_scale,
+        threshold=0.5,
     )
-    assert [c.score for c in found.candidates] == pytest.approx(fused.tolist(), abs=1e-6)
-
-
-def test_a_text_score_is_the_mean_of_the_three_best_keys(index: KnowledgeIndex) -> None:
-    vector = unit(220, 30, 30)
-    rows = [row for row, key in enumerate(index.keys) if key.product == "blue_bar"]
-    best = sorted((float(index.key_vectors[row] @ vector) for row in rows), reverse=True)[:3]
-    found = {c.product: c.text_score for c in route(index, vector).candidates}
-    assert found["blue_bar"] == pytest.approx(np.mean(best), abs=1e-6)
+    return dataclasses.replace(index, manifest=index.manifest.model_copy(update={"calibration": calibration}))
 
 
 def test_a_reference_with_the_querys_own_bytes_is_never_evidence(
@@ -84,7 +69,7 @@ def test_a_reference_with_the_querys_own_bytes_is_never_evidence(
         references=tuple(item for item in index.references if item.digest == own.digest),
         reference_vectors=index.reference_vectors[[item.digest == own.digest for item in index.references]],
     )
-    assert len(only_own.references) == 1
+    assert {item.digest for item in only_own.references} == {own.digest}
     found = ClipRetriever(only_own, encoder=encoder).route(own)
     assert all(candidate.reference_score is None for candidate in found.candidates)
     other = ClipRetriever(only_own, encoder=encoder).route(picture(COLOURS["red"]))
@@ -92,26 +77,18 @@ def test_a_reference_with_the_querys_own_bytes_is_never_evidence(
 
 
 def test_a_picture_of_nothing_known_is_not_in_the_catalogue(index: KnowledgeIndex, encoder: Encoder) -> None:
-    strange = dataclasses.replace(
-        index,
-        manifest=index.manifest.model_copy(
-            update={"reference_floor": ReferenceFloor(same=0.999, other=0.98)}
-        ),
-    )
+    strange = calibrated(index, at=0.97)
     retriever = ClipRetriever(strange, encoder=encoder)
     found = retriever.retrieve(EFFECT, picture((200, 190, 30)))
     assert found.route.outcome is RouteOutcome.UNKNOWN
     assert found.route.products == ()
     assert found.hits == ()
-    assert found.route.confidence < 0.5
+    assert found.route.known < 0.5
     assert "not in the catalogue" in next(route_lines(found.route))
 
 
 def test_two_equally_near_products_are_a_near_tie(index: KnowledgeIndex, encoder: Encoder) -> None:
-    loose = dataclasses.replace(
-        index,
-        manifest=index.manifest.model_copy(update={"reference_floor": ReferenceFloor(same=0.6, other=0.2)}),
-    )
+    loose = calibrated(index, at=0.4, tie_scale=5.0)
     found = ClipRetriever(loose, encoder=encoder, budget=300).retrieve(EFFECT, picture((150, 34, 150)))
     assert found.route.outcome is RouteOutcome.NEAR_TIE
     assert set(found.route.products) == {"red_disc", "blue_bar"}
@@ -138,32 +115,6 @@ def test_without_text_tower_references_alone_decide(world: World) -> None:
     assert found.route.products == ("green_square",)
     assert found.route.candidates[0].text_score is None
     assert any(hit.passage.field is Field.EFFECT for hit in found.hits)
-
-
-def test_an_empty_comparison_is_unknown(index: KnowledgeIndex) -> None:
-    empty = dataclasses.replace(
-        index,
-        keys=(),
-        references=(),
-        key_vectors=np.empty((0, 3), np.float32),
-        reference_vectors=np.empty((0, 3), np.float32),
-    )
-    found = route(empty, unit(1, 0, 0))
-    assert (found.outcome, found.candidates, found.confidence) == (RouteOutcome.UNKNOWN, (), 0.0)
-
-
-def test_a_catalogue_of_one_product_has_no_tie(index: KnowledgeIndex) -> None:
-    rows = [row for row, item in enumerate(index.references) if item.product == "red_disc"]
-    one = dataclasses.replace(
-        index,
-        keys=(),
-        key_vectors=np.empty((0, 3), np.float32),
-        references=tuple(index.references[row] for row in rows),
-        reference_vectors=index.reference_vectors[rows],
-    )
-    found = route(one, unit(220, 30, 30))
-    assert found.products == ("red_disc",)
-    assert found.candidates[0].score == 0.0
 
 
 def test_further_pictures_of_the_query_join_it(index: KnowledgeIndex, encoder: Encoder) -> None:
@@ -228,114 +179,12 @@ def test_identities_name_all_that_changes_the_result(index: KnowledgeIndex, enco
     assert first == ClipRetriever(index, encoder=encoder).identity
 
 
-@pytest.mark.parametrize("budget", [0, 10, 40, 100, 250, 10_000])
-def test_the_budget_is_never_exceeded(index: KnowledgeIndex, budget: int) -> None:
-    hits = select(index, ["red_disc"], EFFECT, flat, budget=budget)
-    titles = {hit.passage.entry: hit.passage.title for hit in hits}
-    used = sum(estimate_tokens(hit.passage.text) + 4 for hit in hits)
-    used += sum(estimate_tokens(title) + 4 for title in titles.values())
-    assert used <= budget
-    if budget >= 10_000:
-        assert len(hits) == 17
-
-
-def test_a_small_budget_still_gives_what_was_asked_for_and_the_normal_state(index: KnowledgeIndex) -> None:
-    hits = select(index, ["red_disc"], EFFECT, flat, budget=100)
-    assert {hit.passage.entry for hit in hits} == {"normal", "crack", "stain"}
-    assert [hit.passage.field for hit in hits if hit.passage.entry == "crack"][-1] is Field.EFFECT
-    places = [index.passages.index(hit.passage) for hit in hits]
-    assert places == sorted(places)
-    assert hits[0].passage.entry == "normal"
-
-
-def test_a_question_about_a_good_object_gets_no_defects(index: KnowledgeIndex) -> None:
-    hits = select(index, ["red_disc"], "What is the purpose of the object?", flat, budget=10_000)
-    assert {hit.passage.entry for hit in hits} == {"normal"}
-    assert max(hits, key=lambda hit: hit.score).passage.field is Field.FUNCTION
-
-
-@pytest.mark.parametrize(
-    ("question", "field"),
-    [
-        ("There is a defect in the object. Where is the defect?", Field.LOCATION),
-        ("There is a defect in the object. What is the effect of the defect?", Field.EFFECT),
-        ("There is a defect in the object. What could have caused the defect?", Field.CAUSE),
-        ("There is a defect in the object. What is the type of the defect?", Field.APPEARANCE),
-        ("There is a defect in the object. What is the appearance of the defect?", Field.APPEARANCE),
-    ],
-)
-def test_a_defect_question_asks_for_one_field_most(question: str, field: Field) -> None:
-    _, defect = field_weights(question)
-    assert asks_about_defects(question)
-    assert max(defect, key=lambda item: defect[item]) is field
-
-
-@pytest.mark.parametrize(
-    ("question", "field"),
-    [
-        ("What kind of product is in the image?", Field.IDENTITY),
-        ("What is the function of this?", Field.FUNCTION),
-        ("How many wires are there?", Field.COMPOSITION),
-        ("What are the parts made of?", Field.STRUCTURE),
-        ("What is the background?", Field.VIEW),
-    ],
-)
-def test_an_object_question_asks_for_its_field(question: str, field: Field) -> None:
-    normal, defect = field_weights(question)
-    assert not asks_about_defects(question)
-    assert normal[field] > 1
-    assert set(defect.values()) == {0.0}
-
-
-def test_detection_asks_for_what_is_tolerated_and_how_defects_look() -> None:
-    normal, defect = field_weights("Is there any defect in the object?")
-    assert normal[Field.VARIATION] == 0.5
-    assert max(defect, key=lambda item: defect[item]) is Field.APPEARANCE
-
-
-def test_vectors_decide_between_passages_of_one_field(index: KnowledgeIndex, encoder: Encoder) -> None:
-    similarity = vector_similarity(index, encoder)
-    rows = [row for row, passage in enumerate(index.passages) if passage.product == "red_disc"]
-    scores = similarity("red", rows)
-    assert max(scores) == 1.0
-    assert min(scores) == 0.0
-    assert similarity("red", rows[:1]) == [0.0]
-    without = dataclasses.replace(index, passage_vectors=None)
-    with pytest.raises(ValueError, match="no passage vectors"):
-        vector_similarity(without, encoder)
-
-
-def test_words_find_the_passage_that_shares_them(index: KnowledgeIndex) -> None:
-    similarity = word_similarity(index)
-    rows = [row for row, passage in enumerate(index.passages) if passage.product == "red_disc"]
-    scores = similarity("grease left by a machine", rows)
-    best = index.passages[rows[int(np.argmax(scores))]]
-    assert best.text == "Grease from a hand or a machine was left on it."
-    assert max(scores) == 1.0
-    assert set(similarity("the of", rows)) == {0.0}
-    assert set(similarity("zeppelin", rows)) == {0.0}
-    assert similarity("anything", []) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "tokens"),
-    [("", 0), ("A bent tooth.", 4), ("2026", 4), ("counterclockwise", 2), ("a, b", 3), ("é", 1)],
-)
-def test_tokens_are_estimated_as_documented(text: str, tokens: int) -> None:
-    assert estimate_tokens(text) == tokens
-
-
-@given(st.text(), st.text())
-def test_two_texts_cost_at_most_one_token_less_than_both(first: str, second: str) -> None:
-    assert estimate_tokens(f"{first} {second}") == estimate_tokens(first) + estimate_tokens(second)
-
-
 def test_what_was_found_is_shown_with_numbers_ids_and_evidence(
     world: World, index: KnowledgeIndex, encoder: Encoder
 ) -> None:
     found = ClipRetriever(index, encoder=encoder).retrieve(EFFECT, open_picture(world.queries["red_disc"]))
     lines = list(knowledge_lines(found))
-    assert lines[0].startswith("product: red_disc (confidence 0.9")
+    assert lines[0] == "product: red_disc (confidence 1.00, known 1.00)"
     assert lines[1].startswith("margin to the next product: ")
     assert "text 0.9" in lines[2]
     assert "reference 1.000" in lines[2]

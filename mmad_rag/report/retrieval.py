@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mmad_rag.records import Candidate, Knowledge, Route, RouteOutcome
 
@@ -22,23 +22,47 @@ def knowledge_lines(knowledge: Knowledge) -> Iterator[str]:
 
 
 def route_lines(route: Route) -> Iterator[str]:
-    """The outcome, the confidence, the margin to the next product, and what each rests on."""
+    """The outcome, what its confidence is made of, the margin to the next product, and what each rests on."""
+    sure = f"confidence {route.confidence:.2f}"
     if route.outcome is RouteOutcome.UNKNOWN:
         nearest = f"; the nearest is {route.candidates[0].product}" if route.candidates else ""
-        yield f"product: not in the catalogue (confidence {route.confidence:.2f}{nearest})"
+        yield f"product: not in the catalogue (known with probability {route.known:.2f}{nearest})"
     elif route.outcome is RouteOutcome.NEAR_TIE:
         first, second = route.products
-        yield f"product: {first} or {second}, too close to tell (confidence {route.confidence:.2f})"
+        yield f"product: {first} or {second}, too close to tell ({sure}, known {route.known:.2f})"
     else:
-        yield f"product: {route.products[0]} (confidence {route.confidence:.2f})"
+        yield f"product: {route.products[0]} ({sure}, known {route.known:.2f})"
     if len(route.candidates) > 1:
-        margin = route.candidates[0].score - route.candidates[1].score
-        yield f"margin to the next product: {margin:.3f}"
+        margin = abs(route.candidates[0].score - route.candidates[1].score)
+        yield f"margin to the next product: {margin:.3f} deviations{_carried(route.candidates)}"
+    look = route.second_look
+    if look is not None:
+        first, second = look.pair
+        yield (
+            f"second look at {first} and {second}: lead {look.lead_before:+.3f} before, "
+            f"{look.lead_after:+.3f} after comparing what tells them apart"
+        )
     for candidate in route.candidates[:_SHOWN]:
         yield f"  {candidate.product:<20} {candidate.score:+.3f}  {_evidence(candidate)}"
 
 
+def _carried(candidates: Sequence[Candidate]) -> str:
+    """Which kind of evidence makes up more of the margin."""
+    first, second = candidates[:2]
+    parts = {
+        "text": first.text_part - second.text_part,
+        "references": first.reference_part - second.reference_part,
+    }
+    name, largest = max(parts.items(), key=lambda part: abs(part[1]))
+    return f", carried by {name} ({largest:+.3f})" if largest else ""
+
+
 def _evidence(candidate: Candidate) -> str:
-    """Which kinds of evidence there are: cosines to text keys and to the nearest reference picture."""
-    kinds = (("text", candidate.text_score), ("reference", candidate.reference_score))
-    return ", ".join(f"{kind} {score:.3f}" for kind, score in kinds if score is not None)
+    """Which kinds of evidence there are: cosines, and what they add to the score."""
+    kinds = (
+        ("text", candidate.text_score, candidate.text_part),
+        ("reference", candidate.reference_score, candidate.reference_part),
+    )
+    return ", ".join(
+        f"{kind} {score:.3f} (adds {part:+.3f})" for kind, score, part in kinds if score is not None
+    )

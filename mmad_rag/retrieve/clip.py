@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from mmad_rag.encoders import load_encoder
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.errors import EncoderError, IndexMismatchError
+from mmad_rag.errors import EncoderError, IndexMismatchError, InputError
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.embed import unit
 from mmad_rag.index.manifest import EncoderStamp
+from mmad_rag.index.search import check_shape
+from mmad_rag.index.views import WHOLE, view_of
 from mmad_rag.records import FloatArray, Knowledge, Picture, Route, RouteOutcome
-from mmad_rag.retrieve.route import route
+from mmad_rag.retrieve.counter import ESTIMATE, NamedCounter
+from mmad_rag.retrieve.evidence import DefectEvidence
+from mmad_rag.retrieve.route import Router
+from mmad_rag.retrieve.second_look import SecondLook
 from mmad_rag.retrieve.select import DEFAULT_BUDGET, Similarity, select
 from mmad_rag.retrieve.similarity import vector_similarity, word_similarity
 
@@ -33,7 +39,8 @@ class ClipRetriever:
         encoder: The encoder that built the index, a spec that loads it (when its file has moved), or None to
             load it by the spec in the manifest.
         text_encoder: Likewise for passages, where the index has another one for them.
-        budget: Estimated tokens of knowledge per prompt.
+        budget: Tokens of knowledge per prompt.
+        counter: Counts them; see `token_counter`.
 
     Raises:
         IndexMismatchError: an encoder's fingerprint is not the one that built the index.
@@ -46,18 +53,23 @@ class ClipRetriever:
         encoder: Encoder | str | None = None,
         text_encoder: Encoder | str | None = None,
         budget: int = DEFAULT_BUDGET,
+        counter: NamedCounter = ESTIMATE,
     ) -> None:
         self.index = index
         self.budget = budget
+        self._counter = counter
         self._encoder = _matching(index.manifest.encoder, encoder)
         self._text_encoder = text_encoder
+        self._router = Router(index, SecondLook(index, self._encoder))
+        self._defects = DefectEvidence(index)
         self._vectors: OrderedDict[str, FloatArray] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
     def identity(self) -> str:
-        """Index, budget and kind of retriever."""
-        return f"clip(index={self.index.fingerprint[:16]},budget={self.budget})"
+        """Index, budget, what it is counted by, and kind of retriever."""
+        counted = "" if self._counter is ESTIMATE else f",counter={self._counter.name}"
+        return f"clip(index={self.index.fingerprint[:16]},budget={self.budget}{counted})"
 
     def retrieve(
         self, question: str, picture: Picture | None, references: Sequence[Picture] = ()
@@ -66,21 +78,86 @@ class ClipRetriever:
 
         Further pictures of the product count together as much as the query picture.
         """
-        found = self.route(picture, references) if picture is not None else _NOTHING
-        with self._lock:
-            hits = select(self.index, found.products, question, self._similarity, budget=self.budget)
-        return Knowledge(found, hits, self.index.fingerprint)
+        if picture is None:
+            return self._selected(question, _NOTHING, None, frozenset())
+        digests = _digests(picture, references)
+        vector = self.vector(picture, references)
+        return self._selected(question, self._router.route(vector, digests), vector, digests)
+
+    def retrieve_vector(
+        self, question: str, vector: FloatArray, own_digests: Collection[str] = ()
+    ) -> Knowledge:
+        """As `retrieve`, for the vector of a picture that is embedded already.
+
+        Args:
+            question: The question's words.
+            vector: By the encoder of the index, shape (d,), of any length above zero.
+            own_digests: SHA-256 (hex) of the picture's bytes, if they are at hand: references with these
+                bytes are the query itself, which is no evidence.
+
+        Raises:
+            IndexMismatchError: the vector has another shape.
+            InputError: the vector is zero, or holds values that are not finite.
+        """
+        direction = _direction(vector, self.index)
+        return self._selected(question, self._router.route(direction, own_digests), direction, own_digests)
 
     def route(self, picture: Picture, references: Sequence[Picture] = ()) -> Route:
         """Only the first stage: which product is it?"""
-        vector = self._vector(picture)
-        if references:
-            others = unit(np.mean([self._vector(reference) for reference in references], axis=0)[None])[0]
-            vector = unit((vector + others)[None])[0]
-        return route(self.index, vector, {item.digest for item in (picture, *references)})
+        return self._router.route(self.vector(picture, references), _digests(picture, references))
 
-    def _vector(self, picture: Picture) -> FloatArray:
-        """The picture's vector, shape (d,)."""
+    def route_vector(self, vector: FloatArray, own_digests: Collection[str] = ()) -> Route:
+        """As `route`, for a vector of the index's encoder: shape (d,), unit length.
+
+        Args:
+            vector: As `vector` gives it.
+            own_digests: References with these bytes are the query itself, which is no evidence.
+        """
+        return self._router.route(vector, own_digests)
+
+    def vector(self, picture: Picture, references: Sequence[Picture] = ()) -> FloatArray:
+        """The picture in the index's space, shape (d,), unit length.
+
+        Further pictures of the product count together as much as the picture itself.
+        """
+        own = self._embedded(picture)
+        if not references:
+            return own
+        others = unit(np.mean([self._embedded(reference) for reference in references], axis=0)[None])[0]
+        joined: FloatArray = unit((own + others)[None])[0]
+        return joined
+
+    def _selected(
+        self, question: str, found: Route, vector: FloatArray | None, digests: Collection[str]
+    ) -> Knowledge:
+        with self._lock:
+            hits = select(
+                self.index,
+                found.products,
+                question,
+                self._similarity,
+                budget=self.budget,
+                counter=self._counter,
+                evidence=self._evidence(found.products, vector, digests),
+            )
+        return Knowledge(found, hits, self.index.fingerprint)
+
+    def evidence(
+        self, product: str, picture: Picture, references: Sequence[Picture] = ()
+    ) -> Mapping[str, float]:
+        """Defect of a product -> how much the picture looks like it, in [0, 1]; see `DefectEvidence`."""
+        if not self._defects:
+            return {}
+        return self._defects.of(product, self.vector(picture, references), _digests(picture, references))
+
+    def _evidence(
+        self, products: Sequence[str], vector: FloatArray | None, digests: Collection[str]
+    ) -> Mapping[str, Mapping[str, float]]:
+        if vector is None or not self._defects:
+            return {}
+        return {product: self._defects.of(product, vector, digests) for product in products}
+
+    def _embedded(self, picture: Picture) -> FloatArray:
         with self._lock:
             known = self._vectors.get(picture.digest)
             if known is None:
@@ -88,7 +165,7 @@ class ClipRetriever:
                     raise EncoderError(
                         f"the encoder {self._encoder.spec} has no image tower; it cannot route"
                     )
-                known = self._encoder.images.encode_images([picture])[0]
+                known = self._encoder.images.encode_images([view_of(picture, WHOLE)])[0]
                 self._vectors[picture.digest] = known
                 if len(self._vectors) > _VECTORS_KEPT:
                     self._vectors.popitem(last=False)
@@ -114,6 +191,22 @@ def passage_similarity(
 _NOTHING = Route(RouteOutcome.UNKNOWN, (), (), 0.0)
 
 
+def _digests(picture: Picture, references: Sequence[Picture]) -> frozenset[str]:
+    return frozenset(item.digest for item in (picture, *references))
+
+
+def _direction(vector: FloatArray, index: KnowledgeIndex) -> FloatArray:
+    """A given vector, scaled to unit length in double precision."""
+    check_shape(vector, index.reference_vectors)
+    length = float(np.linalg.norm(vector.astype(np.float64)))
+    if not (math.isfinite(length) and length > 0):
+        raise InputError(
+            f"the vector has length {length}, so it points nowhere; give the encoder's vector of the picture"
+        )
+    direction: FloatArray = (vector.astype(np.float64) / length).astype(np.float32)
+    return direction
+
+
 def _matching(stamp: EncoderStamp, encoder: Encoder | str | None) -> Encoder:
     """The encoder of a stamp, loaded if need be."""
     loaded = load_encoder(encoder or stamp.spec) if not isinstance(encoder, Encoder) else encoder
@@ -121,6 +214,7 @@ def _matching(stamp: EncoderStamp, encoder: Encoder | str | None) -> Encoder:
         raise IndexMismatchError(
             f"the index was built by {stamp.spec} ({stamp.fingerprint[:12]}), not by {loaded.spec} "
             f"({loaded.fingerprint[:12]}); use that encoder, or build the index again with "
-            f"`mmad-rag build-index KNOWLEDGE --encoder {loaded.spec}`"
+            f"`mmad-rag build-index KNOWLEDGE --encoder {loaded.spec}`, with the --out and --references "
+            "that it was built with"
         )
     return loaded

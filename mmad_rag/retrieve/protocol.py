@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from mmad_rag.records import Knowledge, Picture
+from mmad_rag.records import FloatArray, Knowledge, Picture
 
 
 class Retriever(Protocol):
@@ -26,4 +26,13 @@ class Retriever(Protocol):
             picture: The query picture; None finds nothing unless the retriever knows the product already.
             references: Further pictures of the same product that the caller has.
         """
+        ...
+
+
+@runtime_checkable
+class VectorRetriever(Protocol):
+    """A retriever that takes pictures that are embedded already, too."""
+
+    def retrieve_vector(self, question: str, vector: FloatArray) -> Knowledge:
+        """As `Retriever.retrieve`, for the vector of a picture by the encoder of the index, of any length."""
         ...

@@ -1,129 +1,143 @@
-"""Route a picture to its product in the catalogue."""
+"""Route a picture to its product in the catalogue, say how sure that is, or that it shows none of it."""
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
+from typing import Protocol
 
 import numpy as np
 
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.manifest import ReferenceFloor
-from mmad_rag.records import Candidate, FloatArray, Route, RouteOutcome
+from mmad_rag.index.manifest import Calibration
+from mmad_rag.records import Candidate, FloatArray, Route, RouteOutcome, SecondLook
+from mmad_rag.retrieve.calibrate import calibrate_by_leaving_out
+from mmad_rag.retrieve.fuse import Fused, fuse
+from mmad_rag.retrieve.known import known_features, known_probability
+from mmad_rag.retrieve.scores import CatalogueScores, ProductScores
 
-TEXT_WEIGHT = 0.3
-REFERENCE_WEIGHT = 0.7
-"""References are the stronger key; a product that has only one kind is judged by that kind alone."""
-_KEYS_POOLED = 3
-_SEARCH_AT_MOST = 4096
+TIE_SHARE = 0.75
+"""Below this probability of the first against the second product, both are offered."""
 _TIE_SCALE = 0.25
-_TIE_SHARE = 0.6
 _KNOWN = 0.5
-_STANDS_OUT = 2.4
-"""Deviations above the mean over the catalogue at which a text score alone is taken for a known product."""
+
+
+class CloserLook(Protocol):
+    """Compares two products that are close, and only those two."""
+
+    def lead(self, vector: FloatArray, first: str, second: str) -> float | None:
+        """How far the first lies above the second by what tells them apart: deviations over the catalogue, as
+        the fused score; None when nothing does."""
+        ...
+
+
+class Router:
+    """Routes pictures by their vectors in an index.
+
+    Text: mean of the three best cosines among a product's keys. References: mean of the three best views'
+    best cosines. Each kind is standardised over the products and fused with fixed weights (`fuse`).
+
+    Whether the picture shows a product of the catalogue at all is a calibrated probability
+    (`known_probability`); so is whether the first product is right rather than the second. Their product is
+    the confidence.
+
+    Args:
+        index: What to compare with. Without a calibration in its manifest, one is fitted on its references.
+        closer: Asked about two products between which the scores cannot decide.
+    """
+
+    def __init__(self, index: KnowledgeIndex, closer: CloserLook | None = None) -> None:
+        self.index = index
+        self._scores = CatalogueScores(index)
+        self._closer = closer
+        self._keyed = len({key.product for key in index.keys})
+        self.calibration: Calibration | None = index.manifest.calibration or calibrate_by_leaving_out(index)
+
+    def route(self, vector: FloatArray, own_digests: Collection[str] = ()) -> Route:
+        """Which product is it?
+
+        Args:
+            vector: The picture in the index's space, shape (d,), unit length.
+            own_digests: References with these bytes are the query itself, which is no evidence.
+        """
+        scores = self._scores.one(vector, own_digests)
+        fused = fuse(scores)
+        candidates = _candidates(self._scores.products, scores, fused)
+        if not candidates:
+            return Route(RouteOutcome.UNKNOWN, (), (), 0.0)
+        known = known_probability(known_features(scores, fused), self._keyed, self.calibration)
+        share = self._share(candidates)
+        look = None
+        if known >= self._threshold and share < TIE_SHARE and self._closer is not None:
+            look, candidates = self._second_look(vector, candidates, self._closer)
+            share = self._share(candidates) if look is None else look.share
+        return self._concluded(candidates, known, share, look)
+
+    def _concluded(
+        self, candidates: tuple[Candidate, ...], known: float, share: float, look: SecondLook | None
+    ) -> Route:
+        confidence = round(known * share, 6)
+        first = candidates[0].product
+        products: tuple[str, ...] = (first,)
+        outcome = RouteOutcome.PRODUCT
+        if known < self._threshold:
+            outcome, products = RouteOutcome.UNKNOWN, ()
+        elif share < TIE_SHARE:
+            outcome, products = RouteOutcome.NEAR_TIE, (first, candidates[1].product)
+        return Route(outcome, candidates, products, confidence, round(known, 6), look)
+
+    @property
+    def _threshold(self) -> float:
+        return self.calibration.threshold if self.calibration else _KNOWN
+
+    def _share(self, candidates: tuple[Candidate, ...]) -> float:
+        """How likely the first product is against the second, in [0.5, 1]."""
+        if len(candidates) == 1:
+            return 1.0
+        return self._likely(candidates[0].score - candidates[1].score)
+
+    def _likely(self, lead: float) -> float:
+        scale = self.calibration.tie_scale if self.calibration else _TIE_SCALE
+        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, lead / scale))))
+
+    def _second_look(
+        self, vector: FloatArray, candidates: tuple[Candidate, ...], closer: CloserLook
+    ) -> tuple[SecondLook | None, tuple[Candidate, ...]]:
+        """Add what tells the first two apart to their lead; the two change places when it turns."""
+        first, second = candidates[:2]
+        told = closer.lead(vector, first.product, second.product)
+        if told is None:
+            return None, candidates
+        lead = first.score - second.score
+        share = self._likely(abs(lead + told))
+        look = SecondLook((first.product, second.product), round(lead, 6), round(lead + told, 6), share)
+        if lead + told < 0:
+            candidates = (second, first, *candidates[2:])
+        return look, candidates
 
 
 def route(index: KnowledgeIndex, vector: FloatArray, own_digests: Collection[str] = ()) -> Route:
-    """Compare a picture with every product's text keys and reference pictures.
+    """Route one picture without a second look; for many pictures make one `Router`."""
+    return Router(index).route(vector, own_digests)
 
-    Text: mean of the three best cosines among the product's keys. References: the best cosine. Each kind is
-    standardised over the products, so that the two cones of a CLIP space are never ranked in one list, then
-    both are fused with fixed weights. The picture is in the catalogue when it is nearer to its product than
-    the index's references of different products are to each other (`ReferenceFloor`), or, without
-    references, when the first product stands out from the rest of the catalogue.
 
-    Args:
-        index: What to compare with.
-        vector: The picture in the index's space, shape (d,), unit length.
-        own_digests: References with these bytes are the query itself, which is no evidence.
-    """
-    texts = _text_scores(index, vector)
-    references = _reference_scores(index, vector, own_digests)
-    text_z, reference_z = _standardised(texts), _standardised(references)
-    candidates = sorted(
-        (
-            Candidate(
-                product,
-                _fused(text_z.get(product), reference_z.get(product)),
-                texts.get(product),
-                references.get(product),
-            )
-            for product in index.products
-            if product in texts or product in references
-        ),
-        key=lambda candidate: (-candidate.score, candidate.product),
+def _candidates(products: tuple[str, ...], scores: ProductScores, fused: Fused) -> tuple[Candidate, ...]:
+    """Every product that has something to compare with, best first, equal ones by name."""
+    total = fused.total[0]
+    order = np.lexsort((np.arange(len(total)), -total))
+    return tuple(
+        Candidate(
+            products[place],
+            float(total[place]),
+            _number(scores.text[0, place]),
+            _number(scores.nearest[0, place]),
+            float(fused.text[0, place]),
+            float(fused.reference[0, place]),
+        )
+        for place in order
+        if np.isfinite(total[place])
     )
-    if not candidates:
-        return Route(RouteOutcome.UNKNOWN, (), (), 0.0)
-    known = _known(candidates[0], text_z, index.manifest.reference_floor)
-    share = _share(candidates)
-    confidence = round(known * share, 6)
-    first = candidates[0].product
-    if known < _KNOWN:
-        return Route(RouteOutcome.UNKNOWN, tuple(candidates), (), confidence)
-    if share < _TIE_SHARE:
-        return Route(RouteOutcome.NEAR_TIE, tuple(candidates), (first, candidates[1].product), confidence)
-    return Route(RouteOutcome.PRODUCT, tuple(candidates), (first,), confidence)
 
 
-def _text_scores(index: KnowledgeIndex, vector: FloatArray) -> dict[str, float]:
-    found: dict[str, list[float]] = defaultdict(list)
-    if index.keys:
-        rows, scores = index.key_search.search(vector, _SEARCH_AT_MOST)
-        for row, score in zip(rows, scores, strict=True):
-            found[index.keys[row].product].append(float(score))
-    return {product: float(np.mean(best[:_KEYS_POOLED])) for product, best in found.items()}
-
-
-def _reference_scores(
-    index: KnowledgeIndex, vector: FloatArray, own_digests: Collection[str]
-) -> dict[str, float]:
-    found: dict[str, float] = {}
-    if index.references:
-        rows, scores = index.reference_search.search(vector, _SEARCH_AT_MOST)
-        for row, score in zip(rows, scores, strict=True):
-            reference = index.references[row]
-            if reference.digest not in own_digests:
-                found.setdefault(reference.product, float(score))
-    return found
-
-
-def _standardised(scores: Mapping[str, float]) -> dict[str, float]:
-    """Zero mean and unit deviation over the products; all zero when they do not differ."""
-    values = np.asarray(list(scores.values()), np.float64)
-    spread = float(values.std()) if len(values) else 0.0
-    if spread < 1e-9:
-        return dict.fromkeys(scores, 0.0)
-    mean = float(values.mean())
-    return {product: (score - mean) / spread for product, score in scores.items()}
-
-
-def _fused(text: float | None, reference: float | None) -> float:
-    if text is None or reference is None:
-        return text if text is not None else reference or 0.0
-    return TEXT_WEIGHT * text + REFERENCE_WEIGHT * reference
-
-
-def _known(first: Candidate, text_z: Mapping[str, float], floor: ReferenceFloor) -> float:
-    """How likely it is, in [0, 1], that the picture shows a product of the catalogue at all."""
-    if first.reference_score is not None and (floor.same is not None or floor.other is not None):
-        other = floor.other if floor.other is not None else -1.0
-        same = floor.same if floor.same is not None else min(1.0, other + 0.2)
-        threshold, scale = (same + other) / 2, max((same - other) / 6, 0.02)
-        return _sigmoid((first.reference_score - threshold) / scale)
-    count = len(text_z)
-    largest_possible = (count - 1) / math.sqrt(count) if count else 0.0
-    threshold = min(_STANDS_OUT, 0.6 * largest_possible)
-    return _sigmoid((text_z.get(first.product, 0.0) - threshold) / 0.25)
-
-
-def _share(candidates: list[Candidate]) -> float:
-    """How likely the first product is against the second, in [0.5, 1]."""
-    if len(candidates) == 1:
-        return 1.0
-    return _sigmoid((candidates[0].score - candidates[1].score) / _TIE_SCALE)
-
-
-def _sigmoid(value: float) -> float:
-    return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, value))))
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,292 @@
+"""Fit the probabilities of routing: on the index's own references, or on labelled pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mmad_rag.errors import InputError
+from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.manifest import Calibration, Logistic
+from mmad_rag.records import FloatArray
+from mmad_rag.retrieve.fuse import fuse
+from mmad_rag.retrieve.known import Evidence, KnownFeatures, known_features
+from mmad_rag.retrieve.scores import CatalogueScores, ProductScores
+
+KNOWN_SHARE = 0.75
+"""Three of four pictures are reckoned to show a catalogued product, unless labelled ones say otherwise."""
+_ROWS_AT_MOST = 1_500
+_ROWS_AT_ONCE = 128
+_LEAST_PICTURES = 4
+_STRENGTH = 10.0
+"""Inverse strength of the ridge penalty on standardised features."""
+_SCALES = np.geomspace(0.02, 2.0, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledVector:
+    """A picture whose product somebody knows."""
+
+    vector: FloatArray
+    """In the index's space, shape (d,), unit length."""
+    digest: str
+    """SHA-256 (hex) of the picture's bytes: references with these bytes are no evidence."""
+    product: str | None
+    """None for something outside the catalogue."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A picture to learn from, with the rows that play no part."""
+
+    vector: FloatArray
+    hidden_references: npt.NDArray[np.bool_]
+    hidden_keys: npt.NDArray[np.bool_]
+    product: str | None
+    """None when the right answer is that it is unknown."""
+
+
+def calibrate_by_leaving_out(
+    index: KnowledgeIndex, *, known_share: float = KNOWN_SHARE, recall: float | None = None, seed: int = 0
+) -> Calibration | None:
+    """Fit on the index's own references, each of them looked at as if it were a picture to inspect.
+
+    A reference is left out with all its views where its product has another picture, with the view itself
+    where it has not (which flatters a product with one picture). Then its product is left out altogether, and
+    the right answer is "not in the catalogue".
+
+    Args:
+        index: With references of at least one product.
+        known_share: Share of pictures of catalogued products that is reckoned with, in (0, 1).
+        recall: Set the threshold so that this share of the known references is accepted; None: 0.5.
+        seed: Of the sample that is taken when there are many references.
+
+    Returns:
+        None when there are fewer than four rows of references to learn from.
+    """
+    rows = _sample(len(index.references), seed)
+    if len(rows) < _LEAST_PICTURES:
+        return None
+    columns = _Columns(index)
+    cases = [case for row in rows for case in columns.left_out(int(row))]
+    return _fit(index, cases, "leave-one-out", len(rows), known_share=known_share, recall=recall)
+
+
+def calibrate_on(
+    index: KnowledgeIndex,
+    pictures: Sequence[LabelledVector],
+    *,
+    known_share: float | None = None,
+    recall: float | None = None,
+) -> Calibration:
+    """Fit on labelled pictures.
+
+    Every picture of a catalogued product counts twice: as it is, and with its product left out, when the
+    right answer is "not in the catalogue".
+
+    Args:
+        index: What they are compared with.
+        pictures: At least four, of catalogued products and, better still, of other things too.
+        known_share: As above; None takes the share among the pictures, or the default when all are known.
+        recall: As above.
+
+    Raises:
+        InputError: too few pictures, or none of a catalogued product.
+    """
+    known = [picture for picture in pictures if picture.product in index.products]
+    if len(pictures) < _LEAST_PICTURES or not known:
+        raise InputError(
+            f"{len(pictures)} labelled pictures, {len(known)} of them of a product of the index, are too few "
+            f"to calibrate on; give at least {_LEAST_PICTURES}, or leave them out to use the references"
+        )
+    share = known_share or (len(known) / len(pictures) if len(known) < len(pictures) else KNOWN_SHARE)
+    columns = _Columns(index)
+    cases = [
+        case for picture in pictures for case in columns.labelled(picture, picture.product in index.products)
+    ]
+    return _fit(index, cases, "labelled", len(pictures), known_share=share, recall=recall)
+
+
+def calibrated(index: KnowledgeIndex) -> KnowledgeIndex:
+    """The index with the calibration in its manifest that a retriever would fit when it opens it.
+
+    Routes stay as they are; fitting is done once and not once per retriever.
+    """
+    if index.manifest.calibration is not None:
+        return index
+    return with_calibration(index, calibrate_by_leaving_out(index))
+
+
+def with_calibration(index: KnowledgeIndex, calibration: Calibration | None) -> KnowledgeIndex:
+    """The index with another calibration in its manifest; its fingerprint changes with it."""
+    manifest = index.manifest.model_copy(update={"calibration": calibration})
+    return dataclasses.replace(index, manifest=manifest)
+
+
+def _sample(count: int, seed: int) -> npt.NDArray[np.int64]:
+    if count <= _ROWS_AT_MOST:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, _ROWS_AT_MOST, replace=False))
+
+
+class _Columns:
+    """The references and keys of an index as columns that can be compared at once."""
+
+    def __init__(self, index: KnowledgeIndex) -> None:
+        self.vectors = index.reference_vectors
+        self.products = np.array([item.product for item in index.references], object)
+        self.digests = np.array([item.digest for item in index.references], object)
+        self.views = np.array([item.view for item in index.references], object)
+        self.keyed = np.array([key.product for key in index.keys], object)
+
+    def left_out(self, row: int) -> Iterator[_Case]:
+        """One reference as a picture to inspect: without its product, and without itself."""
+        product = str(self.products[row])
+        yield self.without(self.vectors[row], product)
+        hidden = self.digests == self.digests[row]
+        siblings = self.products == product
+        if not (siblings & ~hidden).any():
+            hidden = hidden & (self.views == self.views[row])
+        if (siblings & ~hidden).any():
+            yield _Case(self.vectors[row], hidden, np.zeros(len(self.keyed), bool), product)
+
+    def labelled(self, picture: LabelledVector, known: bool) -> Iterator[_Case]:
+        """A labelled picture as it is and, where its product is in the catalogue, without that product."""
+        own = self.digests == picture.digest
+        yield _Case(picture.vector, own, np.zeros(len(self.keyed), bool), picture.product if known else None)
+        if known and picture.product is not None:
+            yield self.without(picture.vector, picture.product)
+
+    def without(self, vector: FloatArray, product: str) -> _Case:
+        """A picture against the catalogue without its product."""
+        return _Case(vector, self.products == product, self.keyed == product, None)
+
+
+def _fit(
+    index: KnowledgeIndex,
+    cases: Sequence[_Case],
+    method: str,
+    pictures: int,
+    *,
+    known_share: float,
+    recall: float | None,
+) -> Calibration:
+    catalogue = CatalogueScores(index)
+    features, right, leads = _examples(catalogue, cases)
+    fitted = {kind: _logistic(features, right, kind, known_share) for kind in Evidence}
+    text_only = _without_references(catalogue, cases)
+    if text_only is not None:
+        fitted[Evidence.TEXT] = _logistic(text_only[0], text_only[1], Evidence.TEXT, known_share)
+    calibration = Calibration(
+        method="labelled" if method == "labelled" else "leave-one-out",
+        pictures=pictures,
+        known_share=known_share,
+        reference=fitted[Evidence.REFERENCE],
+        both=fitted[Evidence.BOTH],
+        text=fitted[Evidence.TEXT],
+        tie_scale=_tie_scale(*leads),
+        threshold=0.5,
+    )
+    if recall is None:
+        return calibration
+    return calibration.model_copy(update={"threshold": _at_recall(features, right, calibration, recall)})
+
+
+def _examples(
+    catalogue: CatalogueScores, cases: Sequence[_Case], *, with_references: bool = True
+) -> tuple[KnownFeatures, npt.NDArray[np.bool_], tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]]:
+    """Features of all cases, whether the first product is right, and leads over the second with sides."""
+    kinds: list[Evidence] = []
+    numbers, right, leads, sides = [], [], [], []
+    place = {product: number for number, product in enumerate(catalogue.products)}
+    for start in range(0, len(cases), _ROWS_AT_ONCE):
+        some = cases[start : start + _ROWS_AT_ONCE]
+        scores = _scored(catalogue, some, with_references)
+        fused = fuse(scores)
+        found = known_features(scores, fused)
+        truth = np.array([place[case.product] if case.product else -1 for case in some])
+        there = np.isfinite(fused.total.max(axis=1))
+        order = np.argsort(-fused.total, axis=1, kind="stable")
+        kinds += [kind for kind, some_score in zip(found.evidence, there, strict=True) if some_score]
+        numbers.append(found.numbers[there])
+        right.append((order[:, 0] == truth)[there])
+        if fused.total.shape[1] > 1:
+            ahead = np.take_along_axis(fused.total, order[:, :2], axis=1)
+            between = there & np.isfinite(ahead[:, 1]) & (order[:, :2] == truth[:, None]).any(axis=1)
+            leads.append(ahead[between, 0] - ahead[between, 1])
+            sides.append((order[:, 0] == truth)[between])
+    joined = KnownFeatures(tuple(kinds), np.concatenate(numbers))
+    pairs = (np.concatenate(leads), np.concatenate(sides)) if leads else (np.empty(0), np.empty(0, bool))
+    return joined, np.concatenate(right), pairs
+
+
+def _scored(catalogue: CatalogueScores, cases: Sequence[_Case], with_references: bool) -> ProductScores:
+    vectors = np.stack([case.vector for case in cases])
+    index = catalogue.index
+    keys = (vectors @ index.key_vectors.T).astype(np.float64)
+    references = (vectors @ index.reference_vectors.T).astype(np.float64)
+    keys[np.stack([case.hidden_keys for case in cases])] = -np.inf
+    hidden = np.stack([case.hidden_references for case in cases]) if with_references else True
+    references[np.broadcast_to(hidden, references.shape)] = -np.inf
+    return catalogue.many(keys, references)
+
+
+def _without_references(
+    catalogue: CatalogueScores, cases: Sequence[_Case]
+) -> tuple[KnownFeatures, npt.NDArray[np.bool_]] | None:
+    """The same pictures as if the catalogue had text alone, to know what text alone is worth."""
+    if not catalogue.index.keys:
+        return None
+    features, right, _ = _examples(catalogue, cases, with_references=False)
+    return features, right
+
+
+def _logistic(
+    features: KnownFeatures, right: npt.NDArray[np.bool_], kind: Evidence, known_share: float
+) -> Logistic | None:
+    """Logistic regression on the cases of one kind, reweighted to the share of known pictures.
+
+    None unless there are both right and wrong cases.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    mine = np.array([found is kind for found in features.evidence], bool)
+    numbers, labels = features.of(kind)[mine], right[mine]
+    numbers = np.nan_to_num(numbers)
+    if labels.all() or not labels.any():
+        return None
+    centre, spread = numbers.mean(axis=0), np.maximum(numbers.std(axis=0), 1e-6)
+    weights = np.where(labels, known_share / labels.sum(), (1 - known_share) / (~labels).sum()) * len(labels)
+    model = LogisticRegression(C=_STRENGTH, max_iter=1000)
+    model.fit((numbers - centre) / spread, labels, sample_weight=weights)
+    slopes = model.coef_[0] / spread
+    bias = float(model.intercept_[0] - slopes @ centre)
+    return Logistic(weights=tuple(float(slope) for slope in slopes), bias=bias)
+
+
+def _tie_scale(leads: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
+    """The scale of a logistic curve through the origin that makes the sides most likely.
+
+    One imagined case, wrong with a lead of a tenth of a deviation, keeps few cases from claiming certainty.
+    """
+    signed = np.append(np.where(right, leads, -leads), -0.1)
+    likelihood = [-np.logaddexp(0.0, -signed / scale).sum() for scale in _SCALES]
+    return round(float(_SCALES[int(np.argmax(likelihood))]), 6)
+
+
+def _at_recall(
+    features: KnownFeatures, right: npt.NDArray[np.bool_], calibration: Calibration, recall: float
+) -> float:
+    """The threshold that accepts this share of the pictures whose first product is right."""
+    from mmad_rag.retrieve.known import known_probability
+
+    known = [
+        known_probability(KnownFeatures((kind,), numbers[None]), 0, calibration)
+        for kind, numbers, good in zip(features.evidence, features.numbers, right, strict=True)
+        if good
+    ]
+    return round(float(np.quantile(known, 1.0 - recall)), 6) if known else calibration.threshold
