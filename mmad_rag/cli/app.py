@@ -9,10 +9,13 @@ import typer
 
 from mmad_rag.cli.ask import ask, retrieve
 from mmad_rag.cli.build import build_index
+from mmad_rag.cli.calibrate import calibrate
 from mmad_rag.cli.console import note
 from mmad_rag.cli.data import data_app
 from mmad_rag.cli.demo import demo
+from mmad_rag.cli.eval_retrieval import eval_retrieval
 from mmad_rag.cli.evaluate import evaluate
+from mmad_rag.cli.index import index_app
 from mmad_rag.cli.knowledge import knowledge_app
 from mmad_rag.cli.measure import measure
 from mmad_rag.cli.score import compare, score
@@ -48,13 +51,16 @@ def root(
 
 app.command("demo")(demo)
 app.command("build-index")(build_index)
+app.command("calibrate")(calibrate)
 app.command("retrieve")(retrieve)
 app.command("ask")(ask)
 app.command("eval")(evaluate)
+app.command("eval-retrieval")(eval_retrieval)
 app.command("score")(score)
 app.command("compare")(compare)
 knowledge_app.command("measure")(measure)
 app.add_typer(knowledge_app, name="knowledge")
+app.add_typer(index_app, name="index")
 app.add_typer(data_app, name="data")
 
 
@@ -67,5 +73,5 @@ def main() -> None:
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == _INTERRUPTED:
-            note("interrupted; the same command goes on where it stopped")
+            note("interrupted")
         raise

@@ -1,0 +1,116 @@
+"""Embed labelled pictures under every change, each exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from mmad_rag.changes import changed
+from mmad_rag.encoders.protocol import Encoder, ImageTower
+from mmad_rag.errors import EncoderError, PictureError
+from mmad_rag.images import open_picture
+from mmad_rag.index.embed import Progress
+from mmad_rag.index.views import WHOLE, view_of
+from mmad_rag.records import FloatArray, Picture
+from mmad_rag.retrieval_eval.pictures import FoundPictures, LabelledPicture, Reason
+from mmad_rag.retrieval_eval.vector_cache import VectorCache, VectorKey
+
+_AT_ONCE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedPictures:
+    """Labelled pictures with their vectors."""
+
+    found: FoundPictures
+    """What could be read."""
+    vectors: Mapping[str, FloatArray]
+    """Change -> shape (pictures, d), rows in the order of `found.pictures`."""
+    embedded: int
+    """Changed pictures that were embedded now; the others were in the cache."""
+
+
+def embed_changes(
+    found: FoundPictures,
+    changes: Sequence[str],
+    encoder: Encoder,
+    cache: VectorCache,
+    progress: Progress | None = None,
+) -> EmbeddedPictures:
+    """Open each picture once, change it in every way, and embed what the cache does not hold yet.
+
+    Args:
+        found: What to embed; a picture that cannot be read is left out of all changes, with that reason.
+        changes: Names of changes.
+        encoder: Must see pictures.
+        cache: Filled on the way, also when this is interrupted.
+        progress: Called with (stage, changed pictures done, changed pictures in all).
+
+    Raises:
+        EncoderError: the encoder has no image tower.
+        PictureError: a picture can be read, but not be changed.
+    """
+    tower = image_tower(encoder)
+    missing = {
+        picture.digest: tuple(
+            change for change in changes if VectorKey(picture.digest, change) not in cache.vectors
+        )
+        for picture in found.pictures
+    }
+    total = sum(map(len, missing.values()))
+    unreadable: set[str] = set()
+    waiting = _changed_pictures(found.pictures, missing, cache.seed, unreadable)
+    embedded = 0
+    while batch := list(islice(waiting, _AT_ONCE)):
+        vectors = tower.encode_images([picture for _, picture in batch])
+        cache.vectors.update((key, vector) for (key, _), vector in zip(batch, vectors, strict=True))
+        embedded += len(batch)
+        if progress:
+            progress("embedding pictures", embedded, total)
+    readable = found.without(Reason.UNREADABLE, unreadable)
+    return EmbeddedPictures(
+        readable,
+        {change: _rows(readable.pictures, change, cache, encoder.dim) for change in changes},
+        embedded,
+    )
+
+
+def image_tower(encoder: Encoder) -> ImageTower:
+    """The encoder's image tower.
+
+    Raises:
+        EncoderError: it has none.
+    """
+    if encoder.images is None:
+        raise EncoderError(
+            f"the encoder {encoder.spec} has no image tower; measure with an encoder that sees pictures"
+        )
+    return encoder.images
+
+
+def _changed_pictures(
+    pictures: Sequence[LabelledPicture],
+    missing: Mapping[str, Sequence[str]],
+    seed: int,
+    unreadable: set[str],
+) -> Iterator[tuple[VectorKey, Picture]]:
+    """Every changed picture that has no vector yet; names of those that cannot be read go to `unreadable`."""
+    for picture in pictures:
+        if not missing[picture.digest]:
+            continue
+        try:
+            opened = open_picture(picture.path)
+        except PictureError:
+            unreadable.add(picture.name)
+            continue
+        for change in missing[picture.digest]:
+            shown = view_of(changed(opened, change, seed=seed), WHOLE)
+            yield VectorKey(picture.digest, change), shown
+
+
+def _rows(pictures: Sequence[LabelledPicture], change: str, cache: VectorCache, dim: int) -> FloatArray:
+    rows = [cache.vectors[VectorKey(picture.digest, change)] for picture in pictures]
+    return np.stack(rows) if rows else np.empty((0, dim), np.float32)

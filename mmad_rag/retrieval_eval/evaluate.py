@@ -1,0 +1,171 @@
+"""Measure an index's retrieval on labelled pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmad_rag.changes import CHANGES, UNCHANGED, change_named
+from mmad_rag.encoders import load_encoder
+from mmad_rag.encoders.protocol import Encoder
+from mmad_rag.errors import InputError
+from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.embed import Progress
+from mmad_rag.retrieval_eval.confusion import confused_pairs, confusion
+from mmad_rag.retrieval_eval.defects import defect_figures
+from mmad_rag.retrieval_eval.embed import EmbeddedPictures, embed_changes
+from mmad_rag.retrieval_eval.fewer_references import with_fewer_references
+from mmad_rag.retrieval_eval.latency import latencies
+from mmad_rag.retrieval_eval.leave_out import leave_products_out
+from mmad_rag.retrieval_eval.measure import Measured, has_evidence, measure
+from mmad_rag.retrieval_eval.pictures import FoundPictures, Reason, find_pictures
+from mmad_rag.retrieval_eval.result import (
+    RetrievalResult,
+    calibrations,
+    finite_thresholds,
+    left_out,
+    product_figures,
+)
+from mmad_rag.retrieval_eval.subindex import plain_references
+from mmad_rag.retrieval_eval.vector_cache import VectorCache
+from mmad_rag.retrieve import ClipRetriever
+
+ALL = "all"
+"""In place of a list of changes: every one."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalEvaluation:
+    """A measurement with what it was counted from."""
+
+    result: RetrievalResult
+    """The figures."""
+    measured: Measured
+    """The route of each picture under each change."""
+    found: FoundPictures
+    """What the folder holds, and everything that was left out of it."""
+    embedded: int
+    """Changed pictures that were embedded now; the vectors of the others were there already."""
+
+
+def parse_changes(text: str) -> tuple[str, ...]:
+    """Names of changes from `none,blur` or `all`, in the order given, each once.
+
+    Raises:
+        InputError: a name is unknown, or there is none.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if names == (ALL,):
+        return tuple(CHANGES)
+    if not names:
+        raise InputError(f"no change is named; give {ALL}, or some of {', '.join(CHANGES)}")
+    for name in names:
+        change_named(name)
+    return names
+
+
+def evaluate_retrieval(
+    index: KnowledgeIndex,
+    data: Path,
+    *,
+    encoder: Encoder | str | None = None,
+    changes: Sequence[str] = (UNCHANGED,),
+    leave_product_out: bool = False,
+    references_per_product: Sequence[int] = (),
+    vectors: Path | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> RetrievalEvaluation:
+    """Route every labelled picture under every change and count; see `RetrievalResult`.
+
+    Args:
+        index: What is measured.
+        data: Labelled pictures (see `find_pictures`).
+        encoder: The encoder that built the index, a spec that loads it, or None for the manifest's spec.
+        changes: Names of `mmad_rag.changes.CHANGES`, at least one.
+        leave_product_out: Also route each product's pictures with an index that lacks the product.
+        references_per_product: Also repeat everything with at most so many references of each product.
+        vectors: Folder that keeps the pictures' vectors from one measurement to the next.
+        seed: Of the changes, of the choice of references, and of which pictures are timed.
+        progress: Called with (stage, done, total).
+
+    Raises:
+        InputError: the folder does not exist, or a change or number is none.
+        DataError: the folder holds no picture of a known product, or contradicts itself.
+        EncoderError: the encoder cannot be loaded, or sees no pictures.
+        IndexMismatchError: the encoder is not the one that built the index.
+    """
+    if not changes or any(number < 1 for number in references_per_product):
+        raise InputError("give at least one change, and numbers of references of at least 1")
+    if references_per_product and not plain_references(index).any():
+        raise InputError("the index holds no reference pictures, so that none can be left out")
+    routable = {key.product for key in index.keys} | {item.product for item in index.references}
+    if leave_product_out and len(routable) < 2:
+        raise InputError("the index knows one product only; none can be left out of it")
+    loaded = encoder if isinstance(encoder, Encoder) else load_encoder(encoder or index.manifest.encoder.spec)
+    ClipRetriever(index, encoder=loaded)  # refuses another encoder before hours of embedding
+    found = find_pictures(data, index.products)
+    embedded = _embed(found, changes, loaded, folder=vectors, seed=seed, progress=progress)
+    pictures, rows = embedded.found.pictures, embedded.vectors
+    measured = measure(index, loaded, pictures, rows)
+    evident = has_evidence(index, pictures)
+    lost = {picture.name for picture, good in zip(pictures, evident, strict=True) if not good}
+    counted = embedded.found.without(Reason.NO_EVIDENCE, lost)
+    products_out = (
+        leave_products_out(index, loaded, pictures, rows, thresholds=measured.thresholds, progress=progress)
+        if leave_product_out
+        else ()
+    )
+    fewer = with_fewer_references(
+        index, loaded, pictures, rows, references_per_product, seed=seed, progress=progress
+    )
+    timed = latencies(index, loaded, pictures, rows[changes[0]], seed=seed, progress=progress)
+    inside = [picture for picture in measured.pictures if picture.product is not None]
+    result = RetrievalResult(
+        index=index.fingerprint,
+        encoder=index.manifest.encoder.spec,
+        changes=tuple(changes),
+        seed=seed,
+        known=len(inside),
+        outside=len(measured.pictures) - len(inside),
+        left_out=left_out(counted),
+        thresholds=finite_thresholds(measured),
+        figures=measured.figures(),
+        calibration=calibrations(measured),
+        products=product_figures(index, measured),
+        confusion=tuple(
+            confusion(router, decided, index.products) for router, decided in measured.decisions.items()
+        ),
+        confused=tuple(
+            pair
+            for router, decided in measured.decisions.items()
+            for pair in confused_pairs(router, decided, index.products)
+        ),
+        latency=timed,
+        leave_product_out=products_out,
+        fewer_references=fewer,
+        defects=defect_figures(index),
+    )
+    return RetrievalEvaluation(result, measured, counted, embedded.embedded)
+
+
+def _embed(
+    found: FoundPictures,
+    changes: Sequence[str],
+    encoder: Encoder,
+    *,
+    folder: Path | None,
+    seed: int,
+    progress: Progress | None,
+) -> EmbeddedPictures:
+    """With the vectors that the folder keeps, which gets the new ones even when this is interrupted."""
+    if folder is None:
+        return embed_changes(found, changes, encoder, VectorCache(encoder.fingerprint, seed), progress)
+    cache = VectorCache.load(folder, encoder=encoder.fingerprint, seed=seed)
+    before = len(cache.vectors)
+    try:
+        return embed_changes(found, changes, encoder, cache, progress)
+    finally:
+        if len(cache.vectors) > before:
+            cache.save(folder)

@@ -1,0 +1,121 @@
+"""What happens to a product's pictures once the product is taken out of the index."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmad_rag.encoders.protocol import Encoder
+from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.embed import Progress
+from mmad_rag.records import FloatArray, RouteOutcome
+from mmad_rag.retrieval_eval.figures import Router
+from mmad_rag.retrieval_eval.metrics import Share, share
+from mmad_rag.retrieval_eval.nearest import nearest_all
+from mmad_rag.retrieval_eval.pictures import LabelledPicture
+from mmad_rag.retrieval_eval.routing import known_of, route_all
+from mmad_rag.retrieve import ClipRetriever
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutProduct:
+    """The pictures of one product, or of all, against an index without it."""
+
+    product: str
+    """Its name, or `all`."""
+    unknown: Share
+    """Of its pictures, changed ones included: declared not in the catalogue by the index's own threshold."""
+    unknown_95: Share
+    """Below the threshold at 95 % recall that was found with the whole index."""
+    nearest_unknown_95: Share | None
+    """The same by the cosine of the nearest reference; None without references."""
+    named: Mapping[str, int]
+    """What was named instead (of a near-tie the first product), most often first."""
+
+
+def leave_products_out(
+    index: KnowledgeIndex,
+    encoder: Encoder,
+    pictures: Sequence[LabelledPicture],
+    vectors: Mapping[str, FloatArray],
+    *,
+    thresholds: Mapping[Router, float],
+    progress: Progress | None = None,
+) -> tuple[LeftOutProduct, ...]:
+    """For every product with pictures, the same pictures against the index without it; last, all together.
+
+    Args:
+        index: The whole index.
+        encoder: The encoder that built it; its image tower is not used.
+        pictures: Labelled pictures.
+        vectors: Change -> shape (pictures, d).
+        thresholds: Router -> threshold at 95 % recall with the whole index.
+        progress: Called with (stage, products done, products in all).
+    """
+    owner = np.array([picture.product or "" for picture in pictures])
+    products = sorted({picture.product for picture in pictures if picture.product})
+    found = []
+    for number, product in enumerate(products):
+        mine = owner == product
+        chosen = [picture for picture in pictures if picture.product == product]
+        found.append(
+            _left_out(
+                product,
+                index.remove(product),
+                encoder,
+                chosen,
+                {change: rows[mine] for change, rows in vectors.items()},
+                thresholds=thresholds,
+            )
+        )
+        if progress:
+            progress("leaving products out", number + 1, len(products))
+    return (*found, _together(found)) if found else ()
+
+
+def _left_out(
+    product: str,
+    index: KnowledgeIndex,
+    encoder: Encoder,
+    pictures: Sequence[LabelledPicture],
+    vectors: Mapping[str, FloatArray],
+    *,
+    thresholds: Mapping[Router, float],
+) -> LeftOutProduct:
+    retriever = ClipRetriever(index, encoder=encoder)
+    routes = [route for rows in vectors.values() for route in route_all(retriever, pictures, rows)]
+    unknown = sum(route.outcome is RouteOutcome.UNKNOWN for route in routes)
+    below = sum(known_of(route) < thresholds[Router.ROUTE] for route in routes)
+    named = Counter(route.products[0] for route in routes if route.products)
+    nearest: Share | None = None
+    if Router.NEAREST in thresholds:
+        known = np.concatenate([nearest_all(index, pictures, rows).known for rows in vectors.values()])
+        nearest = share((known < thresholds[Router.NEAREST]).sum(), len(known))
+    return LeftOutProduct(
+        product,
+        share(unknown, len(routes)),
+        share(below, len(routes)),
+        nearest,
+        dict(named.most_common()),
+    )
+
+
+def _together(parts: Sequence[LeftOutProduct]) -> LeftOutProduct:
+    nearest = [part.nearest_unknown_95 for part in parts if part.nearest_unknown_95 is not None]
+    named: Counter[str] = Counter()
+    for part in parts:
+        named.update(part.named)
+    return LeftOutProduct(
+        "all",
+        _sum([part.unknown for part in parts]),
+        _sum([part.unknown_95 for part in parts]),
+        _sum(nearest) if nearest else None,
+        dict(named.most_common()),
+    )
+
+
+def _sum(shares: Sequence[Share]) -> Share:
+    return share(sum(item.count for item in shares), sum(item.n for item in shares))

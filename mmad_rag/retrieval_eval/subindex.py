@@ -1,0 +1,55 @@
+"""An index with fewer reference pictures, made without embedding anything again."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.views import WHOLE
+from mmad_rag.records import NORMAL_ENTRY
+from mmad_rag.retrieval_eval.decisions import Bools
+
+
+def plain_references(index: KnowledgeIndex) -> Bools:
+    """Which rows of references are whole pictures of normal pieces, shape (references,)."""
+    return np.array(
+        [(reference.entry, reference.view) == (NORMAL_ENTRY, WHOLE) for reference in index.references], bool
+    )
+
+
+def with_references(index: KnowledgeIndex, chosen: Bools) -> KnowledgeIndex:
+    """The index as it is once all references but the chosen were removed from it.
+
+    Args:
+        index: The whole index.
+        chosen: Shape (references,); a picture stays with all its views when one of its rows is chosen.
+    """
+    kept: dict[str, set[str]] = {}
+    own: dict[str, set[str]] = {}
+    for reference, stays in zip(index.references, chosen, strict=True):
+        own.setdefault(reference.product, set()).add(reference.digest)
+        if stays:
+            kept.setdefault(reference.product, set()).add(reference.digest)
+    for product, digests in own.items():
+        if gone := digests - kept.get(product, set()):
+            index = index.remove_references(product, gone)
+    return index
+
+
+def some_references(index: KnowledgeIndex, per_product: int, *, seed: int) -> Bools:
+    """A seeded choice of at most `per_product` normal pictures of each product, shape (references,).
+
+    Every view of a chosen picture is kept; pictures of defects are not. The choice of a smaller number is
+    part of that of a larger one.
+    """
+    chosen = np.zeros(len(index.references), bool)
+    rows: dict[str, dict[str, list[int]]] = {}
+    for row, reference in enumerate(index.references):
+        if reference.entry == NORMAL_ENTRY:
+            rows.setdefault(reference.product, {}).setdefault(reference.digest, []).append(row)
+    for number, product in enumerate(index.products):
+        digests = sorted(rows.get(product, {}))
+        order = np.random.default_rng((seed, number)).permutation(len(digests))
+        for place in order[:per_product]:
+            chosen[rows[product][digests[place]]] = True
+    return chosen
