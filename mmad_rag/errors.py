@@ -8,6 +8,7 @@ MmadRagError                 any error that the user must act on (printed withou
 │   └── SpecError            an encoder or model spec is unknown or incomplete
 ├── IndexMismatchError       an index is absent, damaged, or was built by something else
 ├── EncoderError             an encoder could not be loaded or used
+├── ExtraError               an optional library is not installed
 └── ModelError               a model gave no reply
     ├── ModelActionError     the user must act (key, address, model name): a run stops
     └── ModelRetryError      the provider failed for now; asking again later may work
@@ -46,6 +47,10 @@ class IndexMismatchError(MmadRagError):
 
 class EncoderError(MmadRagError):
     """An encoder could not be loaded, or was asked for something it has no tower for."""
+
+
+class ExtraError(MmadRagError):
+    """An optional library is not installed; the message names the extra that brings it."""
 
 
 class ModelError(MmadRagError):

@@ -28,7 +28,8 @@ from mmad_rag.knowledge.lint import lint
 from mmad_rag.knowledge.mmad_import import LICENCE, export_mmad, import_mmad
 from mmad_rag.knowledge.new import new_product
 from mmad_rag.knowledge.pictures import CornerColour, measure_pictures
-from mmad_rag.knowledge.template import PLACEHOLDER, measured_lines, template_text
+from mmad_rag.knowledge.placeholders import PLACEHOLDER
+from mmad_rag.knowledge.template import measured_lines, template_text
 from mmad_rag.records import NORMAL_ENTRY, Field
 from tests.shared import MMAD, needs_shared
 from tests.world import PRODUCT, World
@@ -82,6 +83,45 @@ def test_a_new_file_loads_at_once_and_the_linter_names_every_placeholder(
     assert set(messages) == {"holds a placeholder; write the text or remove the field"}
     body = [line for line in written.path.read_text().splitlines() if not line.lstrip().startswith("#")]
     assert len(messages) == sum(PLACEHOLDER in line for line in body)
+
+
+def test_a_new_file_is_not_used_before_it_is_written(tmp_path: Path) -> None:
+    """Only the linter and `show` take it; what builds an index names file, line and field."""
+    path = new_product("gear_wheel", tmp_path, today=TODAY).path
+    with pytest.raises(KnowledgeError) as caught:
+        load_knowledge(tmp_path)
+    message = str(caught.value)
+    lines = path.read_text().splitlines()
+    place = next(number for number, line in enumerate(lines, 1) if "TODO shapes, colours" in line)
+    assert f"{path}:{place}: normal.appearance.0 holds a placeholder; write the text" in message
+    assert message.count("holds a placeholder") == len(lint(tmp_path).problems)
+    assert run("show", "gear_wheel", "--knowledge", tmp_path).exit_code == 0
+    numbers = iter(range(100))
+    path.write_text(re.sub(PLACEHOLDER, lambda _: f"Fact {next(numbers)} says", path.read_text()))
+    assert len(load_knowledge(tmp_path).files) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("The disc is TBD.", True),
+        ("FIXME", True),
+        ("El disco es todo rojo y liso, TODOS lo ven.", False),
+        ("The print reads 12 ... 24 V, serial XXX.", False),
+    ],
+)
+def test_prose_with_an_ellipsis_is_used_and_a_placeholder_is_not(
+    tmp_path: Path, text: str, refused: bool
+) -> None:
+    path = tmp_path / "red_disc.yaml"
+    path.write_text(GOOD.replace("The disc is evenly red and smooth.", text))
+    if refused:
+        with pytest.raises(
+            KnowledgeError, match=r"red_disc\.yaml:10: normal\.appearance\.0 holds a placeholder"
+        ):
+            load_knowledge(tmp_path)
+    else:
+        assert len(load_knowledge(tmp_path).files) == 1
 
 
 def test_what_can_be_inferred_is_filled_in(tmp_path: Path) -> None:
@@ -195,7 +235,8 @@ def test_pictures_are_copied_listed_and_measured(tmp_path: Path) -> None:
     assert written.references == ("cog/a.PNG", "cog/again.png")
     assert written.copied == 2
     assert (base / "cog" / "a.PNG").read_bytes() == (pictures / "a.PNG").read_bytes()
-    file = load_knowledge(base).files[0]
+    file = read_product(written.path)[0]
+    assert file is not None
     assert file.reference_paths() == (base / "cog" / "a.PNG", base / "cog" / "again.png")
     text = written.path.read_text()
     assert "# Measured on 2 pictures of normal pieces, 2 sizes from 32 x 32 to 64 x 48 pixels.\n" in text
@@ -296,7 +337,8 @@ def test_the_command_new_says_what_is_next(tmp_path: Path) -> None:
     told = " ".join(result.output.split())
     assert "cog.yaml: written 1 reference pictures listed, 1 of them copied into" in told
     assert "replace every TODO in it, then run `mmad-rag knowledge lint" in told
-    file = load_knowledge(tmp_path / "kb").files[0]
+    file = read_product(tmp_path / "kb" / "cog.yaml")[0]
+    assert file is not None
     assert file.product.visual.name == "steel cog"
     assert abs((file.product.provenance.date - dt.datetime.now(dt.UTC).date()).days) <= 1
     again = run("new", "nut", "--out", tmp_path / "kb", "--pictures", tmp_path / "kb" / "cog", "--json")
@@ -368,6 +410,7 @@ def test_a_file_that_cannot_be_read_is_not_shown_but_its_neighbour_is(tmp_path: 
     bad = run("show", "bad", "--knowledge", tmp_path)
     assert isinstance(bad.exception, KnowledgeError)
     assert "bad.yaml:1: dataset input should be a valid string" in bad.output
+    assert "bad.yaml cannot be shown; mend what is named above" in str(bad.exception)
     shown = run("show", "red_disc", "--knowledge", tmp_path)
     assert shown.exit_code == 0
     assert "product is 'other' but the file is red_disc.yaml" in shown.stderr
@@ -531,7 +574,7 @@ def test_a_text_longer_than_the_context_is_indexed_whole(tmp_path: Path, encoder
     long = "<Long>\n Description: " + "a red line beside another one. " * 40
     published = {"VisA": {"pcb1": {"good": "<Good>\n red board", "bad": long}}}
     base = import_mmad(write_json(tmp_path / "k.json", published), tmp_path / "out", today=TODAY)
-    index = KnowledgeIndex.build(base, encoder)
+    index = KnowledgeIndex.build(base, encoder, text_encoder=encoder)
     shown = [passage.text for passage in index.passages if passage.entry == "bad"]
     assert " ".join(shown).split() == long.split()
     assert index.passage_vectors is not None
@@ -702,7 +745,7 @@ def test_every_catalogue_product_can_be_started(tmp_path: Path) -> None:
     write: Callable[[str], object] = lambda product: new_product(product, tmp_path, today=TODAY)  # noqa: E731
     for product in DEFECT_FOLDERS:
         write(product)
-    assert len(load_knowledge(tmp_path).files) == 38
+    assert all(read_product(tmp_path / f"{product}.yaml")[1] == [] for product in DEFECT_FOLDERS)
     assert {problem.message.partition(";")[0] for problem in lint(tmp_path).problems} == {
         "holds a placeholder"
     }

@@ -14,7 +14,8 @@ from mmad_rag.errors import KnowledgeError
 from mmad_rag.index.embed import KEY_TEMPLATES, fitting_pieces
 from mmad_rag.knowledge import KnowledgeBase, load_knowledge, passages_of, shipped, visual_keys
 from mmad_rag.knowledge.catalogue import DATASETS, DEFECT_FOLDERS
-from mmad_rag.knowledge.lint import lint, texts_of, uncovered_folders, word_count
+from mmad_rag.knowledge.lint import lint, uncovered_folders, word_count
+from mmad_rag.knowledge.source import texts_of
 from mmad_rag.records import FloatArray
 from tests.shared import MMAD, needs_shared
 
