@@ -91,6 +91,19 @@ def test_an_imported_text_is_not_held_to_our_limits(tmp_path: Path) -> None:
     assert lint(tmp_path).problems == ()
 
 
+def test_tell_apart_speaks_of_one_product_only(tmp_path: Path) -> None:
+    """A picture is compared with each sentence, so words about the other product would speak for this one."""
+    lines = "tell_apart: [{product: blue_disc, how: [It is red., The Blue  disc is blue.]}]\nview:"
+    for product, colour in (("red_disc", "red"), ("blue_disc", "blue")):
+        text = PRODUCT.format(product=product, colour=colour, shape="disc")
+        other = lines if product == "red_disc" else lines.replace("blue_disc", "red_disc")
+        (tmp_path / f"{product}.yaml").write_text(text.replace("view:", other, 1))
+    found = [str(problem).removeprefix(f"{tmp_path}/") for problem in lint(tmp_path).problems]
+    assert len(found) == 1
+    assert found[0].startswith("red_disc.yaml:")
+    assert "tell_apart.0.how.1 speaks of blue_disc; say only what this product shows" in found[0]
+
+
 def test_tell_apart_must_point_back(tmp_path: Path) -> None:
     line = "tell_apart: [{product: blue_disc, how: [This disc is red.]}]\nview:"
     (tmp_path / "red_disc.yaml").write_text(GOOD.replace("view:", line))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from mmad_rag.encoders import load_encoder
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError
 from mmad_rag.index import Key, KnowledgeIndex, Reference
 from mmad_rag.index.manifest import Calibration, Logistic
+from mmad_rag.index.views import WHOLE, view_of
 from mmad_rag.records import FloatArray, RouteOutcome
 from mmad_rag.report.retrieval import route_lines
 from mmad_rag.retrieve.calibrate import (
@@ -199,7 +204,7 @@ def test_without_a_fit_rules_of_thumb_are_used(index: KnowledgeIndex) -> None:
     texts = CatalogueScores(index_of(index, keys=keys)).one(unit(1, 0, 0))
     features = known_features(texts, fuse(texts))
     standing_out = features.numbers[0, 2]
-    expected = 1 / (1 + np.exp(-4.0 * (standing_out - 0.6 * 2 / np.sqrt(3))))
+    expected = 1 / (1 + np.exp(-6.0 * (standing_out - 0.6 * 2 / np.sqrt(3))))
     assert known_probability(features, 3, None) == pytest.approx(expected)
 
 
@@ -474,3 +479,30 @@ def test_nothing_tells_apart_two_products_that_are_the_same(index: KnowledgeInde
     assert look.lead(unit(1, 0, 0), *base.products[:2]) is None
     silent = dataclasses.replace(base, passages=())
     assert SecondLook(silent, colour_encoder()).lead(unit(1, 0, 0), *base.products[:2]) is None
+
+
+@pytest.mark.slow
+def test_where_keys_cannot_tell_look_alikes_apart_the_second_look_does() -> None:
+    """With shared keys plain routing decides nothing between look-alikes, the second look nearly all."""
+    sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+    try:
+        second_look = importlib.import_module("second_look")
+    finally:
+        sys.path.pop(0)
+    encoder = load_encoder("builtin:tiny", batch_size=64)
+    assert encoder.images is not None
+    index = second_look.with_shared_keys(
+        KnowledgeIndex.build(second_look.KNOWLEDGE, encoder, text_encoder="words")
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        found = second_look.pictures(Path(scratch) / "sample")
+    vectors = encoder.images.encode_images([view_of(picture, WHOLE) for picture, _ in found])
+    right = {}
+    for name, router in (("plain", Router(index)), ("second", Router(index, SecondLook(index, encoder)))):
+        kinds = [
+            second_look.kind_of(router.route(vector), product)
+            for vector, (_, product) in zip(vectors, found, strict=True)
+        ]
+        assert "look-alike" not in kinds
+        right[name] = kinds.count("right")
+    assert len(found) - right["second"] <= (len(found) - right["plain"]) / 2

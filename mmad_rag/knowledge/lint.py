@@ -13,7 +13,7 @@ from mmad_rag.knowledge.catalogue import DEFECT_FOLDERS
 from mmad_rag.knowledge.instructions import instructs
 from mmad_rag.knowledge.passages import passages_of, visual_keys
 from mmad_rag.knowledge.placeholders import HOLDS_PLACEHOLDER, looks_unfinished
-from mmad_rag.knowledge.schema import Product, ReviewStatus
+from mmad_rag.knowledge.schema import Product, ReviewStatus, TellApart
 from mmad_rag.knowledge.source import KeyPath, texts_of
 
 MAX_SENTENCE_WORDS = 30
@@ -180,6 +180,7 @@ def _across(files: Sequence[ProductFile], unread: Set[str]) -> Iterator[Problem]
         for place, other in enumerate(file.product.tell_apart):
             line = file.source.line(("tell_apart", place))
             field = f"tell_apart.{place}"
+            yield from _speaks_of_the_other(file, place, other)
             partner = by_name.get(other.product)
             if partner is None and other.product in unread:
                 continue
@@ -192,6 +193,17 @@ def _across(files: Sequence[ProductFile], unread: Set[str]) -> Iterator[Problem]
                     f"{other.product} does not tell itself apart from {file.product.product}; add it there"
                 )
                 yield Problem(file.path, line, field, message)
+
+
+def _speaks_of_the_other(file: ProductFile, place: int, other: TellApart) -> Iterator[Problem]:
+    """Sentences that tell apart must each describe one product: routing compares a picture with them."""
+    own = file.product.product.replace("_", " ")
+    for number, how in enumerate(other.how):
+        text = " ".join(how.lower().replace("_", " ").split()).replace(own, "")
+        if re.search(rf"\b{re.escape(other.product.replace('_', ' '))}\b", text):
+            where: KeyPath = ("tell_apart", place, "how", number)
+            message = f"speaks of {other.product}; say only what this product shows, the rest in its file"
+            yield Problem(file.path, file.source.line(where), ".".join(map(str, where)), message)
 
 
 def word_count(product: Product) -> int:

@@ -13,10 +13,10 @@ from mmad_rag.index.manifest import Calibration, Logistic
 from mmad_rag.retrieve.fuse import Fused
 from mmad_rag.retrieve.scores import ProductScores
 
-_STANDS_OUT = 2.4
+_STANDS_OUT = 2.7
 """Deviations above the mean over the catalogue at which a text score alone is taken for a known product, as
 long as nothing was fitted."""
-_TEXT_SLOPE = 4.0
+_TEXT_SLOPE = 6.0
 _NEAR = 0.6
 _NEAR_SLOPE = 20.0
 """For references alone, as long as nothing was fitted: a cosine of 0.6 is as likely known as not."""
