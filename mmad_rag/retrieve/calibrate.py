@@ -1,4 +1,4 @@
-"""Fit the probabilities of routing: on the index's own references, or on labelled pictures."""
+"""Calibrate routing on the index's own references, or on labelled pictures."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from mmad_rag.errors import InputError
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.manifest import Calibration, Logistic
+from mmad_rag.index.manifest import Calibration
 from mmad_rag.records import FloatArray
+from mmad_rag.retrieve.fit import fit_logistic, fit_tie_scale
 from mmad_rag.retrieve.fuse import fuse
 from mmad_rag.retrieve.known import Evidence, KnownFeatures, known_features
 from mmad_rag.retrieve.scores import CatalogueScores, ProductScores
@@ -22,9 +23,6 @@ KNOWN_SHARE = 0.75
 _ROWS_AT_MOST = 1_500
 _ROWS_AT_ONCE = 128
 _LEAST_PICTURES = 4
-_STRENGTH = 10.0
-"""Inverse strength of the ridge penalty on standardised features."""
-_SCALES = np.geomspace(0.02, 2.0, 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +175,10 @@ def _fit(
 ) -> Calibration:
     catalogue = CatalogueScores(index)
     features, right, leads = _examples(catalogue, cases)
-    fitted = {kind: _logistic(features, right, kind, known_share) for kind in Evidence}
+    fitted = {kind: fit_logistic(features, right, kind, known_share) for kind in Evidence}
     text_only = _without_references(catalogue, cases)
     if text_only is not None:
-        fitted[Evidence.TEXT] = _logistic(text_only[0], text_only[1], Evidence.TEXT, known_share)
+        fitted[Evidence.TEXT] = fit_logistic(text_only[0], text_only[1], Evidence.TEXT, known_share)
     calibration = Calibration(
         method="labelled" if method == "labelled" else "leave-one-out",
         pictures=pictures,
@@ -188,7 +186,7 @@ def _fit(
         reference=fitted[Evidence.REFERENCE],
         both=fitted[Evidence.BOTH],
         text=fitted[Evidence.TEXT],
-        tie_scale=_tie_scale(*leads),
+        tie_scale=fit_tie_scale(*leads),
         threshold=0.5,
     )
     if recall is None:
@@ -243,39 +241,6 @@ def _without_references(
         return None
     features, right, _ = _examples(catalogue, cases, with_references=False)
     return features, right
-
-
-def _logistic(
-    features: KnownFeatures, right: npt.NDArray[np.bool_], kind: Evidence, known_share: float
-) -> Logistic | None:
-    """Logistic regression on the cases of one kind, reweighted to the share of known pictures.
-
-    None unless there are both right and wrong cases.
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    mine = np.array([found is kind for found in features.evidence], bool)
-    numbers, labels = features.of(kind)[mine], right[mine]
-    numbers = np.nan_to_num(numbers)
-    if labels.all() or not labels.any():
-        return None
-    centre, spread = numbers.mean(axis=0), np.maximum(numbers.std(axis=0), 1e-6)
-    weights = np.where(labels, known_share / labels.sum(), (1 - known_share) / (~labels).sum()) * len(labels)
-    model = LogisticRegression(C=_STRENGTH, max_iter=1000)
-    model.fit((numbers - centre) / spread, labels, sample_weight=weights)
-    slopes = model.coef_[0] / spread
-    bias = float(model.intercept_[0] - slopes @ centre)
-    return Logistic(weights=tuple(float(slope) for slope in slopes), bias=bias)
-
-
-def _tie_scale(leads: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
-    """The scale of a logistic curve through the origin that makes the sides most likely.
-
-    One imagined case, wrong with a lead of a tenth of a deviation, keeps few cases from claiming certainty.
-    """
-    signed = np.append(np.where(right, leads, -leads), -0.1)
-    likelihood = [-np.logaddexp(0.0, -signed / scale).sum() for scale in _SCALES]
-    return round(float(_SCALES[int(np.argmax(likelihood))]), 6)
 
 
 def _at_recall(
