@@ -68,8 +68,8 @@ def calibrate(
         fitted = calibrate_by_leaving_out(index, known_share=known_share or KNOWN_SHARE, recall=recall)
         if fitted is None:
             raise InputError(
-                f"{index_folder} has too few reference pictures to calibrate on; give --pictures, or build it "
-                "with --references"
+                f"{index_folder} has too few reference pictures to calibrate on; give --pictures, "
+                "or build it with --references"
             )
     else:
         labelled = _labelled(index, pictures, encoder)
