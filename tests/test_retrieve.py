@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,6 +166,40 @@ def test_the_oracle_selects_as_the_retriever_does_once_it_has_routed(
     assert found.route.products == ("red_disc",)
     assert found.route.confidence == 1.0
     assert "red_disc" in oracle.identity
+
+
+def test_pictures_of_defects_order_the_passages_for_retriever_and_oracle_alike(
+    world: World, encoder: Encoder, tmp_path: Path
+) -> None:
+    """A query that looks like the picture of a stain gets the stain's passages first, whoever is asked."""
+    for defect, colour in (("crack", (120, 60, 60)), ("stain", (200, 90, 20))):
+        (tmp_path / "red_disc" / defect).mkdir(parents=True)
+        (tmp_path / "red_disc" / defect / "1.png").write_bytes(png(colour, shade=3))
+    index = KnowledgeIndex.build(
+        world.knowledge,
+        encoder,
+        text_encoder="words",
+        references=world.references,
+        defect_references=tmp_path,
+    )
+    clip = ClipRetriever(index, encoder=encoder)
+    stained = picture((200, 92, 22))
+    found = clip.retrieve("What type of defect is there?", stained)
+    assert found.route.products == ("red_disc",)
+    seen = clip.evidence("red_disc", stained)
+    assert seen["stain"] == 1.0 > seen["crack"]
+    scores = {hit.passage.entry: hit.score for hit in found.hits if hit.passage.field is Field.APPEARANCE}
+    assert scores["stain"] > scores["crack"]
+    oracle = FixedProductRetriever(index, "red_disc", evidence=clip.evidence)
+    assert oracle.retrieve("What type of defect is there?", stained).hits == found.hits
+    blind = FixedProductRetriever(index, "red_disc").retrieve("What type of defect is there?", stained)
+    assert blind.hits != found.hits
+
+
+def test_without_pictures_of_defects_a_picture_says_nothing_of_them(
+    index: KnowledgeIndex, encoder: Encoder
+) -> None:
+    assert ClipRetriever(index, encoder=encoder).evidence("red_disc", picture(COLOURS["red"])) == {}
 
 
 def test_the_oracle_must_know_the_product(index: KnowledgeIndex) -> None:
