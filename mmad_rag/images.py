@@ -151,7 +151,7 @@ def _decode(data: bytes, name: str) -> Image:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", PilImage.DecompressionBombWarning)
+            warnings.simplefilter("ignore", PilImage.DecompressionBombWarning)  # MAX_PIXELS decides
             image = PilImage.open(io.BytesIO(data))
             if image.width * image.height > MAX_PIXELS:
                 raise PictureError(
@@ -183,6 +183,15 @@ def _upright(image: Image) -> Image:
     return ImageOps.exif_transpose(image)
 
 
+def _full_scale(mode: str, largest: float) -> float:
+    """The level that stands for white: 16 bits, or 8 bits or 1 where a wider mode holds no more than that."""
+    if mode == "F" and largest <= 1.0:
+        return 1.0
+    if mode in ("F", "I") and largest <= 255.0:
+        return 255.0
+    return 65535.0
+
+
 def _eight_bit(image: Image) -> Image:
     """Scale 16-bit and floating-point greys to 8 bits; turn other rare modes into RGB."""
     from PIL import Image as PilImage
@@ -191,7 +200,7 @@ def _eight_bit(image: Image) -> Image:
         import numpy as np
 
         grey = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if image.mode != "F" or grey.max(initial=0.0) > 255.0 else 255.0
+        top = _full_scale(image.mode, float(grey.max(initial=0.0)))
         return PilImage.fromarray(np.clip(grey / top * 255.0, 0, 255).round().astype(np.uint8))
     if image.mode in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
         return image

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.manifest import Calibration, Logistic
+from mmad_rag.index.manifest import Calibration, Logistic, ReferenceScale
 
 CALIBRATION = Calibration(
     method="labelled",
@@ -14,6 +14,7 @@ CALIBRATION = Calibration(
     reference=Logistic(weights=(8.0, 2.0), bias=-5.0),
     both=Logistic(weights=(4.0, 2.0, 0.5), bias=-3.25),
     text=None,
+    references=ReferenceScale(level=0.25, spread=0.125, convincing=0.75, convincing_spread=0.0625),
     tie_scale=0.125,
     threshold=0.5,
 )

@@ -48,7 +48,7 @@ def test_references_calibrate_an_index_and_its_manifest_keeps_it(built: Path, tm
     result = run("calibrate", folder)
     assert result.exit_code == 0, result.output
     assert (
-        "calibrated on 36 pictures (leave-one-out), threshold 0.500 at 75% of pictures known" in result.stdout
+        "calibrated on 6 pictures (leave-one-out), threshold 0.500 at 75% of pictures known" in result.stdout
     )
     assert "rules of thumb stay there" in result.stderr
     kept = KnowledgeIndex.load(folder).manifest.calibration
@@ -99,3 +99,42 @@ def test_a_build_calibrates_by_itself(built: Path, tmp_path: Path) -> None:
     )
     assert result.exit_code == 0, result.output
     assert KnowledgeIndex.load(tmp_path / "index").manifest.calibration is not None
+
+
+def test_wrong_labels_are_pointed_out_and_what_teaches_nothing_is_refused(
+    built: Path, tmp_path: Path
+) -> None:
+    """The calibration that was there stays when nothing can be learnt."""
+    folder = copied(built, tmp_path)
+    assert run("calibrate", folder).exit_code == 0
+    before = KnowledgeIndex.load(folder).fingerprint
+    labelled = tmp_path / "labelled" / "red_disc"
+    labelled.mkdir(parents=True)
+    for number in range(4):
+        (labelled / f"{number}.png").write_bytes(png(COLOURS["blue"], size=48, shade=number + 10))
+    result = run("calibrate", folder, "--pictures", labelled.parent)
+    assert result.exit_code == 1
+    assert "nothing can be learnt from the 4 labelled pictures" in str(result.exception)
+    assert "0 of 4 labelled pictures rank their own product first" in result.stderr
+    assert "many do not (red_disc taken for blue_bar" in result.stderr
+    assert KnowledgeIndex.load(folder).fingerprint == before
+
+
+def test_a_calibration_outlives_a_build_of_the_same_contents_and_its_loss_is_named(
+    built: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "index"
+    build = ("build-index", built / "knowledge", "--encoder", "builtin:tiny", "--out", folder, "--references")
+    assert run(*build, built / "references").exit_code == 0
+    assert run("calibrate", folder, "--recall", 0.9).exit_code == 0
+    kept = KnowledgeIndex.load(folder).manifest.calibration
+    assert run(*build, built / "references").exit_code == 0
+    assert KnowledgeIndex.load(folder).manifest.calibration == kept
+    result = run("index", "remove", folder, "red_disc")
+    assert result.exit_code == 0, result.output
+    assert "the calibration (leave-one-out, threshold" in result.stderr
+    after = KnowledgeIndex.load(folder).manifest.calibration
+    assert after is not None
+    assert after.threshold == 0.5
+    assert run("calibrate", folder, "--recall", 0.9).exit_code == 0
+    assert "does not fit the changed index" in run(*build, built / "references").stderr

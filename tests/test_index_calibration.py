@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.index import KnowledgeIndex, Manifest
-from mmad_rag.index.manifest import Calibration, Logistic
+from mmad_rag.index.manifest import Calibration, Logistic, ReferenceScale
 from mmad_rag.index.write import update_index
 from tests.index_calibration import CALIBRATION, with_it
 from tests.world import World, png
@@ -43,6 +43,12 @@ def test_a_manifest_with_a_calibration_comes_back_as_it_was(calibrated: Knowledg
         "reference": {"weights": [8.0, 2.0], "bias": -5.0},
         "both": {"weights": [4.0, 2.0, 0.5], "bias": -3.25},
         "text": None,
+        "references": {
+            "level": 0.25,
+            "spread": 0.125,
+            "convincing": 0.75,
+            "convincing_spread": 0.0625,
+        },
         "tie_scale": 0.125,
         "threshold": 0.5,
     }
@@ -83,6 +89,7 @@ def test_every_value_of_a_calibration_changes_fingerprint_and_digest(calibrated:
         {"both": Logistic(weights=(4.0, 2.0, 0.5), bias=-3.5)},
         {"text": Logistic(weights=(1.0, 1.0), bias=0.0)},
         {"tie_scale": 0.25},
+        {"references": ReferenceScale(level=0.26, spread=0.125, convincing=0.75, convincing_spread=0.0625)},
         {"threshold": 0.75},
     )
     manifests = [calibrated.manifest.model_copy(update={"calibration": None})] + [
@@ -90,8 +97,8 @@ def test_every_value_of_a_calibration_changes_fingerprint_and_digest(calibrated:
         for change in changes
     ]
     assert manifests[1] == calibrated.manifest
-    assert len({manifest.fingerprint for manifest in manifests}) == 11
-    assert len({manifest.digest for manifest in manifests}) == 11
+    assert len({manifest.fingerprint for manifest in manifests}) == 12
+    assert len({manifest.digest for manifest in manifests}) == 12
 
 
 Change = Callable[[KnowledgeIndex, World, Encoder, Path], KnowledgeIndex]

@@ -88,8 +88,10 @@ def test_two_labels_for_the_same_bytes_are_refused(tmp_path: Path, other: str) -
 def test_a_folder_without_known_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no folder of labelled pictures at"):
         find_pictures(tmp_path / "absent", PRODUCTS)
-    put(tmp_path / "unknown" / "1.png", 1)
     with pytest.raises(DataError, match=r"no picture to measure on .* blue_bar, green_square, red_disc"):
+        find_pictures(tmp_path, PRODUCTS)
+    put(tmp_path / "unknown" / "1.png", 1)
+    with pytest.raises(DataError, match=r"holds 1 picture\(s\) of unknown things and none of a product"):
         find_pictures(tmp_path, PRODUCTS)
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmad_rag.changes import changed
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import EncoderError, IndexMismatchError, InputError
 from mmad_rag.images import open_picture
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.manifest import Calibration, Logistic
+from mmad_rag.index.manifest import Calibration, Logistic, ReferenceScale
 from mmad_rag.records import Field, Picture, RouteOutcome
 from mmad_rag.report.retrieval import knowledge_lines, route_lines
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever, estimate_tokens
@@ -55,6 +56,7 @@ def calibrated(index: KnowledgeIndex, *, at: float, tie_scale: float = 0.1) -> K
         reference=None,
         both=both,
         text=None,
+        references=ReferenceScale(),
         tie_scale=tie_scale,
         threshold=0.5,
     )
@@ -143,6 +145,24 @@ def test_every_picture_is_embedded_once_also_from_many_threads(world: World, ind
     assert isinstance(fresh.images, ColourTower)
     assert fresh.images.pictures_seen == 3
     assert found[0] == found[3] == found[27]
+
+
+def test_a_changed_picture_is_embedded_anew_although_it_keeps_its_digest(
+    world: World, index: KnowledgeIndex, encoder: Encoder
+) -> None:
+    retriever = ClipRetriever(index, encoder=encoder)
+    whole = open_picture(world.queries["red_disc"])
+    noisy = changed(whole, "noise")
+    assert noisy.digest == whole.digest
+    assert not np.array_equal(retriever.vector(whole), retriever.vector(noisy))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_a_vector_without_a_direction_is_refused(
+    index: KnowledgeIndex, encoder: Encoder, value: float
+) -> None:
+    with pytest.raises(InputError, match="points nowhere"):
+        ClipRetriever(index, encoder=encoder).route_vector(np.full(3, value, np.float32))
 
 
 def test_another_encoder_is_refused_with_the_command_that_mends_it(index: KnowledgeIndex) -> None:

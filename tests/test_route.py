@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -16,17 +17,19 @@ import pytest
 from mmad_rag.encoders import load_encoder
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError
+from mmad_rag.images import open_picture
 from mmad_rag.index import Key, KnowledgeIndex, Reference
-from mmad_rag.index.manifest import Calibration, Logistic
+from mmad_rag.index.manifest import Calibration, Logistic, ReferenceScale
 from mmad_rag.index.views import WHOLE, view_of
 from mmad_rag.records import FloatArray, RouteOutcome
 from mmad_rag.report.retrieval import route_lines
+from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.retrieve.calibrate import (
-    LabelledVector,
     calibrate_by_leaving_out,
     calibrate_on,
     with_calibration,
 )
+from mmad_rag.retrieve.cases import LabelledVector
 from mmad_rag.retrieve.fuse import fuse
 from mmad_rag.retrieve.known import Evidence, known_features, known_probability
 from mmad_rag.retrieve.route import Router, route
@@ -123,7 +126,7 @@ def test_the_querys_own_picture_is_left_out_with_all_its_views(index: KnowledgeI
 
 
 def test_what_all_pictures_have_in_common_with_a_key_is_taken_off(index: KnowledgeIndex) -> None:
-    """Each product counts once in the mean picture, however many references it has."""
+    """Each product counts once in the mean picture, however many references it has; with nothing if none."""
     base = index_of(
         index,
         keys=[("red_disc", unit(1, 1, 0)), ("blue_bar", unit(0, 0, 1))],
@@ -135,7 +138,7 @@ def test_what_all_pictures_have_in_common_with_a_key_is_taken_off(index: Knowled
     )
     vector = unit(1, 2, 3)
     scores = CatalogueScores(base).one(vector)
-    mean = (np.array([1, 0, 0]) + np.array([0, 1, 0])) / 2
+    mean = (np.array([1, 0, 0]) + np.array([0, 1, 0])) / 3
     red, blue = (base.products.index(name) for name in ("red_disc", "blue_bar"))
     assert scores.text_centred[0, red] == pytest.approx(
         float((vector - mean) @ base.key_vectors[0]), abs=1e-6
@@ -155,26 +158,59 @@ def test_scores_are_standardised_per_kind_and_fused_with_fixed_weights(index: Kn
     expected = (
         0.3 * (text - text.mean()) / text.std() + 0.7 * (references - references.mean()) / references.std()
     )
-    assert fuse(scores).total[0] == pytest.approx(expected, abs=1e-9)
+    assert fuse(scores, ReferenceScale()).total[0] == pytest.approx(expected, abs=1e-9)
 
 
-def test_a_product_with_one_kind_only_is_judged_by_that_kind(index: KnowledgeIndex) -> None:
+def test_products_that_lack_a_kind_are_compared_with_those_that_have_it(index: KnowledgeIndex) -> None:
+    """References alone, text alone, and both, worked out by the formulas of `fuse`."""
     base = index_of(
         index,
         keys=[("red_disc", unit(1, 0, 0)), ("green_square", unit(0, 1, 0))],
         references=[("red_disc", "a", "whole", unit(1, 0, 0)), ("blue_bar", "c", "whole", unit(0, 0, 1))],
     )
-    fused = fuse(CatalogueScores(base).one(unit(0.2, 0.1, 1)))
+    scale = ReferenceScale(level=0.5, spread=0.1, convincing=0.9, convincing_spread=0.1)
+    scores = CatalogueScores(base).one(unit(0.2, 0.1, 1))
+    fused = fuse(scores, scale)
     red, blue, green = (base.products.index(name) for name in ("red_disc", "blue_bar", "green_square"))
-    assert fused.total[0, blue] == pytest.approx(1.0)  # the better of two: one deviation above their mean
+    cosines = np.array([0.2, 1.0]) / math.sqrt(1.05)
+    filled = np.array([*cosines, 0.5])
+    by_references = (filled - filled.mean()) / filled.std()
+    assert fused.total[0, blue] == pytest.approx(by_references[1], abs=1e-5)
     assert fused.text[0, blue] == 0.0
-    assert fused.total[0, green] == pytest.approx(fused.text_standardised[0, green])
-    assert fused.total[0, red] == pytest.approx(0.3 * fused.text_standardised[0, red] + 0.7 * -1.0)
+    credit = by_references[1] / (1 + math.exp((cosines[1] - 0.9) / 0.1))
+    text = fused.text_standardised[0]
+    assert fused.total[0, green] == pytest.approx(0.3 * text[green] + 0.7 * credit, abs=1e-5)
+    assert fused.total[0, red] == pytest.approx(0.3 * text[red] + 0.7 * by_references[0], abs=1e-5)
+
+
+def test_without_any_references_text_alone_is_the_score(index: KnowledgeIndex) -> None:
+    scores = CatalogueScores(
+        index_of(
+            index, keys=[(name, unit(*axis)) for name, axis in zip(index.products, np.eye(3), strict=True)]
+        )
+    ).one(unit(3, 2, 1))
+    fused = fuse(scores, ReferenceScale())
+    assert fused.total[0] == pytest.approx(fused.text_standardised[0])
+
+
+@pytest.mark.parametrize("referenced", [("red_disc",), ("blue_bar",), ("red_disc", "green_square")])
+def test_references_of_few_products_harm_neither_these_nor_the_others(
+    world: World, index: KnowledgeIndex, encoder: Encoder, referenced: tuple[str, ...]
+) -> None:
+    rows = [row for row, item in enumerate(index.references) if item.product in referenced]
+    few = dataclasses.replace(
+        index,
+        references=tuple(index.references[row] for row in rows),
+        reference_vectors=index.reference_vectors[rows],
+    )
+    retriever = ClipRetriever(few, encoder=encoder)
+    for product, path in world.queries.items():
+        assert retriever.route(open_picture(path)).candidates[0].product == product
 
 
 def test_products_that_do_not_differ_score_nothing(index: KnowledgeIndex) -> None:
     same = [(product, product, "whole", unit(1, 0, 0)) for product in index.products]
-    fused = fuse(CatalogueScores(index_of(index, references=same)).one(unit(0, 1, 0)))
+    fused = fuse(CatalogueScores(index_of(index, references=same)).one(unit(0, 1, 0)), ReferenceScale())
     assert fused.total.tolist() == [[0.0, 0.0, 0.0]]
 
 
@@ -183,26 +219,28 @@ def test_products_that_do_not_differ_score_nothing(index: KnowledgeIndex) -> Non
 
 def test_evidence_is_named_by_what_the_first_product_has(index: KnowledgeIndex) -> None:
     both = CatalogueScores(index).one(unit(220, 30, 30))
-    assert known_features(both, fuse(both)).evidence == (Evidence.BOTH,)
+    assert known_features(both, fuse(both, ReferenceScale())).evidence == (Evidence.BOTH,)
     text = CatalogueScores(index_of(index, keys=[("red_disc", unit(1, 0, 0)), ("blue_bar", unit(0, 0, 1))]))
     scores = text.one(unit(1, 0, 0))
-    features = known_features(scores, fuse(scores))
+    features = known_features(scores, fuse(scores, ReferenceScale()))
     assert features.evidence == (Evidence.TEXT,)
     assert features.of(Evidence.TEXT)[0].tolist() == pytest.approx([1.0, 2.0])
 
 
 def test_the_lead_of_an_only_product_is_its_own_score(index: KnowledgeIndex) -> None:
     scores = CatalogueScores(index_of(index, keys=[("red_disc", unit(1, 0, 0))])).one(unit(1, 0, 0))
-    assert known_features(scores, fuse(scores)).of(Evidence.TEXT)[0].tolist() == [0.0, 0.0]
+    assert known_features(scores, fuse(scores, ReferenceScale())).of(Evidence.TEXT)[0].tolist() == [0.0, 0.0]
 
 
 def test_without_a_fit_rules_of_thumb_are_used(index: KnowledgeIndex) -> None:
     near = index_of(index, references=[("red_disc", "a", "whole", unit(1, 0, 0))])
     scores = CatalogueScores(near).one(unit(0.6, 0.8, 0))
-    assert known_probability(known_features(scores, fuse(scores)), 0, None) == pytest.approx(0.5, abs=1e-5)
+    assert known_probability(
+        known_features(scores, fuse(scores, ReferenceScale())), 0, None
+    ) == pytest.approx(0.5, abs=1e-5)
     keys = [(product, unit(*axis)) for product, axis in zip(index.products, np.eye(3), strict=True)]
     texts = CatalogueScores(index_of(index, keys=keys)).one(unit(1, 0, 0))
-    features = known_features(texts, fuse(texts))
+    features = known_features(texts, fuse(texts, ReferenceScale()))
     standing_out = features.numbers[0, 2]
     expected = 1 / (1 + np.exp(-6.0 * (standing_out - 0.6 * 2 / np.sqrt(3))))
     assert known_probability(features, 3, None) == pytest.approx(expected)
@@ -313,6 +351,20 @@ def test_labelled_pictures_are_learnt_from(index: KnowledgeIndex) -> None:
     assert all(router.route(picture.vector).known < 0.5 for picture in outside)
 
 
+def test_vectors_without_a_direction_and_shares_out_of_range_are_refused(index: KnowledgeIndex) -> None:
+    base = spread_references(index)
+    broken = [
+        dataclasses.replace(picture, vector=np.full(3, np.nan, np.float32))
+        for picture in labelled(np.eye(3)[0], index.products[0], 4)
+    ]
+    with pytest.raises(InputError, match="has length nan, not 1"):
+        calibrate_on(base, broken)
+    with pytest.raises(InputError, match="give one between 0 and 1"):
+        calibrate_on(base, labelled(np.eye(3)[0], index.products[0], 4), known_share=0.0)
+    with pytest.raises(InputError, match="give one between 0 and 1"):
+        calibrate_by_leaving_out(base, known_share=1.0)
+
+
 def test_too_few_labelled_pictures_are_refused(index: KnowledgeIndex) -> None:
     base = spread_references(index)
     with pytest.raises(InputError, match="3 labelled pictures, 3 of them"):
@@ -359,6 +411,7 @@ def tied(index: KnowledgeIndex) -> KnowledgeIndex:
         reference=Logistic(weights=(0.0, 0.0), bias=10.0),
         both=Logistic(weights=(0.0, 0.0, 0.0), bias=10.0),
         text=None,
+        references=ReferenceScale(),
         tie_scale=0.5,
         threshold=0.5,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmad_rag.cli.calibrate import note_lost_calibration
 from mmad_rag.cli.console import note, out, print_json, progress_bar
 from mmad_rag.cli.options import DEFAULT_INDEX, JsonOption
 from mmad_rag.encoders import DEFAULT_ENCODER, load_encoder
@@ -61,7 +62,6 @@ def build_index(
     from mmad_rag.index.known import reuse_of
     from mmad_rag.index.write import refuse_foreign
     from mmad_rag.knowledge import load_knowledge
-    from mmad_rag.retrieve.calibrate import calibrated
 
     refuse_foreign(out_folder)
     older = _older(out_folder)
@@ -81,7 +81,7 @@ def build_index(
             reuse=None if fresh else older,
             progress=progress,
         )
-        index = calibrated(index)
+        index = _calibrated(index, older)
         index.save(out_folder)
     manifest = index.manifest
     reuse = reuse_of(index, None if fresh else older)
@@ -115,6 +115,18 @@ def build_index(
             )
     _note_losses(index, older, references, defect_references)
     _note_uncovered(index)
+
+
+def _calibrated(index: KnowledgeIndex, older: KnowledgeIndex | None) -> KnowledgeIndex:
+    """With the calibration of an older index of the same contents, else with one fitted on the references."""
+    from mmad_rag.retrieve.calibrate import calibrated, with_calibration
+
+    before = older.manifest.calibration if older is not None else None
+    if older is not None and before is not None:
+        if with_calibration(index, before).fingerprint == older.fingerprint:
+            return with_calibration(index, before)
+        note_lost_calibration(before)
+    return calibrated(index)
 
 
 def _older(folder: Path) -> KnowledgeIndex | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,11 @@ from mmad_rag.errors import InputError
 if TYPE_CHECKING:
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.index.manifest import Calibration
-    from mmad_rag.retrieve.calibrate import LabelledVector
+    from mmad_rag.retrieve.cases import LabelledVector
+
+_MANY_WRONG = 0.2
+_USUAL_THRESHOLD = 0.5
+_SHOWN = 3
 
 
 def calibrate(
@@ -64,17 +69,27 @@ def calibrate(
     )
 
     index = KnowledgeIndex.load(index_folder)
-    if pictures is None:
-        fitted = calibrate_by_leaving_out(index, known_share=known_share or KNOWN_SHARE, recall=recall)
+    labelled = None if pictures is None else _labelled(index, pictures, encoder)
+    if labelled is not None:
+        _note_labels(index, labelled)
+
+    def fit(found: KnowledgeIndex) -> KnowledgeIndex:
+        """On what is in the folder when it is written, whatever it was when this began."""
+        if labelled is not None:
+            fitted: Calibration | None = calibrate_on(found, labelled, known_share=known_share, recall=recall)
+        else:
+            share = KNOWN_SHARE if known_share is None else known_share
+            fitted = calibrate_by_leaving_out(found, known_share=share, recall=recall)
         if fitted is None:
             raise InputError(
                 f"{index_folder} has too few reference pictures to calibrate on; give --pictures, "
                 "or build it with --references"
             )
-    else:
-        labelled = _labelled(index, pictures, encoder)
-        fitted = calibrate_on(index, labelled, known_share=known_share, recall=recall)
-    changed = update_index(index_folder, lambda found: with_calibration(found, fitted))
+        return with_calibration(found, fitted)
+
+    changed = update_index(index_folder, fit)
+    fitted = changed.manifest.calibration
+    assert fitted is not None  # noqa: S101 (written above)
     if as_json:
         print_json(
             {
@@ -87,12 +102,21 @@ def calibrate(
     _print(index_folder, fitted)
 
 
+def note_lost_calibration(before: Calibration) -> None:
+    """Say when a change of an index took a calibration with it that nobody can make again by himself."""
+    if before.method == "labelled" or before.threshold != _USUAL_THRESHOLD:
+        note(
+            f"the calibration ({before.method}, threshold {before.threshold:.3f}) does not fit the changed "
+            "index; one on its references stands there now: run `mmad-rag calibrate` again"
+        )
+
+
 def _labelled(index: KnowledgeIndex, folder: Path, encoder: str | None) -> list[LabelledVector]:
     """The folder's pictures by their vectors."""
     from mmad_rag.images import open_picture
     from mmad_rag.retrieval_eval.pictures import find_pictures
     from mmad_rag.retrieve import ClipRetriever
-    from mmad_rag.retrieve.calibrate import LabelledVector
+    from mmad_rag.retrieve.cases import LabelledVector
 
     found = find_pictures(folder, index.products)
     for reason, names in found.left_out.items():
@@ -105,6 +129,24 @@ def _labelled(index: KnowledgeIndex, folder: Path, encoder: str | None) -> list[
             vectors.append(LabelledVector(vector, picture.digest, picture.product))
             progress("embedding pictures", number, len(found.pictures))
     return vectors
+
+
+def _note_labels(index: KnowledgeIndex, labelled: Sequence[LabelledVector]) -> None:
+    """Say how many pictures rank the product first that they are labelled with: wrong labels spoil a fit."""
+    from mmad_rag.retrieve.route import Router
+
+    router = Router(index)
+    known = [picture for picture in labelled if picture.product is not None]
+    routes = [router.route(picture.vector, {picture.digest}) for picture in known]
+    wrong = [
+        (picture, route.candidates[0].product if route.candidates else "nothing")
+        for picture, route in zip(known, routes, strict=True)
+        if not route.candidates or route.candidates[0].product != picture.product
+    ]
+    note(f"{len(known) - len(wrong)} of {len(known)} labelled pictures rank their own product first")
+    if len(wrong) > _MANY_WRONG * len(known):
+        examples = ", ".join(f"{picture.product} taken for {named}" for picture, named in wrong[:_SHOWN])
+        note(f"many do not ({examples}): check the labels")
 
 
 def _print(folder: Path, fitted: Calibration) -> None:

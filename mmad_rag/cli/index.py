@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from mmad_rag.cli.calibrate import note_lost_calibration
 from mmad_rag.cli.console import note, out, print_json
 from mmad_rag.cli.options import JsonOption
 
@@ -134,8 +135,15 @@ def _change(
     folder: Path, change: Callable[[KnowledgeIndex], KnowledgeIndex], what: str, as_json: bool
 ) -> KnowledgeIndex:
     from mmad_rag.index.write import update_index
+    from mmad_rag.retrieve.calibrate import calibrated
 
-    index = update_index(folder, change)
+    def changed(found: KnowledgeIndex) -> KnowledgeIndex:
+        if found.manifest.calibration is None:
+            return change(found)
+        note_lost_calibration(found.manifest.calibration)
+        return calibrated(change(found))
+
+    index = update_index(folder, changed)
     counts = index.manifest.counts
     if as_json:
         print_json({"index": folder, "fingerprint": index.fingerprint, "counts": counts.model_dump()})

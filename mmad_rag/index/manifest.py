@@ -63,6 +63,19 @@ class Logistic(_Section):
         return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, total))))
 
 
+class ReferenceScale(_Section):
+    """What reference scores, which are cosines, are measured by, however many products have references."""
+
+    level: float = 0.5
+    """What a picture of another product usually gets: taken for products without references."""
+    spread: Annotated[float, Field(gt=0)] = 0.08
+    """The least difference that counts as one deviation."""
+    convincing: float = 0.75
+    """Where the best product with references is as likely right as not."""
+    convincing_spread: Annotated[float, Field(gt=0)] = 0.05
+    """How far above that it is likely right: 9 of 10 at 2.2 times this."""
+
+
 class Calibration(_Section):
     """How scores of a route become probabilities; see `mmad_rag.retrieve.calibrate`."""
 
@@ -78,6 +91,8 @@ class Calibration(_Section):
     """In the catalogue, by references and text: from those two and the standardised text score."""
     text: Logistic | None
     """In the catalogue, by text alone: from the standardised text score and its lead over the next."""
+    references: ReferenceScale
+    """What reference scores are measured by."""
     tie_scale: Annotated[float, Field(gt=0)]
     """The lead in the fused score at which the first of two products is right in 73 of 100 cases."""
     threshold: Annotated[float, Field(ge=0, le=1)]
@@ -171,7 +186,8 @@ class Manifest(_Section):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise ValueError(f"{where}: {first['msg']}") from None
+            shown = where if where.isprintable() else repr(where)
+            raise ValueError(f"{shown}: {first['msg']}") from None
         if digest != manifest.digest:
             raise ValueError("it was changed after it was written")
         return manifest

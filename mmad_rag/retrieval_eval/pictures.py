@@ -100,7 +100,12 @@ def find_pictures(folder: Path, products: Collection[str]) -> FoundPictures:
         if same is not picture:
             _check_labels(same, picture)
             left_out.setdefault(Reason.TWICE, []).append(name)
-    if not any(picture.product for picture in first.values()):
+    if first and not any(picture.product for picture in first.values()):
+        raise DataError(
+            f"{folder} holds {len(first)} picture(s) of unknown things and none of a product of the index; "
+            "put pictures of products beside them, as <product>/**/*.png"
+        )
+    if not first:
         raise DataError(
             f"no picture to measure on lies below {folder}; expected <product>/**/*.png for products of the "
             f"index such as {', '.join(sorted(products)[:3])}, or MMAD's layout with {FILE_NAME}"

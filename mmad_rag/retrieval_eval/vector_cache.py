@@ -55,7 +55,7 @@ class VectorCache:
             rows = np.load(io.BytesIO(data), allow_pickle=False)
         except (OSError, ValueError, KeyError, TypeError):
             return empty
-        if rows.ndim != 2 or len(rows) != len(keys):
+        if rows.ndim != 2 or len(rows) != len(keys) or not np.isfinite(rows).all():
             return empty
         return cls(encoder, seed, dict(zip(keys, rows.astype(np.float32), strict=True)))
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from mmad_rag.errors import InputError
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.manifest import Calibration
-from mmad_rag.records import FloatArray
+from mmad_rag.index.manifest import Calibration, ReferenceScale
+from mmad_rag.retrieve.cases import Case, Columns, LabelledVector
 from mmad_rag.retrieve.fit import fit_logistic, fit_tie_scale
 from mmad_rag.retrieve.fuse import fuse
-from mmad_rag.retrieve.known import Evidence, KnownFeatures, known_features
+from mmad_rag.retrieve.known import Evidence, KnownFeatures, known_features, known_probability
 from mmad_rag.retrieve.scores import CatalogueScores, ProductScores
 
 KNOWN_SHARE = 0.75
@@ -23,29 +22,13 @@ KNOWN_SHARE = 0.75
 _ROWS_AT_MOST = 1_500
 _ROWS_AT_ONCE = 128
 _LEAST_PICTURES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledVector:
-    """A picture whose product somebody knows."""
-
-    vector: FloatArray
-    """In the index's space, shape (d,), unit length."""
-    digest: str
-    """SHA-256 (hex) of the picture's bytes: references with these bytes are no evidence."""
-    product: str | None
-    """None for something outside the catalogue."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """A picture to learn from, with the rows that play no part."""
-
-    vector: FloatArray
-    hidden_references: npt.NDArray[np.bool_]
-    hidden_keys: npt.NDArray[np.bool_]
-    product: str | None
-    """None when the right answer is that it is unknown."""
+_LEAST_ROWS = 4
+_UNIT_WITHIN = 1e-3
+_STRANGE_SHARE = 0.5
+"""Of a product's own reference score, for strangers, where only one product has references."""
+_LEAST_SPREAD = 0.01
+_NINE_OF_TEN = 2.2
+"""Where the logistic curve is at 0.9."""
 
 
 def calibrate_by_leaving_out(
@@ -67,11 +50,13 @@ def calibrate_by_leaving_out(
         None when there are fewer than four rows of references to learn from.
     """
     rows = _sample(len(index.references), seed)
-    if len(rows) < _LEAST_PICTURES:
+    _check_share(known_share)
+    if len(rows) < _LEAST_ROWS:
         return None
-    columns = _Columns(index)
+    columns = Columns(index)
     cases = [case for row in rows for case in columns.left_out(int(row))]
-    return _fit(index, cases, "leave-one-out", len(rows), known_share=known_share, recall=recall)
+    pictures = len({index.references[row].digest for row in rows})
+    return _fit(index, cases, "leave-one-out", pictures, known_share=known_share, recall=recall)
 
 
 def calibrate_on(
@@ -93,8 +78,18 @@ def calibrate_on(
         recall: As above.
 
     Raises:
-        InputError: too few pictures, or none of a catalogued product.
+        InputError: too few pictures, none of a catalogued product, a vector without a direction, a share out
+            of range, or nothing can be learnt from them: all are right, or all wrong.
     """
+    if known_share is not None:
+        _check_share(known_share)
+    for picture in pictures:
+        length = float(np.linalg.norm(picture.vector.astype(np.float64)))
+        if not abs(length - 1.0) < _UNIT_WITHIN:
+            raise InputError(
+                f"the vector of the picture {picture.digest[:12]} has length {length}, not 1; "
+                "give vectors as the index's encoder makes them"
+            )
     known = [picture for picture in pictures if picture.product in index.products]
     if len(pictures) < _LEAST_PICTURES or not known:
         raise InputError(
@@ -102,11 +97,17 @@ def calibrate_on(
             f"to calibrate on; give at least {_LEAST_PICTURES}, or leave them out to use the references"
         )
     share = known_share or (len(known) / len(pictures) if len(known) < len(pictures) else KNOWN_SHARE)
-    columns = _Columns(index)
+    columns = Columns(index)
     cases = [
         case for picture in pictures for case in columns.labelled(picture, picture.product in index.products)
     ]
-    return _fit(index, cases, "labelled", len(pictures), known_share=share, recall=recall)
+    fitted = _fit(index, cases, "labelled", len(pictures), known_share=share, recall=recall)
+    if fitted.reference is None and fitted.both is None and fitted.text is None:
+        raise InputError(
+            f"nothing can be learnt from the {len(pictures)} labelled pictures: the product named for them "
+            "is never right, or never wrong; check the labels, or leave them out to use the references"
+        )
+    return fitted
 
 
 def calibrated(index: KnowledgeIndex) -> KnowledgeIndex:
@@ -125,48 +126,20 @@ def with_calibration(index: KnowledgeIndex, calibration: Calibration | None) -> 
     return dataclasses.replace(index, manifest=manifest)
 
 
+def _check_share(known_share: float) -> None:
+    if not 0 < known_share < 1:
+        raise InputError(f"a share of known pictures of {known_share} is no share; give one between 0 and 1")
+
+
 def _sample(count: int, seed: int) -> npt.NDArray[np.int64]:
     if count <= _ROWS_AT_MOST:
         return np.arange(count)
     return np.sort(np.random.default_rng(seed).choice(count, _ROWS_AT_MOST, replace=False))
 
 
-class _Columns:
-    """The references and keys of an index as columns that can be compared at once."""
-
-    def __init__(self, index: KnowledgeIndex) -> None:
-        self.vectors = index.reference_vectors
-        self.products = np.array([item.product for item in index.references], object)
-        self.digests = np.array([item.digest for item in index.references], object)
-        self.views = np.array([item.view for item in index.references], object)
-        self.keyed = np.array([key.product for key in index.keys], object)
-
-    def left_out(self, row: int) -> Iterator[_Case]:
-        """One reference as a picture to inspect: without its product, and without itself."""
-        product = str(self.products[row])
-        yield self.without(self.vectors[row], product)
-        hidden = self.digests == self.digests[row]
-        siblings = self.products == product
-        if not (siblings & ~hidden).any():
-            hidden = hidden & (self.views == self.views[row])
-        if (siblings & ~hidden).any():
-            yield _Case(self.vectors[row], hidden, np.zeros(len(self.keyed), bool), product)
-
-    def labelled(self, picture: LabelledVector, known: bool) -> Iterator[_Case]:
-        """A labelled picture as it is and, where its product is in the catalogue, without that product."""
-        own = self.digests == picture.digest
-        yield _Case(picture.vector, own, np.zeros(len(self.keyed), bool), picture.product if known else None)
-        if known and picture.product is not None:
-            yield self.without(picture.vector, picture.product)
-
-    def without(self, vector: FloatArray, product: str) -> _Case:
-        """A picture against the catalogue without its product."""
-        return _Case(vector, self.products == product, self.keyed == product, None)
-
-
 def _fit(
     index: KnowledgeIndex,
-    cases: Sequence[_Case],
+    cases: Sequence[Case],
     method: str,
     pictures: int,
     *,
@@ -174,9 +147,10 @@ def _fit(
     recall: float | None,
 ) -> Calibration:
     catalogue = CatalogueScores(index)
-    features, right, leads = _examples(catalogue, cases)
+    scale = _reference_scale(catalogue, cases)
+    features, right, leads = _examples(catalogue, cases, scale)
     fitted = {kind: fit_logistic(features, right, kind, known_share) for kind in Evidence}
-    text_only = _without_references(catalogue, cases)
+    text_only = _without_references(catalogue, cases, scale)
     if text_only is not None:
         fitted[Evidence.TEXT] = fit_logistic(text_only[0], text_only[1], Evidence.TEXT, known_share)
     calibration = Calibration(
@@ -186,6 +160,7 @@ def _fit(
         reference=fitted[Evidence.REFERENCE],
         both=fitted[Evidence.BOTH],
         text=fitted[Evidence.TEXT],
+        references=scale,
         tie_scale=fit_tie_scale(*leads),
         threshold=0.5,
     )
@@ -194,8 +169,38 @@ def _fit(
     return calibration.model_copy(update={"threshold": _at_recall(features, right, calibration, recall)})
 
 
+def _reference_scale(catalogue: CatalogueScores, cases: Sequence[Case]) -> ReferenceScale:
+    """What reference scores are for strangers and for a product's own pictures, each left out."""
+    place = {product: number for number, product in enumerate(catalogue.products)}
+    mine = [case for case in cases if case.product in place]
+    own, others = [], []
+    for start in range(0, len(mine), _ROWS_AT_ONCE):
+        some = mine[start : start + _ROWS_AT_ONCE]
+        ranked = _scored(catalogue, some, True).ranked
+        row, truth = np.arange(len(some)), np.array([place[str(case.product)] for case in some])
+        own.append(ranked[row, truth])
+        ranked[row, truth] = np.nan
+        others.append(ranked[~np.isnan(ranked)])
+    known = np.concatenate(own)[~np.isnan(np.concatenate(own))] if own else np.empty(0)
+    strange = np.concatenate(others) if others else np.empty(0)
+    if not len(known):
+        return ReferenceScale()
+    level = float(strange.mean()) if len(strange) else _STRANGE_SHARE * float(known.mean())
+    low, middle = (float(value) for value in np.quantile(known, (0.1, 0.5)))
+    return ReferenceScale(
+        level=round(level, 6),
+        spread=round(max((float(known.mean()) - level) / 6, _LEAST_SPREAD), 6),
+        convincing=round(low, 6),
+        convincing_spread=round(max((middle - low) / _NINE_OF_TEN, _LEAST_SPREAD), 6),
+    )
+
+
 def _examples(
-    catalogue: CatalogueScores, cases: Sequence[_Case], *, with_references: bool = True
+    catalogue: CatalogueScores,
+    cases: Sequence[Case],
+    scale: ReferenceScale,
+    *,
+    with_references: bool = True,
 ) -> tuple[KnownFeatures, npt.NDArray[np.bool_], tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]]:
     """Features of all cases, whether the first product is right, and leads over the second with sides."""
     kinds: list[Evidence] = []
@@ -204,7 +209,7 @@ def _examples(
     for start in range(0, len(cases), _ROWS_AT_ONCE):
         some = cases[start : start + _ROWS_AT_ONCE]
         scores = _scored(catalogue, some, with_references)
-        fused = fuse(scores)
+        fused = fuse(scores, scale)
         found = known_features(scores, fused)
         truth = np.array([place[case.product] if case.product else -1 for case in some])
         there = np.isfinite(fused.total.max(axis=1))
@@ -222,7 +227,7 @@ def _examples(
     return joined, np.concatenate(right), pairs
 
 
-def _scored(catalogue: CatalogueScores, cases: Sequence[_Case], with_references: bool) -> ProductScores:
+def _scored(catalogue: CatalogueScores, cases: Sequence[Case], with_references: bool) -> ProductScores:
     vectors = np.stack([case.vector for case in cases])
     index = catalogue.index
     keys = (vectors @ index.key_vectors.T).astype(np.float64)
@@ -234,12 +239,12 @@ def _scored(catalogue: CatalogueScores, cases: Sequence[_Case], with_references:
 
 
 def _without_references(
-    catalogue: CatalogueScores, cases: Sequence[_Case]
+    catalogue: CatalogueScores, cases: Sequence[Case], scale: ReferenceScale
 ) -> tuple[KnownFeatures, npt.NDArray[np.bool_]] | None:
     """The same pictures as if the catalogue had text alone, to know what text alone is worth."""
     if not catalogue.index.keys:
         return None
-    features, right, _ = _examples(catalogue, cases, with_references=False)
+    features, right, _ = _examples(catalogue, cases, scale, with_references=False)
     return features, right
 
 
@@ -247,8 +252,6 @@ def _at_recall(
     features: KnownFeatures, right: npt.NDArray[np.bool_], calibration: Calibration, recall: float
 ) -> float:
     """The threshold that accepts this share of the pictures whose first product is right."""
-    from mmad_rag.retrieve.known import known_probability
-
     known = [
         known_probability(KnownFeatures((kind,), numbers[None]), 0, calibration)
         for kind, numbers, good in zip(features.evidence, features.numbers, right, strict=True)

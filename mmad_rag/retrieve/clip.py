@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import threading
 from collections import OrderedDict
@@ -107,13 +108,17 @@ class ClipRetriever:
         return self._router.route(self.vector(picture, references), _digests(picture, references))
 
     def route_vector(self, vector: FloatArray, own_digests: Collection[str] = ()) -> Route:
-        """As `route`, for a vector of the index's encoder: shape (d,), unit length.
+        """As `route`, for a vector of the index's encoder.
 
         Args:
-            vector: As `vector` gives it.
+            vector: Shape (d,), of any length above zero.
             own_digests: References with these bytes are the query itself, which is no evidence.
+
+        Raises:
+            IndexMismatchError: the vector has another shape.
+            InputError: the vector is zero, or holds values that are not finite.
         """
-        return self._router.route(vector, own_digests)
+        return self._router.route(_direction(vector, self.index), own_digests)
 
     def vector(self, picture: Picture, references: Sequence[Picture] = ()) -> FloatArray:
         """The picture in the index's space, shape (d,), unit length.
@@ -158,15 +163,18 @@ class ClipRetriever:
         return {product: self._defects.of(product, vector, digests) for product in products}
 
     def _embedded(self, picture: Picture) -> FloatArray:
+        # by what is shown, not by the digest: a changed picture keeps the digest of the one it was made from
+        shown = hashlib.sha256(picture.data).hexdigest()
         with self._lock:
-            known = self._vectors.get(picture.digest)
+            known = self._vectors.get(shown)
             if known is None:
                 if self._encoder.images is None:
                     raise EncoderError(
                         f"the encoder {self._encoder.spec} has no image tower; it cannot route"
                     )
-                known = self._encoder.images.encode_images([view_of(picture, WHOLE)])[0]
-                self._vectors[picture.digest] = known
+                seen = self._encoder.images.encode_images([view_of(picture, WHOLE)])[0]
+                known = _direction(seen, self.index)
+                self._vectors[shown] = known
                 if len(self._vectors) > _VECTORS_KEPT:
                     self._vectors.popitem(last=False)
             return known

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.manifest import Calibration
+from mmad_rag.index.manifest import Calibration, ReferenceScale
 from mmad_rag.records import Candidate, FloatArray, Route, RouteOutcome, SecondLook
 from mmad_rag.retrieve.calibrate import calibrate_by_leaving_out
 from mmad_rag.retrieve.fuse import Fused, fuse
@@ -52,6 +52,7 @@ class Router:
         self._closer = closer
         self._keyed = len({key.product for key in index.keys})
         self.calibration: Calibration | None = index.manifest.calibration or calibrate_by_leaving_out(index)
+        self._scale = self.calibration.references if self.calibration else ReferenceScale()
 
     def route(self, vector: FloatArray, own_digests: Collection[str] = ()) -> Route:
         """Which product is it?
@@ -61,7 +62,7 @@ class Router:
             own_digests: References with these bytes are the query itself, which is no evidence.
         """
         scores = self._scores.one(vector, own_digests)
-        fused = fuse(scores)
+        fused = fuse(scores, self._scale)
         candidates = _candidates(self._scores.products, scores, fused)
         if not candidates:
             return Route(RouteOutcome.UNKNOWN, (), (), 0.0)

@@ -64,8 +64,9 @@ class CatalogueScores:
             vector: The picture in the index's space, shape (d,), unit length.
             own_digests: References with these bytes are the query itself, which is no evidence.
         """
-        keys = _row_of(self.index.key_search, vector, len(self.index.keys))
-        references = _row_of(self.index.reference_search, vector, len(self.index.references))
+        exact = self.index.manifest.approximate_above
+        keys = _row_of(self.index.key_search, vector, len(self.index.keys), exact)
+        references = _row_of(self.index.reference_search, vector, len(self.index.references), exact)
         own = [row for digest in own_digests for row in self._rows_of_digest.get(digest, ())]
         references[own] = -np.inf
         return self.many(keys[None], references[None])
@@ -91,12 +92,16 @@ class CatalogueScores:
 
     @cached_property
     def _key_offsets(self) -> npt.NDArray[np.float64]:
-        """Each key's cosine to the mean reference picture, in which every product counts once."""
+        """Each key's cosine to the mean reference picture, in which every product counts once.
+
+        A product without references counts with nothing: among many such products the mean says little about
+        what pictures have in common, and much about the few products that it is made of.
+        """
         whole = [row for row, item in enumerate(self.index.references) if item.view == WHOLE]
         if not whole:
             return np.zeros(len(self.index.keys))
         owners = _Groups([self.index.references[row].product for row in whole])
-        mean = owners.mean(self.index.reference_vectors[whole]).mean(axis=0)
+        mean = owners.mean(self.index.reference_vectors[whole]).sum(axis=0) / len(self.products)
         return np.asarray(self.index.key_vectors @ mean, np.float64)
 
     @cached_property
@@ -137,11 +142,11 @@ class _Groups:
         return means
 
 
-def _row_of(search: Search, vector: FloatArray, rows: int) -> npt.NDArray[np.float64]:
-    """Cosines to all rows; a row beyond the search's reach is as far as the farthest that was found."""
+def _row_of(search: Search, vector: FloatArray, rows: int, exact: int) -> npt.NDArray[np.float64]:
+    """Cosines to all rows; of more than `exact` the nearest are found, others count as far as the last."""
     if not rows:
         return np.empty(0)
-    found, scores = search.search(vector, min(rows, _SEARCH_AT_MOST))
+    found, scores = search.search(vector, rows if rows <= exact else _SEARCH_AT_MOST)
     row = np.full(rows, float(scores.min()))
     row[found] = scores
     return row
