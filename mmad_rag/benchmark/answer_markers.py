@@ -1,4 +1,4 @@
-"""The phrases that announce an answer, in several languages."""
+"""The phrases that announce, affirm or deny an answer, in several languages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LETTER = "[A-H]"
 NOUN = r"(?:answer|choice|option|letter|selection|response)"
 """What a choice is called."""
 
-_NAMED = rf"(?:(?:the\s+)?{NOUN}\s*:?\s*)?"
+_NAMED = rf"(?:(?:the\s+)?{NOUN}(?!\s+(?:is|was|would|should|must)\b)\s*:?\s*)?"
 _BE = (
     r"(?:is|was|would\s+be|should\s+be|must\s+be)"
     r"(?:\s+(?:most\s+likely|likely|probably|clearly|definitely|therefore|thus)"
@@ -24,7 +24,7 @@ _ANSWER_IS = (
 )
 _CORRECT_ONE_IS = (
     r"\b(?:final|correct|right|best|chosen|selected|my|most\s+(?:likely|accurate|appropriate))\s+"
-    rf"(?:{NOUN}|one|description|statement|classification|class|type)"
+    rf"(?:{NOUN}|one|description|statement|classification|class|type|guess)"
     rf"\s*(?:\s{_BE}\s*:?|[:=]|{_ARROW})\s*{_NAMED}"
 )
 _CHOICE_IS = (
@@ -33,7 +33,7 @@ _CHOICE_IS = (
     rf"\s*(?:\sis\b|[:=])\s*{_NAMED}"
 )
 _I_CHOOSE = (
-    r"\bI(?:'d|'ll|'m|\s+would|\s+will|\s+am)?(?:\s+(?!not\b|never\b|cannot\b)\w+)?\s+"
+    r"\b(?:you\s+should|I(?:'d|'ll|'m|\s+would|\s+will|\s+am)?(?:\s+(?!not\b|never\b|cannot\b)\w+)?)\s+"
     rf"(?:choose|chose|pick|select|selected|say|go(?:ing)?\s+with|opt\s+for)\s+{_NAMED}"
 )
 _IT_IS = rf"\A\W*(?:it|this|that)(?:'s|\s+is|\s+(?:would|must)\s+be)\s+{_NAMED}"
@@ -41,19 +41,39 @@ _I_THINK = (
     rf"\A\W*I(?:'d|\s+would)?\s+(?:think|believe|say)(?:\s+that)?(?:\s+it(?:'s|\s+is))?[,:]?\s+{_NAMED}"
 )
 _LIKELY = rf"\A\W*(?:most\s+)?(?:likely|probably|definitely|clearly|certainly|obviously)[,:]?\s+{_NAMED}"
-_OPTION = rf"^\W*(?:answer|option|choice|opción|opção|opzione)\s+(?=\W*{LETTER}\W*(?:[.:)]|$))"
+_CONCLUSION = (
+    r"\b(?:so|thus|hence|therefore|in\s+conclusion)[,:]?\s+(?:it\s+(?:is|must\s+be)\s+)?(?:(?:option|answer)\s+)?"
+    rf"(?=[('\[]*(?-i:{LETTER})\b)"
+)
+OPTION = re.compile(
+    rf"^[^\w\n]*(?:answer|option|choice|opción|opção|opzione)\s+(?=[^\w\n]*{LETTER}\W*(?:[.:)]|$))",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Names an option at the start of a line; with several letters in one reply it lists them."""
 
 _CHINESE = r"(?:答案|选项|選項)(?:应该|應該|应|應)?(?:是|为|為|:)+\s*(?:选项|選項)?\s*"
 _CHINESE_CHOOSE = rf"[选選](?:择|擇)?(?:是|为|為|:)*\s*(?=[('\[]*{LETTER})"
 _JAPANESE = r"(?:正解|答え|回答|解答)\s*(?:は|:)+\s*"
 _KOREAN = r"(?:정답|답)\s*(?:은|는|:)+\s*"
+_SPANISH_OPTION = r"(?:letra|lettera|letter|opción|opção|opzione|option|alternativa)"
 _GERMANIC = r"\b(?:antwort|antwoord)(?:\s+(?:lautet|ist|is))?\s*:?\s+"
 _FRENCH = r"\br[ée]ponse(?:\s+(?:correcte|finale))?(?:\s+est|\s*:)+\s+(?:la\s+)?"
 _ROMANCE = (
-    r"\b(?:respuesta|resposta|risposta)(?:\s+(?:correcta|correta|corretta|final))?(?:\s+(?:es|é|è)|\s*:)+\s+"
-    r"(?:l?a\s+)?"
+    r"(?:\b(?:respuesta|resposta|risposta)(?:\s+(?:correcta|correta|corretta|final))?"
+    rf"|\b{_SPANISH_OPTION}\s+(?:correcta|correta|corretta))"
+    rf"(?:\s+(?:es|é|è)|\s*:)+\s+(?:l?a\s+)?(?:{_SPANISH_OPTION}\s+)?"
 )
-_OTHERS = r"\b(?:ответ|odpowied[zź]|cevap|đáp\s+án)(?:\s+(?:это|to|đúng|là))*(?:\s*[:–—-])?\s+"
+_FOREIGN_CHOOSE = (
+    r"(?<!\bno )(?<!\bnon )(?<!\bnão )(?<!\bne )(?<!\bnie )(?<!\bне )"
+    r"\b(?:ich\s+wähle|ik\s+kies|je\s+choisis|elijo|escojo|escolho|scelgo|wybieram|выбираю)\s+"
+    rf"(?:l?a\s+)?(?:{_SPANISH_OPTION}\s+|antwort\s+|réponse\s+|вариант\s+)?(?=[('\[]*{LETTER}\b)"
+)
+_OTHERS = (
+    r"\b(?:ответ|odpowied[zź]|cevap|đáp\s+án|jawaban)(?:\s+(?:это|to|đúng|là|yang|benar|adalah))*"
+    r"(?:\s*[:–—-])?\s+(?:это\s+)?"
+)
+_ARABIC = r"الإجابة(?:\s+الصحيحة)?(?:\s+هي|\s*:)+\s*"
+_HINDI = r"(?<!\w)उत्तर(?:\s*:)?\s+"
 
 ANSWER_MARKERS = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
@@ -65,7 +85,7 @@ ANSWER_MARKERS = tuple(
         _IT_IS,
         _I_THINK,
         _LIKELY,
-        _OPTION,
+        _CONCLUSION,
         _CHINESE,
         _CHINESE_CHOOSE,
         _JAPANESE,
@@ -73,7 +93,51 @@ ANSWER_MARKERS = tuple(
         _GERMANIC,
         _FRENCH,
         _ROMANCE,
+        _FOREIGN_CHOOSE,
         _OTHERS,
+        _ARABIC,
+        _HINDI,
     )
 )
 """Each ends right before the letter or text that it announces."""
+
+IS_RIGHT = re.compile(
+    rf"""(?:(?<![\w'-])|(?<=\A选项)|(?<=[。,:\n]选项))({LETTER})[.)'\]]*(?:
+        \s+(?:
+            is\s+(?:clearly\s+|therefore\s+)?(?:the\s+)?(?:most\s+likely\s+)?
+                (?:answer|(?:correct|right|best)(?:\s+(?:{NOUN}|one|description))?)
+            | ist\s+(?:richtig|korrekt|die\s+(?:richtige|korrekte)\s+(?:Antwort|Option))
+            | est\s+(?:correcte?|exacte?|la\s+(?:(?:bonne|meilleure)\s+réponse|réponse\s+correcte))
+            | (?:es|é|è)\s+(?:(?:la|a)\s+)?(?:(?:respuesta|resposta|risposta|opción|opção|opzione)\s+)?
+                (?:correct|corret|corrett)[ao]
+            | -?\s*(?:это\s+)?(?:правильный|верный)\s+ответ
+        )(?=\s*(?:[.,;:!)\n]|\Z|because\b|since\b))
+        | \s*(?:选项|選項)?(?:是(?:正确|正確|对|對)|正确|正確)(?!的?[吗嗎么?])的?
+        | \s*を選(?:び|択し)ます
+    )""",
+    re.VERBOSE,
+)
+"""A letter and the words that say it is right."""
+
+JOINED = re.compile(
+    rf"(?<![\w'])({LETTER})[)\]]?\s*(?:[,/&]|\b(?:and|or|nor|und|oder|et|ou|y|o|e|и|или)\b)\s*"
+    r"[(\[]?(?:[Oo]ption\s+)?\Z"
+)
+"""Before a letter: another one that is joined to it."""
+
+_FURTHER_ON = r"(?:so|thus|hence|therefore)\b"
+DENIED = re.compile(
+    rf"""(?:n't|\b(?:not|never|cannot|unable\s+to|hard\s+to|unclear|unsure|if|whether|unless|assuming|suppose
+            |doubt|opposite\s+of
+            |no\s+(?:es|creo|está|estoy)|pas|nicht|ob|wenn|falls|non|não|si|не|если))
+        \s+(?:(?!{_FURTHER_ON}|(?:and|but)\b)[\w']+\s+){{0,4}}\Z
+    | (?:不(?![过過仅僅])|没|并非|是否)[^\W\d_a-z]{{0,4}}\Z
+    | (?:如果|若|假如)(?:(?!所以|因此|故)[^。.!?\n])*\Z
+    | \b(?:if|unless)\b(?!\s+(?:I\s+(?:had|have|must)|forced|pressed)\b)(?:(?!\b{_FURTHER_ON})[^.!?\n])*\Z
+    | \b(?:for\s+(?:example|instance)|e\.g\.)[,:]?\s*(?:the\s+)?(?:\w+\s+)?\Z
+    | \b(?:wrong|incorrect|false|least|worst|rejected|eliminated|excluded|discarded|falsche|mauvaise|fausse
+            |неверный|неправильный)\s+(?:(?!{_FURTHER_ON})\w+\s+)?\Z
+    | (?:错误|錯誤|誤った|誤り|間違)[^\W\d_a-z]{{0,4}}\Z | (?:오|틀린\s?)\Z""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Before a claim: a denial, a condition, or an example."""

@@ -6,74 +6,59 @@ strict   the letter alone; the letter with its option's text; `Answer: B` and it
          `\\boxed{B}`, `<answer>B</answer>`, a JSON `"answer": "B"`), in several languages
 looser   the option's own text, alone or as the first sentence; `Yes, ...` and `No, ...` where these are
          options; a letter at the start, set off by punctuation; a letter alone on a line, or with its
-         option's text on the last line; `B is correct`; `I choose B`
+         option's text on the last line; `B is correct`; `I choose B`; `Therefore, B.`; a ticked box
 
-Markup and reasoning blocks are seen through. Claims of two options, a letter that is no option, a letter with
-the text of another option, a list of the options, a refusal, an article ("A defect is visible"): no choice.
+A looser form is one that is hardly written for another purpose: who says the option's own words, closes with
+a capital letter after `therefore`, or ticks one box of a list, has chosen. Markup and reasoning blocks are
+seen through. No choice: claims of two options, a letter that is no option or has the text of another, a list
+of the options, a refusal, a denial, a condition, an example, an article ("A defect is visible"), a position
+("option 2"), a letter of another alphabet.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
-from mmad_rag.benchmark.answer_markers import ANSWER_MARKERS, LETTER, NOUN
+from mmad_rag.benchmark.answer_markers import ANSWER_MARKERS, DENIED, IS_RIGHT, JOINED, LETTER, OPTION
+from mmad_rag.benchmark.letter_forms import (
+    ANOTHER,
+    BARE,
+    CLOSE,
+    ITEM,
+    OPEN,
+    SET_OFF,
+    SET_OFF_SMALL,
+    WALK,
+)
 from mmad_rag.benchmark.reply_text import without_markup, without_reasoning
 from mmad_rag.records import Choice
 
-PARSER_VERSION = 1
+PARSER_VERSION = 2
 """Raised with every change that can read a reply differently; a run records it."""
 
-_OPEN = r"[\s'(\[{<\-•>]*"
-_CLOSE = r"['\])}>]*"
-
-_TALK = r"is|isn't|was|can|cannot|can't|could|does|doesn't|would|may|might|seems|looks|and|or|nor|not"
-_SPOKEN_OF = rf"(?!\s+(?:{_TALK})\b)"
-"""After a letter in brackets: the letter is talked about, not chosen."""
-_SET_OFF = re.compile(
-    rf"""{_OPEN}({LETTER}){_CLOSE}(?:
-        \s*\Z | [ \t]*\n
-        | [ \t]*(?:\.|(?<![(\[]{LETTER})[)\]])(?=[\s'\]}})]|\Z|[A-Z][a-z]|[^\x00-\x7f]){_SPOKEN_OF}
-        | [ \t]*[:;!。、–—|] | [ \t]+-[ \t] | [ \t]*\((?!{LETTER}\))
-        | ,(?=\s+(?:because|since|as|due|given|the|there|it|this|not|but)\b)
-        | [ \t]+(?:because|since|due[ ]to)\b
-        | (?<=[)\]])[ \t]+(?=[A-Z]|(?:as|due|given|the|there|it|this|which|with|where)\b)
-        | [ \t]*(?:です|입니다|번)
-    )""",
-    re.VERBOSE,
-)
-"""A letter that is meant as a letter, by what follows; not an article, nor the head of a name."""
-_SET_OFF_SMALL = re.compile(
-    rf"{_OPEN}([a-h]){_CLOSE}(?:\s*\Z|[ \t]*\n|(?:\.|(?<![(\[][a-h])\))(?=\s|\Z){_SPOKEN_OF}"
-    r"|(?<=[)\]])[ \t]+(?=[A-Z]))"
-)
-_BARE = re.compile(rf"{_OPEN}((?i:{LETTER})){_CLOSE}[ \t,]+")
-_ANOTHER = re.compile(
-    rf"[.()\[\]}}'\s]*(?:[,;/&+|、–—-]|和|或|と|及|(?i:\b(?:and|or|und|oder|et|ou|y|o|e)\b))\s*"
-    rf"(?i:option\s+)?[('\[]*{LETTER}(?=['\])}}.,;:!/&]|\s*\Z|\s*\n|\s+(?:and|or|are|is|but)\b)"
-)
-"""A second letter joined to the first: `A or B`, `A, C`, `A/B`."""
 _DECORATION = " \t\r\n\f\v'()[]{}<>.:;,!。|•-–—=→"
 _ALONE = re.compile(rf"(?:\d{{1,2}}[.)]\s*)?\(?({LETTER})", re.IGNORECASE)
+_LINE_END = re.compile(r"\n")
 _SENTENCE_END = re.compile(r"[.!。\n]\s*")
+_INTERJECTIONS = frozenset(
+    ("yes", "no", "ja", "nein", "oui", "non", "sí", "si", "sim", "não", "да", "нет", "はい", "いいえ")
+)
+"""Texts of options that a comma or a dash may follow: `No, the disc is whole.`"""
+_NO_OPINION = (
+    r"(?!\s*I(?:\s+(?:can(?:'t|not|\s+not)|couldn't|could\s+not|don't|do\s+not|am\s+(?:unable|not|sorry))\b"
+    r"|'m\s+(?:unable|not|sorry)\b|(?:\s+(?:can|could|will|would)|'ll|'d)\s+(?:\w+\s+)?(?:help|assist)\b))"
+)
+"""After yes or no: the reply speaks of itself, as in `No, I cannot see the picture`."""
 _NUMBER = re.compile(r"\s*\(?\d{1,2}[.)]\s+")
-_ABBREVIATED_ANSWER = re.compile(rf"{_OPEN}A\s*:")
+_ABBREVIATED_ANSWER = re.compile(rf"{OPEN}A\s*:")
 
 _JSON_ANSWER = re.compile(
     r"""["'](?:final_|correct_|selected_)?(?:answer|choice|option|letter)["']\s*:\s*["']([^"'\n]*)["']""",
     re.IGNORECASE,
-)
-_DENIED = re.compile(
-    r"(?:n't|\b(?:not|never|cannot|unable\s+to|hard\s+to|unclear|unsure|if|whether|unless|assuming|suppose))"
-    r"\s+(?:(?!(?:so|thus|hence|therefore|and|but)\b)[\w']+\s+){0,4}\Z",
-    re.IGNORECASE,
-)
-_IS_RIGHT = re.compile(
-    rf"(?<![\w'-])({LETTER})[.)'\]]*(?:\s+is\s+(?:clearly\s+|therefore\s+)?(?:the\s+)?(?:most\s+likely\s+)?"
-    rf"(?:answer|(?:correct|right|best)(?:\s+(?:{NOUN}|one|description))?)"
-    r"(?=\s*(?:[.,;:!)\n]|\Z|because\b|since\b))|\s*(?:选项|選項)?(?:是(?:正确|正確|对|對)|正确|正確)的?)"
 )
 _SECOND_THOUGHT = re.compile(
     r"\b(?:wait[,:.!–—-]|on\s+second\s+thoughts?|correction:|let\s+me\s+re-?(?:consider|check|think))",
@@ -102,7 +87,8 @@ def read_choice(text: str, choices: Sequence[Choice]) -> str | None:
     if alone := _lone_letter(without_markup(body)):  # most replies; what follows would agree
         return alone if alone in [choice.letter for choice in choices] else None
     options = {choice.letter: _text_pattern(choice.text) for choice in choices}
-    values = [without_markup(value) for value in _JSON_ANSWER.findall(body)] or [without_markup(body)]
+    fields = dict.fromkeys(_JSON_ANSWER.findall(body))
+    values = [without_markup(value) for value in fields] or [without_markup(body)]
     claims = {letter for value in values for letter in _claims(value, options)}
     return claims.pop() if len(claims) == 1 and claims <= options.keys() else None
 
@@ -119,10 +105,10 @@ def _text_pattern(text: str) -> re.Pattern[str]:
     if not words:
         return re.compile(r"(?!)")
     end = r"[.!。\n]|\Z"
-    if " ".join(words).casefold() in ("yes", "no"):
-        end += r"|[,:;–—]|\s-\s"
+    if " ".join(words).casefold() in _INTERJECTIONS:
+        end = rf"(?:\.(?![ \t]*\d)|[!。\n,、:;–—]|\s-\s|\Z){_NO_OPINION}"  # `No. 5` is a number
     spaced = r"\s+".join(map(re.escape, words))
-    return re.compile(rf"{_OPEN}{spaced}{_CLOSE}\s*?(?:{end})", re.IGNORECASE)
+    return re.compile(rf"{OPEN}{spaced}{CLOSE}\s*?(?:{end})", re.IGNORECASE)
 
 
 def _claims(text: str, options: _Texts) -> Iterator[str]:
@@ -133,13 +119,25 @@ def _claims(text: str, options: _Texts) -> Iterator[str]:
     for line in text.splitlines():
         if alone := _lone_letter(line):
             yield alone
+    line_ends = [*(match.start() for match in _LINE_END.finditer(text)), len(text)]
+    walk = match.end() if (match := WALK.search(text)) else len(text)
+    listed = {letter: [match.start() for match in listings[letter].finditer(text)] for letter in options}
     for pattern in ANSWER_MARKERS:
         for match in pattern.finditer(text):
             if not _denied(text, match.start()):
-                yield from _announced(text, match.end(), options, listings)
-    for match in _IS_RIGHT.finditer(text):
+                yield from _announced(text, match.end(), options, listed, line_ends)
+    named = {
+        letter
+        for match in OPTION.finditer(text, 0, walk)
+        for letter in _announced(text, match.end(), options, listed, line_ends)
+    }
+    if len(named) == 1:  # several are a list of the options
+        yield from named
+    for match in IS_RIGHT.finditer(text):
         if not _denied(text, match.start()):
             yield match[1]
+            if joined := JOINED.search(text, max(0, match.start() - _DENIAL_REACH), match.start()):
+                yield joined[1]
 
 
 def _at_start(text: str, options: _Texts, listings: _Texts) -> Iterator[str]:
@@ -151,7 +149,7 @@ def _at_start(text: str, options: _Texts, listings: _Texts) -> Iterator[str]:
     others = listed - claims
     first_line = text.split("\n", 1)[0]
     starts_list = next(iter(options), None) in claims or any(listings[o].search(first_line) for o in others)
-    if not (others and starts_list):
+    if not (others and starts_list) and not _opens_list(text, claims, next(iter(options), None)):
         yield from claims
     if claims & set(_texts_at(text, 0, options)):
         yield from (
@@ -160,15 +158,41 @@ def _at_start(text: str, options: _Texts, listings: _Texts) -> Iterator[str]:
             for letter in _texts_at(text, after.end(), options)
         )
     last_line = text.rsplit("\n", 1)[-1].lstrip(_DECORATION)
-    if len(listed) == 1:
+    if len(listed) == 1 and not WALK.search(text):
         yield from (letter for letter in listed if listings[letter].match(last_line))
 
 
-def _announced(text: str, start: int, options: _Texts, listings: _Texts) -> set[str]:
-    """Claims of what follows a marker, unless more options are listed on the same line."""
+def _opens_list(text: str, claims: set[str], first: str | None) -> bool:
+    """Whether what stands at the start is the first item of a list of letters, which chooses none.
+
+    It is when another letter's item stands on the same line or opens the next one, or anywhere after the
+    first option: who discusses the options in turn begins with that one.
+    """
+    head, _, rest = text.partition("\n")
+    near = len(head) + 1 + len(rest) - len(rest.lstrip()) + 1
+    for item in ITEM.finditer(text):
+        if (item[1] or item[2]) not in claims:
+            return first in claims or item.start() < near
+    return False
+
+
+def _announced(
+    text: str, start: int, options: _Texts, listed: Mapping[str, Sequence[int]], line_ends: Sequence[int]
+) -> set[str]:
+    """Claims of what follows a marker, unless more options are listed on the same line.
+
+    Args:
+        text: The reply.
+        start: Where the marker ends.
+        options: How to find each option's text.
+        listed: Where each option is listed in the text: positions in ascending order.
+        line_ends: Where the lines of the text end, the last one included, in ascending order; looked up once
+            for all markers, since a search from each to the end of a long line takes quadratic time.
+    """
     claims = _head(text, start, options)
-    line = text[start:].split("\n", 1)[0]
-    return set() if any(listings[other].search(line) for other in options.keys() - claims) else claims
+    end = line_ends[bisect_left(line_ends, start)]
+    others = (listed[other] for other in options.keys() - claims)
+    return set() if any(bisect_left(at, start) < bisect_left(at, end) for at in others) else claims
 
 
 @lru_cache(maxsize=4096)
@@ -179,11 +203,11 @@ def _listing(letter: str, pattern: re.Pattern[str]) -> re.Pattern[str]:
 
 def _head(text: str, start: int, options: _Texts) -> set[str]:
     """The options that the words from `start` on claim: a letter that is set off, or an option's text."""
-    match = _SET_OFF.match(text, start) or _SET_OFF_SMALL.match(text, start)
-    if match and not _ANOTHER.match(text, match.end(1)):
+    match = SET_OFF.match(text, start) or SET_OFF_SMALL.match(text, start)
+    if match and not ANOTHER.match(text, match.end(1)):
         return {match[1].upper(), *_texts_at(text, match.end(), options)}
     claims = set(_texts_at(text, start, options))
-    bare = _BARE.match(text, start)
+    bare = BARE.match(text, start)
     if bare and bare[1].upper() in _texts_at(text, bare.end(), options):
         claims.add(bare[1].upper())
     return claims
@@ -195,4 +219,4 @@ def _texts_at(text: str, start: int, options: _Texts) -> list[str]:
 
 def _denied(text: str, position: int) -> bool:
     """Whether a claim is negated or made conditional by the words right before it."""
-    return _DENIED.search(text[max(0, position - _DENIAL_REACH) : position]) is not None
+    return DENIED.search(text[max(0, position - _DENIAL_REACH) : position]) is not None

@@ -5,31 +5,41 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_THINK = "think|thinking|thought|reasoning|reflection|scratchpad|analysis"
-_REASONING = (
-    re.compile(rf"<({_THINK})>.*?</\1>", re.IGNORECASE | re.DOTALL),
-    re.compile(rf"<(?:{_THINK})>.*", re.IGNORECASE | re.DOTALL),  # cut off before it was closed
-    re.compile(rf"\A.*</(?:{_THINK})>", re.IGNORECASE | re.DOTALL),  # opened by the chat template
-    re.compile(r"\A.*<\|channel\|>final<\|message\|>", re.DOTALL),
+_THINK = re.compile(
+    r"<(/?)(think|thinking|thought|reasoning|reflection|scratchpad|analysis)(?:\s[^<>]{0,200})?>",
+    re.IGNORECASE,
 )
-_ANSWER_TAGS = (
-    re.compile(r"<(?:final_)?answer>(.*?)</(?:final_)?answer>", re.IGNORECASE | re.DOTALL),
-    re.compile(r"\[answer\](.*?)\[/answer\]", re.IGNORECASE | re.DOTALL),
-    re.compile(r"<\|begin_of_box\|>(.*?)<\|end_of_box\|>", re.DOTALL),
-    re.compile(r"\\f?boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}"),
+_THINK_IN_BRACKETS = re.compile(r"\[(/?think)\]", re.IGNORECASE)
+_FINAL_CHANNEL = re.compile(r"<\|channel\|>final<\|message\|>|(?<=assistant)final(?=[\W_]|[A-Z])")
+_OTHER_CHANNEL = re.compile(
+    r"<\|channel\|>(?:analysis|commentary)\b[^<>]{0,200}<\|message\|>|\Aanalysis(?=[A-Z])"
+)
+_ANSWER_TAGS = (  # a second opening tag ends the first, so that each is looked at once
+    re.compile(
+        r"<((?:final_)?answer)>((?:(?!</?(?:final_)?answer>).)*)(?:</\1>|\Z)", re.IGNORECASE | re.DOTALL
+    ),
+    re.compile(r"\[(answer)\]((?:(?!\[/?answer\]).)*)\[/answer\]", re.IGNORECASE | re.DOTALL),
+    re.compile(r"<\|(begin)_of_box\|>((?:(?!<\|(?:begin|end)_of_box\|>).)*)<\|end_of_box\|>", re.DOTALL),
+    re.compile(r"\\(f?boxed)\s*\{((?:[^{}]|\{[^{}]*\})*)\}"),
 )
 _STRESSED_LETTER = re.compile(r"(\*\*|__|\$|`)\s*\(?([A-H])[.):]?\)?\s*\1")
 _LATEX_FONT = re.compile(r"\\(?:text|textbf|textit|mathbf|mathrm|mathit|mathsf|boldsymbol)\s*\{([^{}]*)\}")
 _MARKUP = (
     re.compile(r"<\|[^|<>]{1,40}\|>|</?s>|<(?:end_of_turn|eos)>"),  # special tokens of chat templates
     re.compile(r"^[ \t]*```\w*[ \t]*$", re.MULTILINE),
-    re.compile(r"<([ab])>(?=.*</\1>)|</[ab]>", re.IGNORECASE),  # `<B>` alone is a letter in brackets
     re.compile(r"</?(?:[a-z][a-z0-9]+|[a-z](?=\s)|[i-z])(?:\s[^<>]{0,200})?/?>", re.IGNORECASE),
     re.compile(r"\\[()\[\]]|[*`$~\"“”„«»「」『』【】]"),
     re.compile(r"^[ \t]*[#>][#> \t]*", re.MULTILINE),
     re.compile(r"(?<![a-zA-Z0-9])_+|_+(?![a-zA-Z0-9])"),
     re.compile(r"[\u2300-\u2bff\ufe0f\U0001f000-\U0001faff]"),  # emoji and other signs
 )
+_LINE_END_TAG = re.compile(r"<br\s*/?>|</(?:p|div|li|tr|h[1-6])>", re.IGNORECASE)
+_LATEX_SPACE = re.compile(r"\\(?:[ ,;:!]|q?quad\b)")
+_CROSS = re.compile("[❌❎✖✗✘☒🚫👎]")
+_STRUCK_OUT = re.compile(r"~~[^~\n]+~~")
+_BOX_SIGNS = ((re.compile(r"\[[xX✓✔]\]|☑"), "[x]"), (re.compile("☐"), "[ ]"))
+_TICKED_BOX = re.compile(r"^[ \t]*(?:[-+•][ \t]*)?\[x\][ \t]+", re.MULTILINE)
+_EMPTY_BOX = re.compile(r"^[ \t]*(?:[-+•][ \t]*)?\[ ?\][ \t].*$", re.MULTILINE)
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u2060\ufeff]")
 
 
@@ -37,16 +47,42 @@ def without_reasoning(text: str) -> str:
     """The reply after its reasoning blocks, in compatibility form (full-width letters become plain ones)."""
     text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("‘", "'")
     text = _INVISIBLE.sub("", text).replace("◁", "<").replace("▷", ">")
-    for pattern in _REASONING:
-        text = pattern.sub("", text)
-    return text
+    text = _THINK_IN_BRACKETS.sub(r"<\1>", text)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if finals := list(_FINAL_CHANNEL.finditer(text)):
+        text = text[finals[-1].end() :]
+    elif other := _OTHER_CHANNEL.search(text):
+        text = text[: other.start()]
+    kept: list[str] = []
+    position, within = 0, None
+    for tag in _THINK.finditer(text):
+        name = tag[2].casefold()
+        if within is None and not tag[1]:
+            kept.append(text[position : tag.start()])
+            within = name
+        elif within is None:  # opened by the chat template: all before it was reasoning
+            kept.clear()
+        elif tag[1] and name == within:
+            within = None
+        position = tag.end()
+    return "".join(kept) if within else "".join(kept) + text[position:]
 
 
 def without_markup(text: str) -> str:
-    """The reply's words: no Markdown, LaTeX, HTML or quotation marks; what is tagged as answer says so."""
+    """The reply's words: no Markdown, LaTeX, HTML or quotation marks.
+
+    What is tagged or ticked as answer says so, a cross becomes `not`, what is struck out is gone.
+    """
     for pattern in _ANSWER_TAGS:
-        text = pattern.sub(r"\nAnswer: \1\n", text)
+        text = pattern.sub(r"\nAnswer: \2\n", text)
+    text = _CROSS.sub(" not ", _STRUCK_OUT.sub("", text))
+    for sign, box in _BOX_SIGNS:
+        text = sign.sub(box, text)
+    text = _LATEX_SPACE.sub(" ", _LINE_END_TAG.sub("\n", text))
     text = _STRESSED_LETTER.sub(r"(\2) ", _LATEX_FONT.sub(r"\1", text))
+    for letter in "ab":
+        if re.search(f"</{letter}>", text, re.IGNORECASE):  # `<B>` alone is a letter in brackets
+            text = re.sub(f"</?{letter}>", "", text, flags=re.IGNORECASE)
     for pattern in _MARKUP:
         text = pattern.sub("", text)
-    return text.strip()
+    return _TICKED_BOX.sub("Answer: ", _EMPTY_BOX.sub("", text)).strip()

@@ -1,0 +1,51 @@
+"""Tell a letter that is meant as an option from an article, an item of a list or the head of a name."""
+
+from __future__ import annotations
+
+import re
+
+from mmad_rag.benchmark.answer_markers import LETTER
+
+OPEN = r"[\s'(\[{<\-•>]*"
+CLOSE = r"['\])}>]*"
+
+_TALK = r"is|isn't|was|can|cannot|can't|could|does|doesn't|would|may|might|seems|looks|and|or|nor|not"
+_SPOKEN_OF = rf"(?!\s+(?:{_TALK})\b)"
+"""After a letter in brackets: the letter is talked about, not chosen."""
+SET_OFF = re.compile(
+    rf"""{OPEN}({LETTER}){CLOSE}(?:
+        \s*\Z | [ \t]*\n
+        | [ \t]*(?:\.|(?<![(\[]{LETTER})[)\]])(?=[\s'\]}})]|\Z|[A-Z][a-z]|[^\x00-\x7f]){_SPOKEN_OF}
+        | [ \t]*[:;!。、–—|] | [ \t]+-[ \t] | [ \t]*\((?!{LETTER}\))
+        | ,(?=\s+(?:because|since|as|due|given|the|there|it|this|not|but)\b)
+        | [ \t]+(?:because|since|due[ ]to)\b
+        | (?<=[)\]])[ \t]+(?=[A-Z]|(?:as|due|given|the|there|it|this|which|with|where)\b)
+        | [ \t]*(?:です(?![かが])|입니다|번(?=[ ]?(?:입니다|이다|이에요|[.,]|\Z)))
+        | ,[ ]?(?=因|由于|由於) | [ \t]+है[ ]?(?:।|\Z)
+    )""",
+    re.VERBOSE,
+)
+"""A letter that is meant as a letter, by what follows; not an article, nor the head of a name."""
+SET_OFF_SMALL = re.compile(
+    rf"{OPEN}([a-h]){CLOSE}(?:(?:(?<=[b-h)\]}}>'])|(?<=:\sa))\s*\Z|[ \t]*\n"
+    rf"|(?:\.|(?<![(\[][a-h])\))(?=\s|\Z){_SPOKEN_OF}"
+    r"|(?<=[)\]])[ \t]+(?=[A-Z]))"
+)
+"""A small letter likewise; `a` at the very end is one only after a colon: `the answer is a` was cut off."""
+BARE = re.compile(rf"{OPEN}((?i:{LETTER})){CLOSE}[ \t,]+")
+ANOTHER = re.compile(
+    rf"[.()\[\]}}'\s]*(?:[,;/&+|、–—-]|和|或|と|及|(?i:\b(?:and|or|und|oder|et|ou|y|o|e"
+    r"|alternatively|possibly|perhaps|maybe)\b))\s*"
+    rf"(?i:option\s+)?[('\[]*{LETTER}(?=['\])}}.,;:!/&]|[^\x00-\x7f]|\s*\Z|\s*\n|\s+(?:and|or|are|is|but)\b)"
+)
+"""A second letter joined to the first: `A or B`, `A, C`, `A/B`."""
+ITEM = re.compile(
+    rf"(?:(?<=\n)|(?<=[.;,!?|][ \t]))[ \t(\[•-]*({LETTER})(?:[ \t]?[.:)\]]|[ \t]+[–—-])(?=[ \t]){_SPOKEN_OF}"
+    rf"|(?<=[ \t])({LETTER})[:)](?=[ \t]){_SPOKEN_OF}"
+)
+"""A letter that opens an item of a list: `A: 10 %, B: 90 %` weighs options and chooses none."""
+WALK = re.compile(
+    r"\b(?:(?:each|every|all)\s+(?:of\s+)?(?:the\s+)?(?:\w+\s+)?(?:option|choice|answer|possibilit)|one\s+by\s+one\b)",
+    re.IGNORECASE,
+)
+"""Options are about to be discussed in turn: one that is named next, where the reply ends, is not chosen."""
