@@ -60,8 +60,11 @@ def test_a_difference_by_hand() -> None:
     """
     items = [question(image, CLS) for image in images(4)]
     comparison = compared(items, [1, 0, 0, 0], [1, 1, 0, 0])
-    expected = Difference(CLS.value, 4, 25.0, 50.0, 25.0, 0.0, 75.0, 1, 0)
-    assert comparison.columns == (expected, dataclasses.replace(expected, column=AVERAGE))
+    for found, name in zip(comparison.columns, (CLS.value, AVERAGE), strict=True):
+        assert (found.column, found.questions) == (name, 4)
+        assert (found.baseline, found.arm, found.difference) == (25.0, 50.0, 25.0)
+        assert (found.low, found.high) == (0.0, 75.0)
+        assert (found.wrong_to_right, found.right_to_wrong) == (1, 0)
     assert (comparison.images, comparison.replicates, comparison.seed) == (4, 2000, 0)
 
 

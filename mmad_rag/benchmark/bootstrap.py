@@ -1,7 +1,7 @@
 """Average MMAD's table over many draws of its images.
 
 A percentile bootstrap: all questions of an image stay together; images are drawn with replacement within each
-dataset and side (normal, abnormal), as the benchmark was put together; both arms see the same draw. Efron &
+dataset and side (normal, abnormal), as the benchmark was put together; all arms see the same draw. Efron &
 Tibshirani, An Introduction to the Bootstrap (1993), chapters 8 and 13. A stratum of one image adds no spread.
 """
 
@@ -27,7 +27,7 @@ class Stratum:
     dataset: int
     side: int
     counts: npt.NDArray[np.float64]
-    """By image, subtask and measure (questions, right in the baseline, right in the arm): (images, 7, 3)."""
+    """By image, subtask and measure (questions, then what is right in each arm): (images, 7, 1 + arms)."""
 
 
 Weights: TypeAlias = Sequence[npt.NDArray[np.float64]]
@@ -41,15 +41,15 @@ def strata_of(
 
     Args:
         questions: What was asked.
-        right: Whether each was answered rightly, or how much was gained, by baseline and by arm: shape
-            (questions, 2).
+        right: Whether each was answered rightly, or how much was gained, by arm: shape (questions, arms).
     """
     datasets = tuple(dict.fromkeys(question.dataset for question in questions))
     counts: dict[tuple[int, int], dict[str, npt.NDArray[np.float64]]] = {}
-    for question, (baseline, arm) in zip(questions, right, strict=True):
+    measures = np.column_stack([np.ones(len(questions)), right])
+    for question, measured in zip(questions, measures, strict=True):
         images = counts.setdefault((datasets.index(question.dataset), side_of(question.label)), {})
-        image = images.setdefault(question.image_path, np.zeros((len(SUBTASKS), 3)))
-        image[SUBTASKS.index(question.subtask)] += (1, baseline, arm)
+        image = images.setdefault(question.image_path, np.zeros((len(SUBTASKS), measures.shape[1])))
+        image[SUBTASKS.index(question.subtask)] += measured
     return tuple(Stratum(*place, np.stack(list(images.values()))) for place, images in counts.items())
 
 
@@ -71,16 +71,15 @@ def _drawn(images: int, size: int, rng: np.random.Generator) -> npt.NDArray[np.f
     return np.bincount(picks.ravel(), minlength=size * images).reshape(size, images).astype(np.float64)
 
 
-def averages_over(
-    strata: Sequence[Stratum], draws: Iterable[Weights]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The table's last row for baseline and arm, per draw: two arrays of shape (draws, 8)."""
+def averages_over(strata: Sequence[Stratum], draws: Iterable[Weights]) -> tuple[npt.NDArray[np.float64], ...]:
+    """The table's last row per draw: for every arm an array of shape (draws, 8)."""
     datasets = 1 + max(stratum.dataset for stratum in strata)
-    tables: tuple[list[Table], list[Table]] = ([], [])
+    measures = strata[0].counts.shape[-1]
+    tables: tuple[list[Table], ...] = tuple([] for _ in range(1, measures))
     for weights in draws:
-        counts = np.zeros((len(weights[0]), datasets, len(SUBTASKS), 2, 3))
+        counts = np.zeros((len(weights[0]), datasets, len(SUBTASKS), 2, measures))
         for stratum, weight in zip(strata, weights, strict=True):
             counts[:, stratum.dataset, :, stratum.side] = np.tensordot(weight, stratum.counts, axes=1)
         for measure, table in enumerate(tables, start=1):
             table.append(nested_macro(counts[..., measure], counts[..., 0])[:, -1])
-    return np.concatenate(tables[0]), np.concatenate(tables[1])
+    return tuple(np.concatenate(table) for table in tables)

@@ -1,11 +1,14 @@
 """Compare two arms of a run on the same questions.
 
-The measure is the nested macro average of the `fixed` rule, and its uncertainty a percentile bootstrap over
-images through the whole of that average (see `bootstrap`). It speaks of these products, not of new ones.
+The measure is the nested macro average of the `fixed` rule. Two questions are asked of it, and their answers
+are kept apart. What did the arm change *on these products*: a percentile bootstrap over images through the
+whole of the average (see `bootstrap`). What would it change *on new products*: a jackknife over products (see
+`new_products`). The first interval says nothing about the second.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,17 +16,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mmad_rag.benchmark.bootstrap import averages_over, drawn_images, every_image_once, strata_of
+from mmad_rag.benchmark.exact import SMALL_CELL, SmallCell, small_cell, too_few
+from mmad_rag.benchmark.holm import holm
+from mmad_rag.benchmark.joint import REPLICATES, TAILS, JointArms, join_arms
 from mmad_rag.benchmark.macro import COLUMNS
+from mmad_rag.benchmark.new_products import NewProducts, on_new_products
 from mmad_rag.benchmark.outcomes import OutcomeRow
-from mmad_rag.benchmark.score import rows_of_arm
 from mmad_rag.benchmark.score_table import AVERAGE
+from mmad_rag.benchmark.verdict import MARGIN, Verdict, judge
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Question
-
-REPLICATES = 2_000
-"""Bootstrap draws by default."""
-_TAILS = (0.025, 0.975)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,18 @@ class Difference:
     """Questions that only the arm answers rightly."""
     right_to_wrong: int
     """Questions that only the baseline answers rightly."""
+    p_value: float | None
+    """Two-sided, on these products: of the draws; in a small column that of the flips where it is larger."""
+    adjusted_p: float | None
+    """The same, adjusted by Holm over the subtasks; for `Average` as it is."""
+    equivalence_p: float | None
+    """Of the hypothesis that the difference is the margin or more; None where there is too little to tell."""
+    verdict: Verdict
+    """On these products."""
+    small: SmallCell | None
+    """Exact statistics of a column with few questions."""
+    new_products: NewProducts | None
+    """The difference on new products; None where the products measured cannot tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +104,8 @@ class Comparison:
     """Draws."""
     seed: int
     """Of the draws."""
+    margin: float
+    """Percentage points that do not matter."""
 
 
 def compare_arms(
@@ -99,6 +115,7 @@ def compare_arms(
     arm: str,
     *,
     replicates: int = REPLICATES,
+    margin: float = MARGIN,
     seed: int = 0,
 ) -> Comparison:
     """Compare an arm with a baseline, paired by question.
@@ -109,52 +126,112 @@ def compare_arms(
         baseline: Usually `none`.
         arm: Usually `rag`.
         replicates: Bootstrap draws, at least 1.
+        margin: Percentage points that do not matter, 0 or more.
         seed: Of the draws: the same seed gives the same interval.
 
     Raises:
-        DataError: an arm lacks an outcome, or the arms were asked different things.
+        DataError: an arm lacks an outcome, the arms were asked different things, or a number is out of range.
     """
-    if replicates < 1:
-        raise DataError(f"{replicates} bootstrap draws give no interval; give 1 or more")
-    pair = (rows_of_arm(rows, questions, baseline), rows_of_arm(rows, questions, arm))
-    _same_prompts(*pair)
-    right = np.array([[side[item.id].outcome is Outcome.CORRECT for side in pair] for item in questions])
-    strata = strata_of(questions, right)
-    observed = [average[0] for average in averages_over(strata, [every_image_once(strata)])]
-    drawn = averages_over(strata, drawn_images(strata, replicates, seed))
+    joint = join_arms(rows, questions, (baseline, arm), replicates=replicates, seed=seed)
+    return compare_joint(joint, baseline, arm, margin=margin)
+
+
+def compare_joint(joint: JointArms, baseline: str, arm: str, *, margin: float = MARGIN) -> Comparison:
+    """Compare two of several arms that were averaged together; see `compare_arms`.
+
+    Raises:
+        DataError: the arms were asked different things, or the margin is below 0.
+    """
+    if not margin >= 0:
+        raise DataError(f"a margin of {margin} points is no margin; give 0 or more")
+    pair = (joint.arms.index(baseline), joint.arms.index(arm))
+    _same_prompts(joint.rows[pair[0]], joint.rows[pair[1]])
     columns = [
-        _difference(
-            column, questions, right, (float(before), float(after)), drawn[1][:, place] - drawn[0][:, place]
-        )
-        for place, (column, before, after) in enumerate(zip(COLUMNS, *observed, strict=True))
-        if not np.isnan(before)
+        _difference(joint, pair, place, margin)
+        for place in range(len(COLUMNS))
+        if not np.isnan(joint.observed[pair[0], place])
     ]
-    images = sum(len(stratum.counts) for stratum in strata)
-    rates = [_rates(name, side) for name, side in zip((baseline, arm), pair, strict=True)]
-    return Comparison(rates[0], rates[1], tuple(columns), images, replicates, seed)
+    rates = [_rates(joint.arms[side], joint.rows[side]) for side in pair]
+    judged = _adjusted(columns)
+    return Comparison(rates[0], rates[1], judged, joint.images, len(joint.drawn), joint.seed, margin)
 
 
-def _difference(
-    column: str,
-    questions: Sequence[Question],
-    right: npt.NDArray[np.bool_],
-    averages: tuple[float, float],
-    drawn: npt.NDArray[np.float64],
-) -> Difference:
-    inside = right[[column in (AVERAGE, question.subtask.value) for question in questions]]
+def _difference(joint: JointArms, pair: tuple[int, int], place: int, margin: float) -> Difference:
+    column = COLUMNS[place]
+    inside = [column in (AVERAGE, question.subtask.value) for question in joint.questions]
+    before, after = joint.right[np.ix_(inside, pair)].T
+    gained, lost = int((~before & after).sum()), int((before & ~after).sum())
+    baseline, arm = (float(joint.observed[side, place]) for side in pair)
+    drawn = joint.drawn[:, pair[1], place] - joint.drawn[:, pair[0], place]
     there = drawn[~np.isnan(drawn)]
-    low, high = np.quantile(there, _TAILS).tolist() if len(there) else (None, None)
+    low, high = np.quantile(there, TAILS).tolist() if len(there) else (None, None)
+    small = None
+    if len(before) < SMALL_CELL:
+        small = small_cell(len(before), int(before.sum()), int(after.sum()), gained, lost)
+    p_value = _p_value(there, small)
+    guarded = too_few(len(before), gained + lost, margin)
+    equivalence = (
+        None if guarded or not len(there) else max(_share(there >= margin), _share(there <= -margin))
+    )
+    contrast = joint.contrast({joint.arms[pair[0]]: -1.0, joint.arms[pair[1]]: 1.0})
+    elsewhere = on_new_products(
+        joint.left_out, contrast, arm - baseline, place, margin=margin, guarded=guarded, seed=joint.seed
+    )
     return Difference(
         column=column,
-        questions=len(inside),
-        baseline=averages[0],
-        arm=averages[1],
-        difference=averages[1] - averages[0],
+        questions=len(before),
+        baseline=baseline,
+        arm=arm,
+        difference=arm - baseline,
         low=low,
         high=high,
-        wrong_to_right=int((~inside[:, 0] & inside[:, 1]).sum()),
-        right_to_wrong=int((inside[:, 0] & ~inside[:, 1]).sum()),
+        wrong_to_right=gained,
+        right_to_wrong=lost,
+        p_value=p_value,
+        adjusted_p=p_value,
+        equivalence_p=equivalence,
+        verdict=judge(arm - baseline, p_value, equivalence),
+        small=small,
+        new_products=elsewhere,
     )
+
+
+def _p_value(drawn: npt.NDArray[np.float64], small: SmallCell | None) -> float | None:
+    """Twice the smaller share of draws on either side of zero, as the percentile interval has it."""
+    if not len(drawn):
+        return None
+    by_draws = min(1.0, 2 * min(_share(drawn <= 0), _share(drawn >= 0)))
+    return by_draws if small is None else max(by_draws, small.mcnemar_p)
+
+
+def _share(found: npt.NDArray[np.bool_]) -> float:
+    """A share of draws, the observed data counted as one: never 0."""
+    return float(1 + found.sum()) / (1 + len(found))
+
+
+def _adjusted(columns: Sequence[Difference]) -> tuple[Difference, ...]:
+    """The columns with p-values adjusted over the subtasks; the average is the headline, not one of them."""
+    subtasks = [item for item in columns if item.column != AVERAGE]
+    here = holm([item.p_value for item in subtasks])
+    new = holm([item.new_products.p_value if item.new_products else None for item in subtasks])
+    judged = [
+        dataclasses.replace(
+            item,
+            adjusted_p=p_value,
+            verdict=judge(item.difference, p_value, item.equivalence_p),
+            new_products=_readjusted(item, elsewhere),
+        )
+        for item, p_value, elsewhere in zip(subtasks, here, new, strict=True)
+    ]
+    return (*judged, *(item for item in columns if item.column == AVERAGE))
+
+
+def _readjusted(item: Difference, p_value: float | None) -> NewProducts | None:
+    found = item.new_products
+    if found is None or p_value is None:
+        return None
+    verdict = judge(item.difference, p_value, found.equivalence_p)
+    return dataclasses.replace(found, adjusted_p=p_value, verdict=verdict)
 
 
 def _same_prompts(baseline: Mapping[str, OutcomeRow], arm: Mapping[str, OutcomeRow]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmad_rag.benchmark.bootstrap import averages_over, drawn_images, every_image_once, strata_of
-from mmad_rag.benchmark.compare import REPLICATES
+from mmad_rag.benchmark.joint import REPLICATES
 from mmad_rag.benchmark.macro import COLUMNS
 from mmad_rag.benchmark.outcomes import OutcomeRow
 from mmad_rag.benchmark.score import rows_of_arm
