@@ -43,6 +43,7 @@ class Wording:
     system: str
     references: str
     image: str
+    no_image: str
     closing_choices: str
     closing_open: str
 
@@ -56,6 +57,7 @@ WORDINGS = MappingProxyType(
             ),
             references="Normal examples of the same product, for comparison:",
             image="The picture to inspect:",
+            no_image="No picture is shown. Give the answer that is most likely without it.",
             closing_choices="Reply with the letter of the one right choice and nothing else.",
             closing_open="Reply in one or two sentences.",
         ),
@@ -101,6 +103,8 @@ def render(prompt: Prompt) -> RenderedPrompt:
     if prompt.image is not None:
         parts.append(TextPart(wording.image))
         parts.append(prompt.image)
+    else:
+        parts.append(TextPart(wording.no_image))
     parts.append(TextPart(_question_text(prompt, wording)))
     return RenderedPrompt(wording.system, tuple(parts))
 

@@ -8,21 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from mmad_rag.benchmark import arms as arms_module
-from mmad_rag.benchmark.arms import ARM_NAMES, Arm, base_arms, build_arms, other_product
+from mmad_rag.benchmark import arm_retrievers
+from mmad_rag.benchmark.arm_retrievers import other_product
+from mmad_rag.benchmark.arms import ARM_NAMES, INDEXLESS_ARMS, Arm, base_arms, build_arms
+from mmad_rag.benchmark.arms import __doc__ as arms_doc
 from mmad_rag.benchmark.mmad import load_questions
 from mmad_rag.benchmark.run import run_arms
 from mmad_rag.benchmark.run_folder import read_run
 from mmad_rag.benchmark.selection import select
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import IndexMismatchError, SpecError
+from mmad_rag.images import open_picture
 from mmad_rag.index import KnowledgeIndex
+from mmad_rag.models.blind import BlindModel
 from mmad_rag.models.scripted import ScriptedModel
 from mmad_rag.prompt import prompt_digest
 from mmad_rag.rag import RagWrapper
-from mmad_rag.records import Prompt, RouteOutcome
+from mmad_rag.records import Choice, Prompt, RouteOutcome
 from tests.bench import make_benchmark, question, scripted
-from tests.world import World, colour_encoder
+from tests.world import COLOURS, World, colour_encoder, png
 
 
 def ask(arm: Arm, prompt: Prompt, product: str = "red_disc") -> Prompt:
@@ -30,22 +34,53 @@ def ask(arm: Arm, prompt: Prompt, product: str = "red_disc") -> Prompt:
     item = question(f"VisA/{product}/test/bad/000.png")
     model = arm.model_for(item)
     asyncio.run(model.answer(prompt))
-    inner = model.model if isinstance(model, RagWrapper) else model
-    assert isinstance(inner, ScriptedModel)
-    return inner.prompts[-1]
+    while isinstance(model, RagWrapper | BlindModel):
+        model = model.model
+    assert isinstance(model, ScriptedModel)
+    return model.prompts[-1]
 
 
 PROMPT = Prompt("Where is the crack?", None)
+SEEN = Prompt(
+    "Where is the crack?",
+    open_picture(png(COLOURS["red"], shade=99)),
+    (Choice("A", "At the rim."), Choice("B", "Nowhere.")),
+    (open_picture(png(COLOURS["red"], shade=1)),),
+)
+
+CHANGED = {
+    "none": set(),
+    "rag": {"knowledge"},
+    "oracle": {"knowledge"},
+    "wrong": {"knowledge"},
+    "lookalike": {"knowledge"},
+    "filler": {"knowledge"},
+    "all": {"knowledge"},
+    "blind": {"knowledge", "image", "references"},
+    "blind-none": {"image", "references"},
+}
+"""Arm -> the fields in which what its model is shown differs from what it is shown in `none`."""
+
+
+def test_the_arms_and_their_order_are_documented() -> None:
+    assert tuple(CHANGED) == ARM_NAMES
+    table = [line.split("`")[1] for line in str(arms_doc).splitlines() if line.startswith("| `")]
+    assert table == list(ARM_NAMES[1:])
 
 
 @pytest.mark.parametrize("name", ARM_NAMES)
-def test_an_arm_changes_the_knowledge_and_nothing_else(
+def test_an_arm_changes_the_intended_fields_and_nothing_else(
     index: KnowledgeIndex, encoder: Encoder, name: str
 ) -> None:
     (arm,) = build_arms([name], scripted("A"), index, encoder=encoder)
-    shown = ask(arm, PROMPT)
-    assert dataclasses.replace(shown, knowledge=None) == PROMPT
-    assert (shown.knowledge is None) == (name == "none")
+    shown = ask(arm, SEEN)
+    fields = [field.name for field in dataclasses.fields(Prompt)]
+    assert {field for field in fields if getattr(shown, field) != getattr(SEEN, field)} == CHANGED[name]
+    if "image" in CHANGED[name]:
+        assert (shown.image, shown.references) == (None, ())
+    if "knowledge" in CHANGED[name]:
+        assert shown.knowledge is not None
+        assert shown.knowledge.hits
 
 
 def test_arms_come_in_the_order_asked_for(index: KnowledgeIndex, encoder: Encoder) -> None:
@@ -57,7 +92,7 @@ def test_arms_come_in_the_order_asked_for(index: KnowledgeIndex, encoder: Encode
 
 
 def test_identities_hold_what_can_change_a_reply(index: KnowledgeIndex, encoder: Encoder) -> None:
-    for name in ("rag", "oracle"):
+    for name in ("rag", "oracle", "wrong", "lookalike", "filler", "blind"):
         identities = {
             build_arms([name], scripted("A", model), index, encoder=encoder, budget=budget)[0].identity
             for model in ("m1", "m2")
@@ -91,7 +126,7 @@ def test_the_oracle_has_nothing_on_a_product_that_the_index_does_not_hold(
     assert "zipper" in arm.model_for(question("VisA/zipper/test/bad/0.png")).identity
 
 
-@pytest.mark.parametrize("name", ["rag", "oracle"])
+@pytest.mark.parametrize("name", [name for name in ARM_NAMES if name not in INDEXLESS_ARMS])
 def test_knowledge_without_an_index_says_how_to_build_one(name: str) -> None:
     with pytest.raises(
         SpecError, match=f"the arm '{name}' needs an index; build one with `mmad-rag build-index"
@@ -99,10 +134,11 @@ def test_knowledge_without_an_index_says_how_to_build_one(name: str) -> None:
         build_arms(["none", name], scripted("A"))
 
 
-def test_none_needs_no_index_and_loads_no_encoder(index: KnowledgeIndex) -> None:
+@pytest.mark.parametrize("name", sorted(INDEXLESS_ARMS))
+def test_arms_without_knowledge_need_no_index_and_load_no_encoder(index: KnowledgeIndex, name: str) -> None:
     """The index names an encoder that nothing can load, which nothing tries."""
-    assert [arm.name for arm in build_arms(["none"], scripted("A"))] == ["none"]
-    assert [arm.name for arm in build_arms(["none"], scripted("A"), index)] == ["none"]
+    assert [arm.name for arm in build_arms([name], scripted("A"))] == [name]
+    assert [(arm.name, arm.index) for arm in build_arms([name], scripted("A"), index)] == [(name, None)]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +168,7 @@ def test_the_indexs_encoder_is_loaded_once_for_all_arms(
         loaded.append(spec)
         return encoder
 
-    monkeypatch.setattr(arms_module, "load_encoder", load)
+    monkeypatch.setattr(arm_retrievers, "load_encoder", load)
     for arm in build_arms(["none", "oracle", "rag"], scripted("A"), index):
         ask(arm, PROMPT, "red_disc")
         ask(arm, PROMPT, "blue_bar")
@@ -202,3 +238,11 @@ def test_the_wrong_product_is_drawn_by_the_picture_and_never_the_true_one() -> N
     assert other_product(first, ["blue_bar", "green_square"]) == drawn[7]
     with pytest.raises(SpecError, match="needs a second one"):
         other_product(first, ["red_disc"])
+
+
+def test_a_seed_draws_other_wrong_products() -> None:
+    known = [f"p{number}" for number in range(10)]
+    asked = [question(f"VisA/p0/test/bad/{number}.png") for number in range(40)]
+    drawn = [[other_product(item, known, seed=seed) for item in asked] for seed in (0, 1, 1)]
+    assert drawn[0] != drawn[1] == drawn[2]
+    assert "p0" not in {*drawn[0], *drawn[1]}

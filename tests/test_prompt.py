@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmad_rag.benchmark.arms import ARM_NAMES, build_arms
+from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import SpecError
 from mmad_rag.images import open_picture
 from mmad_rag.index import KnowledgeIndex
+from mmad_rag.models.scripted import ScriptedModel
 from mmad_rag.prompt import TextPart, knowledge_text, prompt_digest, render
 from mmad_rag.records import (
     Choice,
@@ -23,6 +27,7 @@ from mmad_rag.records import (
     RouteOutcome,
 )
 from mmad_rag.retrieve.select import select
+from tests.bench import question
 from tests.golden_file import check_golden
 from tests.world import png
 
@@ -54,11 +59,26 @@ def as_text(prompt: Prompt) -> str:
         ("prompt_near_tie.txt", ("red_disc", "blue_bar")),
     ],
 )
-def test_the_wording_of_every_arm_is_pinned(
-    index: KnowledgeIndex, name: str, products: tuple[str, ...]
-) -> None:
+def test_the_wording_is_pinned(index: KnowledgeIndex, name: str, products: tuple[str, ...]) -> None:
     found = knowledge(index, *products) if products else None
     check_golden(name, as_text(Prompt(QUESTION, IMAGE, CHOICES, (NORMAL,), found)))
+
+
+@pytest.mark.parametrize("name", ARM_NAMES)
+def test_what_every_arm_shows_is_pinned(index: KnowledgeIndex, encoder: Encoder, name: str) -> None:
+    model = ScriptedModel("A")
+    (arm,) = build_arms([name], model, index, encoder=encoder)
+    asking = arm.model_for(question("VisA/red_disc/test/bad/000.png"))
+    asyncio.run(asking.answer(Prompt(QUESTION, IMAGE, CHOICES, (NORMAL,))))
+    check_golden(f"arm_{name}.txt", as_text(model.prompts[0]))
+
+
+def test_a_prompt_without_picture_says_so_in_its_place() -> None:
+    seen, blind = (render(Prompt(QUESTION, image, CHOICES)) for image in (IMAGE, None))
+    assert blind.system == seen.system
+    assert blind.parts[1:] == seen.parts[2:]
+    assert isinstance(blind.parts[0], TextPart)
+    assert blind.parts[0].text.startswith("No picture is shown.")
 
 
 def test_an_open_question_without_picture_is_pinned() -> None:

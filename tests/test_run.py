@@ -61,6 +61,8 @@ def go(
     shots: int = 0,
     wording: str = "default",
     templates: TemplateKind = TemplateKind.RANDOM,
+    shuffle_options: int | None = None,
+    image_size: int | None = None,
     progress: Callable[[RunProgress], None] | None = None,
 ) -> RunResult:
     benchmark = load_questions(data)
@@ -73,6 +75,8 @@ def go(
             wording=wording,
             shots=shots,
             templates=templates,
+            shuffle_options=shuffle_options,
+            image_size=image_size,
             concurrency=concurrency,
             progress=progress,
         )
@@ -232,6 +236,8 @@ def test_settings_out_of_range_are_refused_before_anything_is_written(data: Path
         go(data, out, arms, shots=-1)
     with pytest.raises(SpecError, match="no wording 'rude'"):
         go(data, out, arms, wording="rude")
+    with pytest.raises(DataError, match="scaled down to 0 pixels; give 1 or more"):
+        go(data, out, arms, image_size=0)
     assert not out.exists()
 
 

@@ -358,12 +358,18 @@ def test_a_damaged_run_is_refused_by_file(
         read_run(tmp_path)
 
 
-def test_another_version_says_so(tmp_path: Path) -> None:
+def test_a_run_of_the_first_layout_is_refused_and_says_so(tmp_path: Path) -> None:
+    """Its header knew of neither the order of options nor the size of pictures."""
     opened(tmp_path).close()
-    header = json.loads((tmp_path / "run.json").read_text()) | {"version": 2}
+    header = json.loads((tmp_path / "run.json").read_text()) | {"version": 1}
+    del header["shuffle_options"], header["image_size"]
     (tmp_path / "run.json").write_text(json.dumps(header))
-    with pytest.raises(DataError, match="has version 2, not 1"):
+    with pytest.raises(
+        DataError, match=r"has version 1, not 2; use the mmad-rag that wrote it \(.*\), or begin"
+    ):
         read_run(tmp_path)
+    with pytest.raises(DataError, match="has version 1, not 2"):
+        opened(tmp_path)
 
 
 def test_a_row_of_a_question_that_is_not_asked(tmp_path: Path) -> None:

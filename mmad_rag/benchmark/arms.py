@@ -1,29 +1,47 @@
-"""The conditions of a run, each a model composed from models."""
+"""The conditions of a run, each a model composed from models.
+
+`none` shows the question as it is. Every other arm differs from it in the fields of the prompt that its line
+names, and in nothing else:
+
+| arm | changed | the model is shown |
+|---|---|---|
+| `rag` | knowledge | what is known of the product that is seen in the picture |
+| `oracle` | knowledge | what is known of the true product |
+| `wrong` | knowledge | what is known of another product, drawn per picture |
+| `lookalike` | knowledge | what is known of the product that the true one is most easily taken for |
+| `filler` | knowledge | neutral text, as long as that of `rag` and laid out alike |
+| `all` | knowledge | everything about the true product, as MMAD's own knowledge runs do |
+| `blind` | knowledge, pictures | what `rag` shows, but no picture; routing still sees it |
+| `blind-none` | pictures | the question alone |
+"""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 
-from mmad_rag.encoders import load_encoder
+from mmad_rag.benchmark.arm_retrievers import ArmRetrievers, other_product
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import SpecError
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models import Model
+from mmad_rag.models.blind import BlindModel
 from mmad_rag.rag import RagWrapper
-from mmad_rag.records import NORMAL_ENTRY, Knowledge, Picture, Question, Route, RouteOutcome
-from mmad_rag.retrieve import DEFAULT_BUDGET, ClipRetriever, FixedProductRetriever, Retriever
-from mmad_rag.retrieve.clip import passage_similarity
-from mmad_rag.retrieve.select import Similarity
-from mmad_rag.retrieve.similarity import word_similarity
+from mmad_rag.records import Question
+from mmad_rag.retrieve import DEFAULT_BUDGET, Retriever
 
-ARM_NAMES = ("none", "rag", "oracle")
-"""No knowledge; knowledge of the product that is seen in the picture; knowledge of the true product."""
+ARM_NAMES = ("none", "rag", "oracle", "wrong", "lookalike", "filler", "all", "blind", "blind-none")
+"""Baseline; the thing itself and its upper bound; wrong knowledge; other text; no picture."""
 
-ROUTING_ARMS = frozenset({"rag"})
-"""Arms in which the product is looked for; in the others it is given or not needed."""
+INDEXLESS_ARMS = frozenset({"none", "blind-none"})
+"""Arms without knowledge; all others need an index."""
+
+ROUTING_ARMS = frozenset({"rag", "blind"})
+"""Arms whose rows say which product was found; in the others it is given, replaced or not needed."""
+
+PICTURE_ARMS = frozenset({"rag", "filler", "blind"})
+"""Arms that find nothing without a picture, because the product is looked for in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +57,11 @@ class Arm:
     index: str | None
     """Fingerprint of the index that knowledge comes from; None for an arm without knowledge."""
     model_for: Callable[[Question], Model]
-    """The model that answers a question in this arm; only an oracle may look at the question's product."""
+    """The model that answers a question in this arm.
+
+    Only an arm that is given a product may look at the question's; one that cannot be composed for a question
+    raises SpecError.
+    """
 
 
 def build_arms(
@@ -50,36 +72,40 @@ def build_arms(
     encoder: Encoder | str | None = None,
     text_encoder: Encoder | str | None = None,
     budget: int = DEFAULT_BUDGET,
+    context: int | None = None,
+    seed: int = 0,
 ) -> tuple[Arm, ...]:
     """Compose the arms of a run, in the order of their names.
 
     Args:
         names: Of `ARM_NAMES`, each at most once.
         model: The model that every arm asks in the end.
-        index: Where knowledge comes from; needed by every arm but `none`.
+        index: Where knowledge comes from; needed by every arm but `INDEXLESS_ARMS`.
         encoder: As for `ClipRetriever`.
         text_encoder: As for `ClipRetriever`.
-        budget: Estimated tokens of knowledge per prompt.
+        budget: Estimated tokens of knowledge per prompt, in every arm but `all`.
+        context: Estimated tokens of knowledge that the model's context has room for; `all` refuses a product
+            with more. None sets no limit.
+        seed: Of the products drawn by `wrong`.
 
     Raises:
         SpecError: no name, an unknown one, one given twice, or knowledge is asked for without an index.
         IndexMismatchError: an encoder is not the one that built the index.
     """
     check_arm_names(names)
-    arms = {"none": Arm("none", model.identity, model.identity, None, lambda _question: model)}
-    if index is not None:
-        retrievers = _Retrievers(index, encoder, text_encoder, budget)
-        if "rag" in names:
-            arms["rag"] = _rag(model, retrievers)
-        if "oracle" in names:
-            arms["oracle"] = _oracle(model, retrievers)
+    retrievers = None if index is None else ArmRetrievers(index, encoder, text_encoder, budget)
+    arms = []
     for name in names:
-        if name not in arms:
+        if name in INDEXLESS_ARMS:
+            arms.append(_without_knowledge(name, model))
+        elif retrievers is not None:
+            arms.append(_with_knowledge(name, model, retrievers, context=context, seed=seed))
+        else:
             raise SpecError(
                 f"the arm {name!r} needs an index; build one with `mmad-rag build-index knowledge/`, "
                 "then give it with --index"
             )
-    return tuple(arms[name] for name in names)
+    return tuple(arms)
 
 
 def base_arms(model: Model, indexes: Mapping[str, KnowledgeIndex], budgets: Sequence[int]) -> tuple[Arm, ...]:
@@ -101,30 +127,19 @@ def base_arms(model: Model, indexes: Mapping[str, KnowledgeIndex], budgets: Sequ
     arms = []
     for budget in budgets:
         for name, index in indexes.items():
-            retrievers = _Retrievers(index, None, None, budget, by_words=True)
-            arms.append(_oracle(model, retrievers, name=f"{name}@{budget}"))
+            retrievers = ArmRetrievers(index, None, None, budget, by_words=True)
+            settings = f"budget={budget}"
+            arms.append(_told(f"{name}@{budget}", model, retrievers, settings=settings))
             arms.append(
-                _oracle(
+                _told(
+                    f"{name}@{budget}/wrong",
                     model,
                     retrievers,
-                    name=f"{name}@{budget}/wrong",
                     product=lambda question: other_product(question, shared),
+                    settings=settings,
                 )
             )
     return tuple(arms)
-
-
-def other_product(question: Question, products: Sequence[str]) -> str:
-    """Another product than the question's, drawn by its picture's path: the same in every run.
-
-    Raises:
-        SpecError: there is no other product.
-    """
-    others = [product for product in products if product != question.product]
-    if not others:
-        raise SpecError(f"there is no product but {question.product}; a wrong product needs a second one")
-    draw = hashlib.sha256(question.image_path.encode("utf-8", "surrogatepass")).digest()
-    return others[int.from_bytes(draw[:8], "big") % len(others)]
 
 
 def check_arm_names(names: Sequence[str]) -> None:
@@ -143,95 +158,64 @@ def check_arm_names(names: Sequence[str]) -> None:
             raise SpecError(f"the arm {name!r} is given twice; give each arm once")
 
 
-class _Retrievers:
-    """The retrievers of one index, with one copy of its encoder between them."""
-
-    def __init__(
-        self,
-        index: KnowledgeIndex,
-        encoder: Encoder | str | None,
-        text_encoder: Encoder | str | None,
-        budget: int,
-        *,
-        by_words: bool = False,
-    ) -> None:
-        self.index = index
-        self.budget = budget
-        self._spec = encoder
-        self._text_encoder = text_encoder
-        self._by_words = by_words or index.manifest.text_encoder is None
-        self._looks = not by_words and any(item.entry != NORMAL_ENTRY for item in index.references)
-
-    @cached_property
-    def _encoder(self) -> Encoder:
-        spec = self._spec or self.index.manifest.encoder.spec
-        return spec if isinstance(spec, Encoder) else load_encoder(spec)
-
-    @cached_property
-    def clip(self) -> ClipRetriever:
-        return ClipRetriever(
-            self.index, encoder=self._encoder, text_encoder=self._text_encoder, budget=self.budget
-        )
-
-    def fixed(self, product: str) -> Retriever:
-        if product not in self.index.products:
-            return _Nothing(self.index, product)
-        return FixedProductRetriever(
-            self.index,
-            product,
-            similarity=self._similarity,
-            evidence=self.clip.evidence if self._looks else None,
-            budget=self.budget,
-        )
-
-    @cached_property
-    def _similarity(self) -> Similarity:
-        if self._by_words:
-            return word_similarity(self.index)
-        return passage_similarity(self.index, self._encoder, self._text_encoder)
+def _without_knowledge(name: str, model: Model) -> Arm:
+    asked = BlindModel(model) if name == "blind-none" else model
+    return Arm(name, asked.identity, model.identity, None, lambda _question: asked)
 
 
-class _Nothing:
-    """A retriever for a product that the index does not hold: it finds nothing."""
-
-    def __init__(self, index: KnowledgeIndex, product: str) -> None:
-        self._index = index
-        self._product = product
-
-    @property
-    def identity(self) -> str:
-        return f"nothing(index={self._index.fingerprint[:16]},product={self._product})"
-
-    def retrieve(
-        self, question: str, picture: Picture | None, references: Sequence[Picture] = ()
-    ) -> Knowledge:
-        return Knowledge(Route(RouteOutcome.UNKNOWN, (), (), 0.0), (), self._index.fingerprint)
-
-
-def _rag(model: Model, retrievers: _Retrievers) -> Arm:
-    wrapper = RagWrapper(model, retriever=retrievers.clip)
-    return Arm(
-        "rag", wrapper.identity, model.identity, retrievers.index.fingerprint, lambda _question: wrapper
-    )
-
-
-def _oracle(
-    model: Model,
-    retrievers: _Retrievers,
-    *,
-    name: str = "oracle",
-    product: Callable[[Question], str] = lambda question: question.product,
+def _with_knowledge(
+    name: str, model: Model, retrievers: ArmRetrievers, *, context: int | None, seed: int
 ) -> Arm:
-    """One wrapper per product, made when the product first comes up."""
+    if name in PICTURE_ARMS:
+        asked = BlindModel(model) if name == "blind" else model
+        retriever = retrievers.filler if name == "filler" else retrievers.clip
+        return _found(name, RagWrapper(asked, retriever=retriever), model, retrievers)
+    settings = f"budget={retrievers.budget}"
+    match name:
+        case "wrong":
+            products = retrievers.index.products
+            return _told(
+                name,
+                model,
+                retrievers,
+                product=lambda question: other_product(question, products, seed=seed),
+                settings=f"{settings},seed={seed}",
+            )
+        case "lookalike":
+            return _told(name, model, retrievers, retriever_of=retrievers.lookalike, settings=settings)
+        case "all":
+            return _told(
+                name, model, retrievers, retriever_of=lambda product: retrievers.whole(product, context)
+            )
+    return _told(name, model, retrievers, settings=settings)
+
+
+def _found(name: str, wrapper: RagWrapper, model: Model, retrievers: ArmRetrievers) -> Arm:
+    """An arm that looks at the picture: one wrapper for all questions."""
+    fingerprint = retrievers.index.fingerprint
+    return Arm(name, wrapper.identity, model.identity, fingerprint, lambda _question: wrapper)
+
+
+def _told(
+    name: str,
+    model: Model,
+    retrievers: ArmRetrievers,
+    *,
+    product: Callable[[Question], str] = lambda question: question.product,
+    retriever_of: Callable[[str], Retriever] | None = None,
+    settings: str = "everything",
+) -> Arm:
+    """An arm that is told the product: one wrapper per product, made when the product first comes up."""
+    made = retriever_of or retrievers.fixed
 
     @cache
     def wrapper(given: str) -> RagWrapper:
-        return RagWrapper(model, retriever=retrievers.fixed(given))
+        return RagWrapper(model, retriever=made(given))
 
     fingerprint = retrievers.index.fingerprint
     return Arm(
         name=name,
-        identity=f"{name}(index={fingerprint[:16]},budget={retrievers.budget})/{model.identity}",
+        identity=f"{name}(index={fingerprint[:16]},{settings})/{model.identity}",
         model=model.identity,
         index=fingerprint,
         model_for=lambda question: wrapper(product(question)),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmad_rag.records import Outcome, Question, RouteOutcome, Usage
 
-RUN_VERSION = 1
+RUN_VERSION = 2
 """Of the run folder's layout."""
 
 
@@ -16,7 +16,7 @@ class ArmHeader:
     """One condition of a run."""
 
     name: str
-    """`none`, `rag`, `oracle`."""
+    """One of `mmad_rag.benchmark.ARM_NAMES`."""
     identity: str
     """Everything about the arm that can change a reply."""
     model: str
@@ -59,6 +59,10 @@ class RunHeader:
     """Which list those pictures are taken from: `random` or `similar`."""
     parser_version: int
     """Of the reply parser."""
+    shuffle_options: int | None = None
+    """Seed of the order in which each question's options were shown; None for the file's order."""
+    image_size: int | None = None
+    """Longest side, in pixels, that pictures were scaled down to; None for pictures as they are."""
 
 
 CREATION_FIELDS = frozenset({"library", "created", "data", "missing_pictures", "missing_questions"})
@@ -70,7 +74,7 @@ class OutcomeRow:
     """What became of one question in one arm."""
 
     key: str
-    """SHA-256 (hex) over question, arm, identity of the model and the prompt before retrieval."""
+    """SHA-256 (hex) over question, arm, identity of the model, the prompt before retrieval and image size."""
     question: str
     """The question's id."""
     arm: str
@@ -78,7 +82,7 @@ class OutcomeRow:
     outcome: Outcome
     """Correct, wrong, invalid or failed."""
     letter: str | None = None
-    """The choice that was read from the reply."""
+    """The choice that was read from the reply, by the letter that the question's file gives it."""
     reply: str | None = None
     """The reply as it came (lone surrogates replaced); None when none came."""
     model: str | None = None
@@ -90,7 +94,7 @@ class OutcomeRow:
     prompt: str | None = None
     """SHA-256 (hex) of the prompt before retrieval; None when no prompt could be made."""
     references: int = 0
-    """Normal example pictures that were shown."""
+    """Normal example pictures in the prompt, before an arm took the pictures out of it."""
     route: RouteOutcome | None = None
     """What routing concluded; None in an arm without knowledge."""
     products: tuple[str, ...] = ()

@@ -11,16 +11,17 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmad_rag.benchmark.arms import Arm
+from mmad_rag.benchmark.judge import judged, writable
 from mmad_rag.benchmark.mmad import Benchmark, TemplateKind, templates_of
+from mmad_rag.benchmark.option_order import shown_choices
 from mmad_rag.benchmark.outcomes import RUN_VERSION, ArmHeader, OutcomeRow, RunHeader
-from mmad_rag.benchmark.parse import PARSER_VERSION, read_choice
+from mmad_rag.benchmark.parse import PARSER_VERSION
 from mmad_rag.benchmark.pictures import PictureCache
 from mmad_rag.benchmark.run_folder import questions_sha256
 from mmad_rag.benchmark.selection import Selection
@@ -28,7 +29,7 @@ from mmad_rag.benchmark.store import RunStore
 from mmad_rag.errors import DataError, ModelRetryError, PictureError, SpecError
 from mmad_rag.models import Model
 from mmad_rag.prompt import WORDINGS, prompt_digest
-from mmad_rag.records import Outcome, Picture, Prompt, Question, Reply
+from mmad_rag.records import Outcome, Picture, Prompt, Question
 from mmad_rag.version import __version__
 
 
@@ -67,6 +68,8 @@ async def run_arms(
     wording: str = "default",
     shots: int = 0,
     templates: TemplateKind = TemplateKind.RANDOM,
+    shuffle_options: int | None = None,
+    image_size: int | None = None,
     concurrency: int = 8,
     progress: Callable[[RunProgress], None] | None = None,
 ) -> RunResult:
@@ -85,12 +88,15 @@ async def run_arms(
         shots: Normal example pictures shown with each question, at most; those that are no file, or whose
             bytes are the query's, are passed over.
         templates: Which of an image's lists those are taken from.
+        shuffle_options: Seed of the order in which options are shown, see `shown_choices`; None keeps the
+            file's. Rows hold the file's letters in either case.
+        image_size: Longest side that pictures are scaled down to; None leaves them as they are.
         concurrency: Questions under way at a time, at least 1.
         progress: Called after every outcome.
 
     Raises:
         DataError: the run folder cannot be used or written, or a number is out of range.
-        SpecError: there is no such wording.
+        SpecError: there is no such wording, or an arm cannot be composed for a question; nothing is asked.
         ModelActionError: a model can give no reply until the user acts.
     """
     if concurrency < 1 or shots < 0:
@@ -101,7 +107,15 @@ async def run_arms(
         raise DataError(f"a run without pictures cannot show {shots} example pictures; leave them out")
     if wording not in WORDINGS:
         raise SpecError(f"there is no wording {wording!r}; choose one of {', '.join(WORDINGS)}")
-    header = _header(benchmark, selection, arms, wording=wording, shots=shots, templates=templates)
+    if image_size is not None and image_size < 1:
+        raise DataError(f"a picture cannot be scaled down to {image_size} pixels; give 1 or more")
+    header = _header(
+        benchmark, selection, arms, wording=wording, shots=shots, templates=templates,
+        shuffle_options=shuffle_options, image_size=image_size,
+    )  # fmt: skip
+    for question in selection.questions:  # what cannot be asked is refused before anything is
+        for arm in arms:
+            arm.model_for(question)
     with RunStore(out, header, selection.questions) as store:
         asking = _Asking(benchmark, store, len(selection.questions) * len(arms), progress)
         pairs = ((question, arm) for question in selection.questions for arm in arms)
@@ -126,7 +140,7 @@ class _Asking:
         self.error: Exception | None = None
         self._benchmark = benchmark
         self._store = store
-        self._pictures = PictureCache()
+        self._pictures = PictureCache(size=store.header.image_size)
         self._total = total
         self._progress = progress
         self._outcomes: Counter[Outcome] = Counter()
@@ -151,13 +165,13 @@ class _Asking:
     async def _settle(self, question: Question, arm: Arm) -> Outcome:
         """Keep the outcome that is there, or ask for one and record it."""
         model = arm.model_for(question)
-        blank = OutcomeRow(_key(question, arm, model, None), question.id, arm.name, Outcome.FAILED)
+        blank = OutcomeRow(self._key(question, arm, model, None), question.id, arm.name, Outcome.FAILED)
         try:
             prompt = await self._prompt(question)
             digest = prompt_digest(prompt)
             blank = dataclasses.replace(
                 blank,
-                key=_key(question, arm, model, digest),
+                key=self._key(question, arm, model, digest),
                 prompt=digest,
                 references=len(prompt.references),
             )
@@ -165,20 +179,22 @@ class _Asking:
             if kept is not None:
                 self._kept += 1
                 return kept
-            row = _judged(blank, question, await model.answer(prompt))
+            reply = await model.answer(prompt)
+            row = judged(blank, question, reply, self._store.header.shuffle_options)
         except (PictureError, ModelRetryError) as error:
-            row = dataclasses.replace(blank, error=_unicode(str(error)))
+            row = dataclasses.replace(blank, error=writable(str(error)))
         self._store.append(row)
         return row.outcome
 
     async def _prompt(self, question: Question) -> Prompt:
         """What every arm is shown, before retrieval."""
         wording = self._store.header.wording
+        choices = shown_choices(question, self._store.header.shuffle_options)
         if not self._store.header.pictures:
-            return Prompt(question.text, None, question.choices, wording=wording)
+            return Prompt(question.text, None, choices, wording=wording)
         picture = await self._pictures.open(self._benchmark.root / question.image_path)
         references = await self._references(question, picture)
-        return Prompt(question.text, picture, question.choices, references, wording=wording)
+        return Prompt(question.text, picture, choices, references, wording=wording)
 
     async def _references(self, question: Question, picture: Picture) -> tuple[Picture, ...]:
         shots, kind = self._store.header.shots, TemplateKind(self._store.header.templates)
@@ -191,39 +207,9 @@ class _Asking:
                 break
         return tuple(shown)
 
-
-def _judged(row: OutcomeRow, question: Question, reply: Reply) -> OutcomeRow:
-    """The row of a reply."""
-    letter = read_choice(reply.text, question.choices)
-    if letter is None:
-        outcome = Outcome.INVALID
-    else:
-        outcome = Outcome.CORRECT if letter == question.answer else Outcome.WRONG
-    row = dataclasses.replace(
-        row,
-        outcome=outcome,
-        letter=letter,
-        reply=_unicode(reply.text),
-        model=_unicode(reply.model),
-        usage=reply.usage,
-        latency_s=reply.latency_s if math.isfinite(reply.latency_s) else 0.0,
-    )
-    knowledge = reply.knowledge
-    if knowledge is None:
-        return row
-    return dataclasses.replace(
-        row,
-        route=knowledge.route.outcome,
-        products=knowledge.route.products,
-        confidence=knowledge.route.confidence,
-        passages=tuple(hit.passage.id for hit in knowledge.hits),
-        source=knowledge.source,
-    )
-
-
-def _key(question: Question, arm: Arm, model: Model, digest: str | None) -> str:
-    parts = json.dumps([question.id, arm.name, model.identity, digest])
-    return hashlib.sha256(parts.encode()).hexdigest()
+    def _key(self, question: Question, arm: Arm, model: Model, digest: str | None) -> str:
+        parts = [question.id, arm.name, model.identity, digest, self._store.header.image_size]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _header(
@@ -234,12 +220,14 @@ def _header(
     wording: str,
     shots: int,
     templates: TemplateKind,
+    shuffle_options: int | None,
+    image_size: int | None,
 ) -> RunHeader:
     return RunHeader(
         version=RUN_VERSION,
         library=__version__,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        data=_unicode(str(benchmark.root)),
+        data=writable(str(benchmark.root)),
         data_sha256=benchmark.sha256,
         questions=len(selection.questions),
         questions_sha256=questions_sha256(selection.questions),
@@ -251,9 +239,6 @@ def _header(
         shots=shots,
         templates=templates.value,
         parser_version=PARSER_VERSION,
+        shuffle_options=shuffle_options,
+        image_size=image_size,
     )
-
-
-def _unicode(text: str) -> str:
-    """The text with lone surrogates replaced: replies can be cut in the middle of a character."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

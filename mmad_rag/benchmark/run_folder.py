@@ -40,7 +40,8 @@ def read_header(folder: Path) -> RunHeader:
         ) from error
     if header.version != RUN_VERSION:
         raise DataError(
-            f"{path} has version {header.version}, not {RUN_VERSION}; use the mmad-rag that wrote it"
+            f"{path} has version {header.version}, not {RUN_VERSION}; use the mmad-rag that wrote it "
+            f"({header.library}), or begin a new run in another folder"
         )
     return header
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mmad_rag.cli.ask import ask, retrieve
+from mmad_rag.cli.audit import audit
 from mmad_rag.cli.build import build_index
 from mmad_rag.cli.calibrate import calibrate
 from mmad_rag.cli.console import note
@@ -58,6 +59,7 @@ app.command("eval")(evaluate)
 app.command("eval-retrieval")(eval_retrieval)
 app.command("score")(score)
 app.command("compare")(compare)
+app.command("audit")(audit)
 knowledge_app.command("measure")(measure)
 app.add_typer(knowledge_app, name="knowledge")
 app.add_typer(index_app, name="index")

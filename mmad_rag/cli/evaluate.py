@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmad_rag.benchmark.mmad import TemplateKind
 from mmad_rag.cli.console import note, print_json, progress_bar
 from mmad_rag.cli.options import (
     DEFAULT_INDEX,
@@ -34,7 +35,11 @@ def evaluate(
     data: Annotated[Path, typer.Option("--data", help="Folder that holds mmad.json and the pictures.")],
     model: ModelOption,
     arms: Annotated[
-        str, typer.Option("--arms", help="Of none, rag, oracle; separated by commas.")
+        str,
+        typer.Option(
+            "--arms",
+            help="Of none, rag, oracle, wrong, lookalike, filler, all, blind, blind-none; by commas.",
+        ),
     ] = "none,rag",
     index_folder: IndexOption = DEFAULT_INDEX,
     encoder: EncoderOption = None,
@@ -48,15 +53,33 @@ def evaluate(
         list[str] | None,
         typer.Option("--only", help="Ask about these images only: a product or a glob on paths; repeatable."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the sample and of the intervals.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Of the sample, wrong products and intervals.")] = 0,
     shots: Annotated[
         int, typer.Option("--shots", min=0, help="Normal example pictures shown with each question.")
     ] = 0,
+    templates: Annotated[
+        TemplateKind,
+        typer.Option("--templates", help="Which of an image's lists the examples are taken from."),
+    ] = TemplateKind.RANDOM,
     no_pictures: Annotated[
         bool,
         typer.Option("--no-pictures", help="Show no picture; asks every question, also without a file."),
     ] = False,
+    image_size: Annotated[
+        int | None,
+        typer.Option("--image-size", min=1, help="Scale pictures down to this longest side, in pixels."),
+    ] = None,
+    shuffle_options: Annotated[
+        int | None,
+        typer.Option("--shuffle-options", help="Show options in an order drawn by this seed."),
+    ] = None,
     budget: BudgetOption = DEFAULT_BUDGET,
+    context: Annotated[
+        int | None,
+        typer.Option(
+            "--context", min=1, help="Refuse the arm all where a product's text has more tokens than this."
+        ),
+    ] = None,
     concurrency: Annotated[int, typer.Option("--concurrency", help="Questions under way at a time.")] = 8,
     base_url: BaseUrlOption = None,
     as_json: JsonOption = False,
@@ -65,7 +88,7 @@ def evaluate(
 
     Exit code 1 when a question got no reply: the table is printed, and why on standard error.
     """
-    from mmad_rag.benchmark.arms import build_arms, check_arm_names
+    from mmad_rag.benchmark.arms import INDEXLESS_ARMS, PICTURE_ARMS, build_arms, check_arm_names
     from mmad_rag.benchmark.mmad import load_questions
     from mmad_rag.benchmark.run_folder import read_run
     from mmad_rag.benchmark.selection import select
@@ -79,12 +102,16 @@ def evaluate(
     benchmark = load_questions(data)
     selection = select(benchmark, only=only or (), limit=limit, seed=seed, pictures=not no_pictures)
     asked = load_model(model, base_url=base_url)
-    index = KnowledgeIndex.load(index_folder) if set(names) - {"none"} else None
-    built = build_arms(names, asked, index, encoder=encoder, budget=budget)
+    index = KnowledgeIndex.load(index_folder) if set(names) - INDEXLESS_ARMS else None
+    built = build_arms(names, asked, index, encoder=encoder, budget=budget, context=context, seed=seed)
+    if no_pictures and (idle := [name for name in names if name in PICTURE_ARMS]):
+        note(f"without pictures no product is found: {', '.join(idle)} will show no knowledge")
     folder = out_folder or Path("runs") / "-".join([data.resolve().name, *model.replace("/", "-").split(":")])
     result = run_with_progress(
-        benchmark, selection, built, out_folder=folder, goes_on=True, shots=shots, concurrency=concurrency
-    )
+        benchmark, selection, built, out_folder=folder, goes_on=True, shots=shots,
+        templates=templates,
+        shuffle_options=shuffle_options, image_size=image_size, concurrency=concurrency,
+    )  # fmt: skip
     run = read_run(folder)
     summary = summarise(run, seed=seed)
     if as_json:
@@ -104,6 +131,9 @@ def run_with_progress(
     out_folder: Path,
     goes_on: bool,
     shots: int = 0,
+    templates: TemplateKind = TemplateKind.RANDOM,
+    shuffle_options: int | None = None,
+    image_size: int | None = None,
     concurrency: int = 8,
 ) -> RunResult:
     """Run with a progress bar; what was left out is said on standard error.
@@ -132,6 +162,9 @@ def run_with_progress(
                     arms,
                     out=out_folder,
                     shots=shots,
+                    templates=templates,
+                    shuffle_options=shuffle_options,
+                    image_size=image_size,
                     concurrency=concurrency,
                     progress=advance,
                 )

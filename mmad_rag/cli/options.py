@@ -20,7 +20,12 @@ JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")
 ]
 BudgetOption: TypeAlias = Annotated[
-    int, typer.Option("--budget", min=0, help="Tokens of knowledge per prompt (estimated).")
+    int,
+    typer.Option(
+        "--budget",
+        min=0,
+        help="Tokens of knowledge per prompt, by the model's tokenizer where that is at hand.",
+    ),
 ]
 ModelOption: TypeAlias = Annotated[
     str,

@@ -6,10 +6,13 @@ from collections import Counter
 from dataclasses import dataclass
 
 from mmad_rag.benchmark.arms import ROUTING_ARMS
-from mmad_rag.benchmark.compare import Comparison, compare_arms
+from mmad_rag.benchmark.compare import Comparison, compare_joint
+from mmad_rag.benchmark.decompose import Decomposition, decompose_joint
+from mmad_rag.benchmark.joint import REPLICATES, join_arms
 from mmad_rag.benchmark.outcomes import Run
 from mmad_rag.benchmark.score import score_run
 from mmad_rag.benchmark.score_table import Rule, ScoreTable
+from mmad_rag.benchmark.verdict import MARGIN
 from mmad_rag.errors import DataError
 from mmad_rag.records import RouteOutcome
 
@@ -46,22 +49,40 @@ class RunSummary:
     """Every other arm against the baseline; empty for a run without the baseline."""
     routing: tuple[RoutingCounts, ...]
     """One for each arm that routed."""
+    decomposition: Decomposition
+    """What the gain is made of, as far as the arms tell."""
 
 
-def summarise(run: Run, *, baseline: str = "none", seed: int = 0) -> RunSummary:
-    """Score every arm and compare it with the baseline.
+def summarise(
+    run: Run,
+    *,
+    baseline: str = "none",
+    replicates: int = REPLICATES,
+    margin: float = MARGIN,
+    seed: int = 0,
+) -> RunSummary:
+    """Score every arm, compare it with the baseline, and take the gain apart.
+
+    Args:
+        run: A finished run.
+        baseline: The arm to compare with.
+        replicates: Bootstrap draws, at least 1.
+        margin: Percentage points that do not matter, 0 or more.
+        seed: Of the draws.
 
     Raises:
-        DataError: a question has no outcome yet, or a baseline other than `none` is not in the run.
+        DataError: a question has no outcome yet, a baseline other than `none` is not in the run, or a number
+            is out of range.
     """
     arms = [arm.name for arm in run.header.arms]
     if baseline not in arms and baseline != "none":
         raise DataError(f"the run {run.folder} has no arm {baseline!r}; it has {', '.join(arms)}")
     tables = tuple((arm, score_run(run.rows, run.questions, Rule.FIXED, arm)) for arm in arms)
     compared = [arm for arm in arms if arm != baseline] if baseline in arms else []
-    comparisons = tuple(compare_arms(run.rows, run.questions, baseline, arm, seed=seed) for arm in compared)
+    joint = join_arms(run.rows, run.questions, arms, replicates=replicates, seed=seed)
+    comparisons = tuple(compare_joint(joint, baseline, arm, margin=margin) for arm in compared)
     routing = (routing_counts(run, arm) for arm in arms if arm in ROUTING_ARMS)
-    return RunSummary(tables, comparisons, tuple(routing))
+    return RunSummary(tables, comparisons, tuple(routing), decompose_joint(joint))
 
 
 def routing_counts(run: Run, arm: str) -> RoutingCounts:

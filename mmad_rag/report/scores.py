@@ -11,7 +11,7 @@ from mmad_rag.benchmark.score_table import AVERAGE, ScoreTable
 from mmad_rag.benchmark.specific import SpecificValue
 from mmad_rag.records import Subtask
 
-_SHORT = {
+SHORT = {
     Subtask.ANOMALY_DETECTION.value: "AD",
     Subtask.DEFECT_CLASSIFICATION.value: "DefCls",
     Subtask.DEFECT_LOCALIZATION.value: "DefLoc",
@@ -26,10 +26,12 @@ _SHORT = {
 
 def score_table(table: ScoreTable, title: str) -> Table:
     """One arm or answers file: datasets down, subtasks across, percent in the cells."""
-    shown = _table(f"{title}, rule {table.rule.value}: {table.counted} of {table.questions} answers counted")
+    shown = plain_table(
+        f"{title}, rule {table.rule.value}: {table.counted} of {table.questions} answers counted"
+    )
     shown.add_column("dataset", no_wrap=True)
     for column in table.columns:
-        shown.add_column(_SHORT.get(column, column), justify="right", no_wrap=True)
+        shown.add_column(SHORT.get(column, column), justify="right", no_wrap=True)
     for row in table.rows:
         shown.add_row(row.name, *(_percent(cell.percent) for cell in row.cells))
     return shown
@@ -56,13 +58,13 @@ def score_notes(table: ScoreTable) -> Iterator[str]:
 
 
 def arms_table(tables: Sequence[tuple[str, ScoreTable]], comparisons: Sequence[Comparison]) -> Table:
-    """Every arm of a run, macro-averaged over datasets, then what each arm changes with its 95 % interval."""
+    """Every arm of a run, macro-averaged over datasets, then what each changes with its 95 % intervals."""
     questions = tables[0][1].questions
-    shown = _table(f"Percent right of {questions} questions, mean over datasets, rule fixed")
+    shown = plain_table(f"Percent right of {questions} questions, mean over datasets, rule fixed")
     shown.add_column("arm", no_wrap=True)
     columns = tables[0][1].columns
     for column in columns:
-        shown.add_column(_SHORT.get(column, column), justify="right", no_wrap=True)
+        shown.add_column(SHORT.get(column, column), justify="right", no_wrap=True)
     for name, table in tables:
         cells = (table.cell(AVERAGE, column) for column in columns)
         shown.add_row(name, *(_percent(cell.percent, digits=1) for cell in cells))
@@ -71,26 +73,29 @@ def arms_table(tables: Sequence[tuple[str, ScoreTable]], comparisons: Sequence[C
         found = [by_column.get(column) for column in columns]
         label = f"{comparison.arm.arm} - {comparison.baseline.arm}"
         shown.add_row()
-        shown.add_row(label, *(_points(item.difference) if item else "-" for item in found))
-        shown.add_row("  95 % from", *(_points(item.low) if item else "-" for item in found))
-        shown.add_row("  95 % to", *(_points(item.high) if item else "-" for item in found))
+        shown.add_row(label, *(points(item.difference) if item else "-" for item in found))
+        shown.add_row("  95 % from", *(points(item.low) if item else "-" for item in found))
+        shown.add_row("  95 % to", *(points(item.high) if item else "-" for item in found))
+        new = [item.new_products if item else None for item in found]
+        shown.add_row("  new products from", *(points(item.low if item else None) for item in new))
+        shown.add_row("  new products to", *(points(item.high if item else None) for item in new))
     return shown
 
 
 def specific_table(values: Sequence[SpecificValue], title: str) -> Table:
     """What two bases are worth beyond the words that any product's text shares with the options."""
-    shown = _table(title)
+    shown = plain_table(title)
     shown.add_column("base", no_wrap=True)
     for value in values:
-        shown.add_column(_SHORT.get(value.column, value.column), justify="right", no_wrap=True)
-    for name, points in (
+        shown.add_column(SHORT.get(value.column, value.column), justify="right", no_wrap=True)
+    for name, found in (
         ("this", [value.base for value in values]),
         ("other", [value.baseline for value in values]),
         ("this - other", [value.difference for value in values]),
         ("  95 % from", [value.low for value in values]),
         ("  95 % to", [value.high for value in values]),
     ):
-        shown.add_row(name, *map(_points, points))
+        shown.add_row(name, *map(points, found))
     return shown
 
 
@@ -100,7 +105,7 @@ def arms_notes(comparisons: Sequence[Comparison]) -> Iterator[str]:
         average = next(item for item in comparison.columns if item.column == AVERAGE)
         yield (
             f"{comparison.arm.arm} against {comparison.baseline.arm}: {average.difference:+.1f} points "
-            f"[{_points(average.low)}, {_points(average.high)}] on average; "
+            f"[{points(average.low)}, {points(average.high)}] on average; "
             f"{average.wrong_to_right} answers turn right, {average.right_to_wrong} turn wrong"
         )
     if comparisons:
@@ -120,7 +125,8 @@ def _rates(comparisons: Sequence[Comparison]) -> tuple[ArmRates, ...]:
     return tuple(side for side in rates.values() if side.invalid or side.failed)
 
 
-def _table(title: str) -> Table:
+def plain_table(title: str) -> Table:
+    """A table without lines."""
     return Table(
         title=title,
         title_justify="left",
@@ -135,5 +141,6 @@ def _percent(percent: float | None, digits: int = 2) -> str:
     return "-" if percent is None else f"{percent:.{digits}f}"
 
 
-def _points(points: float | None) -> str:
-    return "-" if points is None else f"{points:+.1f}"
+def points(difference: float | None) -> str:
+    """Percentage points with their sign."""
+    return "-" if difference is None else f"{difference:+.1f}"
