@@ -212,6 +212,8 @@ class Reply:
     """Seconds from request to reply, retries included."""
     knowledge: Knowledge | None = None
     """What was looked up on the way, when a `RagWrapper` was asked."""
+    first_token: Mapping[str, float] | None = None
+    """Likeliest tokens at the reply's first position -> probability in [0, 1]; None where none were given."""
 
 
 class Subtask(StrEnum):

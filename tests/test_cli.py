@@ -355,7 +355,7 @@ def test_two_knowledge_bases_are_measured_against_each_other(cli: Cli, bench: Be
         text = (ROOT / "knowledge" / f"{name}.yaml").read_text()
         (tmp_path / "kb" / f"{name}.yaml").write_text(text)
     shutil.copytree(tmp_path / "kb", tmp_path / "same")
-    words = ("knowledge", "measure", tmp_path / "kb", "--data", bench.data, "--budget", 200)
+    words = ("knowledge", "measure", tmp_path / "kb", "--data", bench.data, "--tokens", 200)
     same = json.loads(cli(*words, "--against", tmp_path / "same", "--json").out)
     assert {column["difference"] for item in same["comparisons"] for column in item["columns"]} == {0.0}
     assert {value["difference"] for values in same["specific"].values() for value in values} == {0.0}

@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from mmad_rag.benchmark.arms import Arm
+from mmad_rag.benchmark.asking import RunProgress
 from mmad_rag.benchmark.mmad import Benchmark, TemplateKind, load_questions
 from mmad_rag.benchmark.outcomes import OutcomeRow
 from mmad_rag.benchmark.parse import PARSER_VERSION
 from mmad_rag.benchmark.pictures import PictureCache
-from mmad_rag.benchmark.run import RunProgress, RunResult, run_arms
+from mmad_rag.benchmark.run import RunResult, run_arms
 from mmad_rag.benchmark.run_folder import read_run
 from mmad_rag.benchmark.score import score_run
 from mmad_rag.benchmark.score_table import Rule

@@ -2,11 +2,12 @@
 
 from mmad_rag.benchmark.answers import AnswerRecord, read_answers
 from mmad_rag.benchmark.arms import ARM_NAMES, Arm, build_arms
+from mmad_rag.benchmark.asking import RunProgress
 from mmad_rag.benchmark.compare import Comparison, compare_arms
 from mmad_rag.benchmark.mmad import Benchmark, TemplateKind, load_questions
 from mmad_rag.benchmark.outcomes import OutcomeRow, Run, RunHeader
 from mmad_rag.benchmark.parse import PARSER_VERSION, read_choice
-from mmad_rag.benchmark.run import RunProgress, RunResult, run_arms
+from mmad_rag.benchmark.run import RunResult, run_arms
 from mmad_rag.benchmark.run_folder import read_run
 from mmad_rag.benchmark.score import score_answers, score_run
 from mmad_rag.benchmark.score_table import Rule, ScoreTable

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmad_rag.benchmark.bootstrap import averages_over, drawn_images, every_image_once, strata_of
+from mmad_rag.benchmark.hard_file import knowledge_sha256
 from mmad_rag.benchmark.hard_subset import RULE, hard_subset
 from mmad_rag.benchmark.leak import LeakReport, leak_report
 from mmad_rag.benchmark.macro import COLUMNS
@@ -135,13 +134,8 @@ def audit_questions(
         for place, item in enumerate(questions)
     )
     leak = None if products is None else leak_report(questions, products, replicates=replicates, seed=seed)
-    digest = None if base is None else _digest(base)
+    digest = None if base is None else knowledge_sha256(base)
     return Audit(benchmark.sha256, digest, RULE, replicates, seed, scores, hard_scores, flags, leak)
-
-
-def _digest(base: KnowledgeBase) -> str:
-    listed = [[file.product.product, file.digest] for file in base.files]
-    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
 
 def _scores(

@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,29 @@ RULE = "hard/1"
 """Name and version of the rule."""
 
 _LEAST = 1e-9  # below it a surplus is rounding
+
+HARD_VERSION = 1
+"""Of the file's layout."""
+
+
+@dataclass(frozen=True, slots=True)
+class HardSubset:
+    """The questions of a benchmark on which no shortcut succeeds more often than chance."""
+
+    version: int
+    """`HARD_VERSION`."""
+    rule: str
+    """Name and version of the rule that chose them, see `hard_subset`."""
+    data_sha256: str
+    """SHA-256 (hex) of the mmad.json that they were chosen from."""
+    knowledge_sha256: str | None
+    """Of the knowledge that the readers were given, see `knowledge_sha256`; None without readers."""
+    shortcuts: tuple[str, ...]
+    """Those that were balanced."""
+    of_questions: int
+    """How many there were to choose from."""
+    questions: tuple[str, ...]
+    """Their ids, in the file's order."""
 
 
 def hard_subset(

@@ -92,6 +92,8 @@ class Benchmark:
     """Paths of images that have no file in the data folder, in the file's order."""
     sha256: str
     """SHA-256 (hex) of mmad.json."""
+    errata: tuple[str, ...] = ()
+    """Names of the errata whose questions have been left out, see `errata.apply_errata`."""
 
 
 def load_questions(data: Path) -> Benchmark:

@@ -8,32 +8,32 @@ import json
 from mmad_rag.records import Choice, Question
 
 
-def shown_choices(question: Question, seed: int | None) -> tuple[Choice, ...]:
+def shown_choices(question: Question, seed: int | None, rotation: int = 0) -> tuple[Choice, ...]:
     """The options as they are shown: in an order drawn for this question, lettered anew from the top.
 
     Args:
         question: Whose options.
         seed: None keeps the file's order. The same seed gives a question the same order in every arm and in
             every run, whatever else is asked.
+        rotation: So many options are moved from the top to the end, for circular evaluation.
     """
-    drawn = _drawn(question, seed)
+    drawn = _drawn(question, seed, rotation)
     return tuple(
         Choice(place.letter, choice.text) for place, choice in zip(question.choices, drawn, strict=True)
     )
 
 
-def own_letter(question: Question, seed: int | None, letter: str) -> str:
+def own_letter(question: Question, seed: int | None, letter: str, rotation: int = 0) -> str:
     """The letter that the file gives to the option that was shown as `letter`."""
     shown = [choice.letter for choice in question.choices]
-    return _drawn(question, seed)[shown.index(letter)].letter
+    return _drawn(question, seed, rotation)[shown.index(letter)].letter
 
 
-def _drawn(question: Question, seed: int | None) -> tuple[Choice, ...]:
+def _drawn(question: Question, seed: int | None, rotation: int) -> tuple[Choice, ...]:
     """The file's options in the order they are shown; every order is equally likely over seeds."""
-    if seed is None:
-        return question.choices
 
     def lot(choice: Choice) -> str:  # a hash, because a library's shuffle may change with its version
         return hashlib.sha256(json.dumps([seed, question.id, choice.letter]).encode()).hexdigest()
 
-    return tuple(sorted(question.choices, key=lot))
+    choices = question.choices if seed is None else tuple(sorted(question.choices, key=lot))
+    return choices[rotation:] + choices[:rotation]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmad_rag.records import Outcome, Question, RouteOutcome, Usage
+from mmad_rag.benchmark.hard_subset import HardSubset
+from mmad_rag.records import Outcome, Passage, Question, RouteOutcome, Usage
 
 RUN_VERSION = 2
 """Of the run folder's layout."""
@@ -63,6 +66,14 @@ class RunHeader:
     """Seed of the order in which each question's options were shown; None for the file's order."""
     image_size: int | None = None
     """Longest side, in pixels, that pictures were scaled down to; None for pictures as they are."""
+    errata: tuple[str, ...] = ()
+    """Names of the known errata whose questions were left out."""
+    circular: int = 0
+    """How many questions are also asked in every other rotation of their options."""
+    circular_seed: int = 0
+    """Of the draw of those questions."""
+    hard_sha256: str | None = None
+    """SHA-256 (hex) of the file that holds the hard subset; None for a run without one."""
 
 
 CREATION_FIELDS = frozenset({"library", "created", "data", "missing_pictures", "missing_questions"})
@@ -74,7 +85,7 @@ class OutcomeRow:
     """What became of one question in one arm."""
 
     key: str
-    """SHA-256 (hex) over question, arm, identity of the model, the prompt before retrieval and image size."""
+    """SHA-256 (hex) over question, arm, model's identity, prompt before retrieval, image size, rotation."""
     question: str
     """The question's id."""
     arm: str
@@ -107,6 +118,12 @@ class OutcomeRow:
     """Fingerprint of what the knowledge came from."""
     error: str | None = None
     """Why no reply came."""
+    rotation: int = 0
+    """How many options were moved from the top to the end, for circular evaluation."""
+    knowledge: str | None = None
+    """SHA-256 (hex) over ids and texts of the passages that were shown; None where none were."""
+    probabilities: Mapping[str, float] | None = None
+    """Per letter of the file the probability that the reply begins with it; None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +138,19 @@ class Run:
     """What is asked of each arm, in order."""
     rows: tuple[OutcomeRow, ...]
     """The latest row of every question and arm that has one: questions in order, arms in order."""
+    rotated: tuple[OutcomeRow, ...] = ()
+    """The same for the further rotations of circular evaluation."""
+    passages: Mapping[str, Passage] = field(default_factory=dict)
+    """Id -> passage, of those that rows name; without those of the arm `filler`, whose text is neutral."""
+    hard: HardSubset | None = None
+    """The hard subset that was fixed before the run began."""
+
+    def only(self, questions: Collection[str]) -> Run:
+        """The run, restricted to the questions with these ids; those it does not ask are passed over."""
+        wanted = frozenset(questions)
+        return dataclasses.replace(
+            self,
+            questions=tuple(question for question in self.questions if question.id in wanted),
+            rows=tuple(row for row in self.rows if row.question in wanted),
+            rotated=tuple(row for row in self.rotated if row.question in wanted),
+        )

@@ -9,17 +9,23 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from mmad_rag.benchmark.circular import circular_subset
+from mmad_rag.benchmark.hard_file import read_hard
+from mmad_rag.benchmark.hard_subset import HardSubset
 from mmad_rag.benchmark.outcomes import RUN_VERSION, OutcomeRow, Run, RunHeader
 from mmad_rag.errors import DataError
-from mmad_rag.records import Question
+from mmad_rag.records import Passage, Question
 
 HEADER_FILE = "run.json"
 QUESTIONS_FILE = "questions.jsonl"
 OUTCOMES_FILE = "outcomes.jsonl"
+PASSAGES_FILE = "passages.jsonl"
+HARD_FILE = "hard.json"
 
 HEADER_JSON: TypeAdapter[RunHeader] = TypeAdapter(RunHeader)
 QUESTION_JSON: TypeAdapter[Question] = TypeAdapter(Question)
 ROW_JSON: TypeAdapter[OutcomeRow] = TypeAdapter(OutcomeRow)
+PASSAGE_JSON: TypeAdapter[Passage] = TypeAdapter(Passage)
 _T = TypeVar("_T")
 
 
@@ -60,14 +66,68 @@ def read_run(folder: Path) -> Run:
         raise DataError(f"{path} is not what the run was started with; restore it from a copy")
     outcomes = folder / OUTCOMES_FILE
     latest = {
-        (row.question, row.arm): row for row in read_lines(split_torn(_read(outcomes))[0], outcomes, ROW_JSON)
+        (row.question, row.rotation, row.arm): row
+        for row in read_lines(split_torn(_read(outcomes))[0], outcomes, ROW_JSON)
     }
-    pairs = [(question.id, arm.name) for question in questions for arm in header.arms]
-    unknown = latest.keys() - set(pairs)
-    if unknown:
-        question, arm = min(unknown)
-        raise DataError(f"{outcomes} has a row for {question} in arm {arm}, which the run does not ask")
-    return Run(folder, header, questions, tuple(latest[pair] for pair in pairs if pair in latest))
+    places = list(places_of(questions, header))
+    if unknown := latest.keys() - set(places):
+        question, rotation, arm = min(unknown)
+        turned = f", rotation {rotation}" if rotation else ""
+        raise DataError(
+            f"{outcomes} has a row for {question}{turned} in arm {arm}, which the run does not ask"
+        )
+    rows = [latest[place] for place in places if place in latest]
+    return Run(
+        folder,
+        header,
+        questions,
+        rows=tuple(row for row in rows if not row.rotation),
+        rotated=tuple(row for row in rows if row.rotation),
+        passages=read_passages(folder),
+        hard=_read_hard(folder, header),
+    )
+
+
+def places_of(questions: Sequence[Question], header: RunHeader) -> Iterator[tuple[str, int, str]]:
+    """Everything that a run asks, in its order: question id, rotation of the options, arm."""
+    circular = circular_subset(questions, header.circular, header.circular_seed)
+    for question in questions:
+        for rotation in range(len(question.choices) if question.id in circular else 1):
+            for arm in header.arms:
+                yield question.id, rotation, arm.name
+
+
+def answered_part(run: Run) -> Run:
+    """The run, restricted to the questions that every arm has an outcome for; it was cut short elsewhere.
+
+    A question whose further rotations are not all there counts as unanswered.
+    """
+    found = {(row.question, row.rotation, row.arm) for row in (*run.rows, *run.rotated)}
+    open_ones = {place[0] for place in places_of(run.questions, run.header) if place not in found}
+    return run.only({question.id for question in run.questions} - open_ones)
+
+
+def read_passages(folder: Path) -> dict[str, Passage]:
+    """The passages that a run has shown, by id; a torn last one is left out.
+
+    Raises:
+        DataError: the file is damaged; the message names the line.
+    """
+    path = folder / PASSAGES_FILE
+    if not path.exists():
+        return {}
+    raw = _read(path)
+    whole = raw[: raw.rfind(b"\n") + 1]
+    return {passage.id: passage for passage in read_lines(whole, path, PASSAGE_JSON)}
+
+
+def _read_hard(folder: Path, header: RunHeader) -> HardSubset | None:
+    if header.hard_sha256 is None:
+        return None
+    path = folder / HARD_FILE
+    if hashlib.sha256(_read(path)).hexdigest() != header.hard_sha256:
+        raise DataError(f"{path} is not what the run was started with; restore it from a copy")
+    return read_hard(path)
 
 
 def questions_sha256(questions: Sequence[Question]) -> str:

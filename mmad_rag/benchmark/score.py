@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +56,14 @@ def score_answers(records: Sequence[AnswerRecord], rule: Rule, *, name: str = "t
     return _fixed([_marked(record, f"{name}, record {number}") for number, record in enumerate(records)])
 
 
-def score_run(rows: Sequence[OutcomeRow], questions: Sequence[Question], rule: Rule, arm: str) -> ScoreTable:
+def score_run(
+    rows: Sequence[OutcomeRow],
+    questions: Sequence[Question],
+    rule: Rule,
+    arm: str,
+    *,
+    by_product: bool = False,
+) -> ScoreTable:
     """Score one arm of a run.
 
     By `strict-mmad` the questions are taken in their order, those without a readable reply as unreadable.
@@ -66,15 +73,22 @@ def score_run(rows: Sequence[OutcomeRow], questions: Sequence[Question], rule: R
         questions: What was asked.
         rule: How to score.
         arm: Which arm.
+        by_product: One row per product, `dataset/product`, in place of one per dataset; by `fixed` only.
 
     Raises:
-        DataError: a question has no outcome in this arm, or two.
+        DataError: a question has no outcome in this arm, or two; or products are asked for by `strict-mmad`.
     """
     by_question = rows_of_arm(rows, questions, arm)
+    if rule is Rule.STRICT_MMAD and by_product:
+        raise DataError("MMAD's script knows no products; leave --by product out, or score by --rule fixed")
     if rule is Rule.STRICT_MMAD:
         answers = [_answer(question, by_question[question.id]) for question in questions]
         return score_answers(answers, rule)
-    return _fixed([_judged(question, by_question[question.id]) for question in questions])
+    marks = [_judged(question, by_question[question.id]) for question in questions]
+    if by_product:
+        names = [f"{question.dataset}/{question.product}" for question in questions]
+        marks = [replace(mark, group=name) for mark, name in zip(marks, names, strict=True)]
+    return _fixed(marks)
 
 
 def rows_of_arm(rows: Sequence[OutcomeRow], questions: Sequence[Question], arm: str) -> dict[str, OutcomeRow]:
@@ -107,7 +121,8 @@ def rows_of_arm(rows: Sequence[OutcomeRow], questions: Sequence[Question], arm: 
 class _Mark:
     """What the fixed rule needs to know of a question."""
 
-    dataset: str
+    group: str
+    """The row of the table: the dataset, or the product."""
     subtask: Subtask
     side: int
     outcome: Outcome
@@ -138,10 +153,11 @@ def _answer(question: Question, row: OutcomeRow) -> AnswerRecord:
 
 
 def _fixed(marks: Sequence[_Mark]) -> ScoreTable:
-    datasets = tuple(dict.fromkeys(mark.dataset for mark in marks))
+    datasets = tuple(dict.fromkeys(mark.group for mark in marks))
+    rows_of = {name: row for row, name in enumerate(datasets)}
     counts = np.zeros((len(datasets), len(SUBTASKS), 2, len(_OUTCOMES)))
     for mark in marks:
-        place = (datasets.index(mark.dataset), SUBTASKS.index(mark.subtask))
+        place = (rows_of[mark.group], SUBTASKS.index(mark.subtask))
         counts[(*place, mark.side, _OUTCOMES.index(mark.outcome))] += 1
     table = nested_macro(counts[..., _CORRECT], counts.sum(axis=-1))
     by_cell = _with_sums(counts.sum(axis=2))
@@ -151,7 +167,7 @@ def _fixed(marks: Sequence[_Mark]) -> ScoreTable:
     ]
     detection = detection_rates(
         [
-            DetectionAnswer(mark.dataset, mark.side == NORMAL, mark.miscalled)
+            DetectionAnswer(mark.group, mark.side == NORMAL, mark.miscalled)
             for mark in marks
             if mark.subtask is Subtask.ANOMALY_DETECTION
         ],

@@ -3,7 +3,9 @@
     runs/NAME/
       run.json         the header, written once
       questions.jsonl  the questions, written once, so that a run can be scored without the data
-      outcomes.jsonl   one row per question and arm, appended as replies come
+      outcomes.jsonl   one row per question, rotation and arm, appended as replies come; the latest counts
+      passages.jsonl   every passage that was shown, once, appended before the first row that names it
+      hard.json        the hard subset, where there is one, written once
       outcomes.torn-N  rows that a kill cut in two, kept aside
 
 The process that writes holds a lock on `outcomes.jsonl`. Reading needs none: see `run_folder`.
@@ -15,14 +17,16 @@ import contextlib
 import dataclasses
 import itertools
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mmad_rag.benchmark.outcomes import CREATION_FIELDS, ArmHeader, OutcomeRow, RunHeader
+from mmad_rag.benchmark.header_diff import header_differences
+from mmad_rag.benchmark.outcomes import OutcomeRow, RunHeader
+from mmad_rag.benchmark.passage_log import PassageLog
 from mmad_rag.benchmark.run_folder import (
+    HARD_FILE,
     HEADER_FILE,
     HEADER_JSON,
     OUTCOMES_FILE,
@@ -33,10 +37,9 @@ from mmad_rag.benchmark.run_folder import (
     read_lines,
     split_torn,
 )
+from mmad_rag.benchmark.run_lock import OUR_NAMES, lock_run
 from mmad_rag.errors import DataError
-from mmad_rag.records import Outcome, Question
-
-_OUR_NAMES = (HEADER_FILE, QUESTIONS_FILE, "outcomes.")
+from mmad_rag.records import Outcome, Passage, Question, Usage
 
 
 class RunStore:
@@ -46,18 +49,33 @@ class RunStore:
         folder: Made if need be; the run in it is continued.
         header: What the run is.
         questions: What is asked of each arm, in order.
+        hard: What the file of the hard subset holds; None for a run without one.
 
     Raises:
         DataError: the folder holds something else, another run, a damaged one, or is being written by another
             process; or it cannot be written.
     """
 
-    def __init__(self, folder: Path, header: RunHeader, questions: Sequence[Question]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        header: RunHeader,
+        questions: Sequence[Question],
+        *,
+        hard: bytes | None = None,
+    ) -> None:
         self.folder = folder
-        self._file = _lock(folder)
+        self.usage = Usage(0, 0)
+        """Tokens of all replies, those that were asked for again included."""
+        self.paid = 0
+        """For how many replies these are."""
+        self._known: dict[tuple[str, str, int], tuple[str, Outcome]] = {}
+        self._file = lock_run(folder)
         try:
-            self.header = self._begin(header, questions)
-            self._known = {(row.question, row.arm): (row.key, row.outcome) for row in self._recover()}
+            self.header = self._begin(header, questions, hard)
+            for row in self._recover():
+                self._note(row)
+            self._passages = PassageLog(folder)
         except BaseException:
             self.close()
             raise
@@ -78,17 +96,18 @@ class RunStore:
             os.close(self._file)
             self._file = -1
 
-    def kept(self, question: str, arm: str, key: str) -> Outcome | None:
+    def kept(self, question: str, arm: str, key: str, rotation: int = 0) -> Outcome | None:
         """The outcome that need not be asked again: the latest one, if it has this key and did not fail."""
-        known, outcome = self._known.get((question, arm), ("", Outcome.FAILED))
+        known, outcome = self._known.get((question, arm, rotation), ("", Outcome.FAILED))
         return outcome if known == key and outcome is not Outcome.FAILED else None
 
-    def append(self, row: OutcomeRow) -> None:
-        """Write one row, all of it or nothing.
+    def append(self, row: OutcomeRow, passages: Sequence[Passage] = ()) -> None:
+        """Write one row, all of it or nothing; before it the passages that no row has named yet.
 
         Raises:
             DataError: the row cannot be written, for instance because the disk is full.
         """
+        self._passages.keep(passages)
         line = ROW_JSON.dump_json(row) + b"\n"
         size = os.fstat(self._file).st_size
         try:
@@ -102,9 +121,28 @@ class RunStore:
                 f"an outcome cannot be written to {self.folder / OUTCOMES_FILE} ({error.strerror}); "
                 "mend that and give the same command again: nothing else is lost"
             ) from error
-        self._known[row.question, row.arm] = (row.key, row.outcome)
+        self._note(row)
 
-    def _begin(self, header: RunHeader, questions: Sequence[Question]) -> RunHeader:
+    def read_by(self, parser_version: int) -> None:
+        """Write into the header which parser has read the replies.
+
+        Raises:
+            DataError: the header cannot be written.
+        """
+        self.header = dataclasses.replace(self.header, parser_version=parser_version)
+        _write(self.folder / HEADER_FILE, HEADER_JSON.dump_json(self.header, indent=2) + b"\n")
+
+    def _note(self, row: OutcomeRow) -> None:
+        asked = self.kept(row.question, row.arm, row.key, row.rotation) is None  # or only read again
+        self._known[row.question, row.arm, row.rotation] = (row.key, row.outcome)
+        if asked and row.usage is not None:
+            self.paid += 1
+            self.usage = Usage(
+                self.usage.prompt_tokens + row.usage.prompt_tokens,
+                self.usage.completion_tokens + row.usage.completion_tokens,
+            )
+
+    def _begin(self, header: RunHeader, questions: Sequence[Question], hard: bytes | None) -> RunHeader:
         """Write the header of a new run, or compare it with that of the run in the folder."""
         path = self.folder / HEADER_FILE
         if path.exists():
@@ -117,6 +155,8 @@ class RunStore:
             self.folder / QUESTIONS_FILE,
             b"".join(QUESTION_JSON.dump_json(item) + b"\n" for item in questions),
         )
+        if hard is not None:
+            _write(self.folder / HARD_FILE, hard)
         _write(path, HEADER_JSON.dump_json(header, indent=2) + b"\n")
         return header
 
@@ -140,11 +180,11 @@ def clear_run(folder: Path) -> None:
         DataError: the folder holds something else and no run, is being written by another process, or cannot
             be written.
     """
-    file = _lock(folder)
+    file = lock_run(folder)
     try:
         os.ftruncate(file, 0)  # first: a header without outcomes is a run that has just begun
         for path in folder.iterdir():
-            if path.name != OUTCOMES_FILE and path.name.lstrip(".").startswith(_OUR_NAMES):
+            if path.name != OUTCOMES_FILE and path.name.lstrip(".").startswith(OUR_NAMES):
                 path.unlink()
     except OSError as error:
         raise DataError(f"{folder} cannot be cleared ({error.strerror}); give another --out") from error
@@ -154,23 +194,14 @@ def clear_run(folder: Path) -> None:
 
 def _compare(found: RunHeader, wanted: RunHeader, folder: Path) -> None:
     """Refuse to continue a run under another header, and name what differs."""
-    for name, old, new in _compared(found, wanted):
-        if old != new:
-            raise DataError(
-                f"{folder} holds a run with another {name}: {old!r} there, {new!r} now; "
-                "give another --out, or the settings of that run"
-            )
-
-
-def _compared(found: RunHeader, wanted: RunHeader) -> Iterator[tuple[str, object, object]]:
-    old_names, new_names = (",".join(arm.name for arm in header.arms) for header in (found, wanted))
-    yield "list of arms", old_names, new_names
-    for old, new in zip(found.arms, wanted.arms, strict=False):
-        for field in dataclasses.fields(ArmHeader):
-            yield f"{field.name} of arm {new.name}", getattr(old, field.name), getattr(new, field.name)
-    for field in dataclasses.fields(RunHeader):
-        if field.name not in CREATION_FIELDS:
-            yield field.name.replace("_", " "), getattr(found, field.name), getattr(wanted, field.name)
+    for item in header_differences(found, wanted):
+        mend = "give another --out, or the settings of that run"
+        if item.field == "parser_version":
+            mend = f"`mmad-rag rescore {folder}` reads its replies again without asking, then it goes on"
+        raise DataError(
+            f"{folder} holds a run with another {item.name}: {item.first!r} there, {item.second!r} now; "
+            f"{mend}"
+        )
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -191,36 +222,3 @@ def _write(path: Path, data: bytes) -> None:
 def _free_name(folder: Path) -> Path:
     names = (folder / f"outcomes.torn-{number}" for number in itertools.count(1))
     return next(name for name in names if not name.exists())
-
-
-def _lock(folder: Path) -> int:
-    """Open the outcomes for appending, and hold them against every other process that writes."""
-    path = folder / OUTCOMES_FILE
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        foreign = [item.name for item in folder.iterdir() if not item.name.lstrip(".").startswith(_OUR_NAMES)]
-        if foreign and not path.exists():
-            raise DataError(f"{folder} is no run folder, it holds {min(foreign)}; give another --out")
-        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise DataError(f"{folder} cannot be written ({error.strerror}); give another --out") from error
-    try:
-        _hold(file)
-    except OSError:
-        os.close(file)
-        raise DataError(
-            f"another process is writing the run in {folder}; wait for it to end, or give another --out"
-        ) from None
-    return file
-
-
-def _hold(file: int) -> None:
-    """Take the lock or raise OSError; the system lets go of it when the process ends, however it ends."""
-    if sys.platform == "win32":  # pragma: no cover
-        import msvcrt
-
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,11 +12,11 @@ from mmad_rag.cli.console import out, print_json
 from mmad_rag.cli.options import (
     DEFAULT_INDEX,
     BaseUrlOption,
-    BudgetOption,
     EncoderOption,
     IndexOption,
     JsonOption,
     ModelOption,
+    TokensOption,
 )
 from mmad_rag.errors import SpecError
 from mmad_rag.records import Choice, Prompt
@@ -31,7 +31,7 @@ def retrieve(
     question: Annotated[str, typer.Option("--question", help="What is asked about it.")] = _OPEN_QUESTION,
     index_folder: IndexOption = DEFAULT_INDEX,
     encoder: EncoderOption = None,
-    budget: BudgetOption = DEFAULT_BUDGET,
+    tokens: TokensOption = DEFAULT_BUDGET,
     as_json: JsonOption = False,
 ) -> None:
     """Show which product a picture is routed to, why, and what would be injected."""
@@ -41,7 +41,7 @@ def retrieve(
     from mmad_rag.retrieve import ClipRetriever
 
     picture = open_picture(image)
-    retriever = ClipRetriever(KnowledgeIndex.load(index_folder), encoder=encoder, budget=budget)
+    retriever = ClipRetriever(KnowledgeIndex.load(index_folder), encoder=encoder, budget=tokens)
     knowledge = retriever.retrieve(question, picture)
     if as_json:
         print_json({"image": image, "question": question, "knowledge": knowledge})
@@ -63,7 +63,7 @@ def ask(
     no_knowledge: Annotated[bool, typer.Option("--no-knowledge", help="Ask the model alone.")] = False,
     index_folder: IndexOption = DEFAULT_INDEX,
     encoder: EncoderOption = None,
-    budget: BudgetOption = DEFAULT_BUDGET,
+    tokens: TokensOption = DEFAULT_BUDGET,
     base_url: BaseUrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -84,7 +84,7 @@ def ask(
     asked = load_model(model, base_url=base_url)
     if not no_knowledge:
         retriever = ClipRetriever(
-            KnowledgeIndex.load(index_folder), encoder=encoder, budget=budget, counter=token_counter(model)
+            KnowledgeIndex.load(index_folder), encoder=encoder, budget=tokens, counter=token_counter(model)
         )
         asked = RagWrapper(asked, retriever=retriever)
     reply = run_sync(asked.answer(prompt))

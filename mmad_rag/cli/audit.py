@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -28,13 +27,13 @@ def audit(
 ) -> None:
     """Score shortcuts that see no picture, and choose the questions on which none beats chance."""
     from mmad_rag.benchmark.audit import audit_questions
+    from mmad_rag.benchmark.hard_file import hard_bytes, hard_subset_of
     from mmad_rag.benchmark.mmad import load_questions
     from mmad_rag.knowledge import load_knowledge
     from mmad_rag.report.audit import (
         audit_notes,
         average_table,
         entries_table,
-        hard_file,
         leak_table,
         shortcuts_table,
     )
@@ -44,7 +43,8 @@ def audit(
     with progress_bar() as advance:
         found = audit_questions(benchmark, base, replicates=replicates, seed=seed, progress=advance)
     if out_file is not None:
-        _write(out_file, json.dumps(hard_file(found), indent=1) + "\n")
+        balanced = tuple(score.shortcut for score in found.all_questions[1:])
+        _write(out_file, hard_bytes(hard_subset_of(benchmark, base, balanced, found.hard)))
         note(f"{len(found.hard)} of {len(found.questions)} question ids written to {out_file}")
     if as_json:
         print_json(found)
@@ -61,9 +61,9 @@ def audit(
         note(line)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, data: bytes) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(data)
     except OSError as error:
         raise DataError(
             f"{path} cannot be written ({error.strerror}); give a path in a folder that exists"

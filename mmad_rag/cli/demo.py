@@ -9,7 +9,8 @@ import typer
 
 from mmad_rag.cli.console import note, out, progress_bar
 from mmad_rag.cli.demo_folder import ENCODER, MODEL, demo_folders
-from mmad_rag.cli.evaluate import end_with_failures, run_with_progress
+from mmad_rag.cli.evaluate import hard_subset_for
+from mmad_rag.cli.running import end_with_failures, run_with_progress
 from mmad_rag.cli.score import print_summary
 
 _MEANING = f"""
@@ -26,6 +27,7 @@ def demo(
     """Draw a sample, index the knowledge, ask with and without it, print the table; needs no network."""
     from mmad_rag.benchmark.arms import build_arms
     from mmad_rag.benchmark.mmad import load_questions
+    from mmad_rag.benchmark.run import run_arms
     from mmad_rag.benchmark.run_folder import read_run
     from mmad_rag.benchmark.sample import render_sample
     from mmad_rag.benchmark.selection import select
@@ -52,7 +54,14 @@ def demo(
     clear_run(folders.run)
     benchmark = load_questions(folders.sample)
     arms = build_arms(("none", "rag", "oracle"), load_model(MODEL), index)
-    run_with_progress(benchmark, select(benchmark), arms, out_folder=folders.run, goes_on=False)
+    hard = hard_subset_for(benchmark, folders.run, None)
+    run_with_progress(
+        lambda advance: run_arms(
+            benchmark, select(benchmark), arms, out=folders.run, hard=hard, progress=advance
+        ),
+        out_folder=folders.run,
+        goes_on=False,
+    )
     run = read_run(folders.run)
     print_summary(summarise(run))
     out().print(_MEANING, markup=False, soft_wrap=True)

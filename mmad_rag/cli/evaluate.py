@@ -8,27 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmad_rag.benchmark.mmad import TemplateKind
-from mmad_rag.cli.console import note, print_json, progress_bar
+from mmad_rag.cli.console import note, print_json
 from mmad_rag.cli.options import (
     DEFAULT_INDEX,
     BaseUrlOption,
-    BudgetOption,
     EncoderOption,
     IndexOption,
     JsonOption,
     ModelOption,
+    TokensOption,
 )
+from mmad_rag.cli.running import end_with_failures, note_missing, run_with_progress
 from mmad_rag.cli.score import print_summary
 from mmad_rag.retrieve import DEFAULT_BUDGET
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mmad_rag.benchmark.arms import Arm
+    from mmad_rag.benchmark.hard_subset import HardSubset
     from mmad_rag.benchmark.mmad import Benchmark
-    from mmad_rag.benchmark.outcomes import Run
-    from mmad_rag.benchmark.run import RunProgress, RunResult
-    from mmad_rag.benchmark.selection import Selection
 
 
 def evaluate(
@@ -53,6 +49,10 @@ def evaluate(
         list[str] | None,
         typer.Option("--only", help="Ask about these images only: a product or a glob on paths; repeatable."),
     ] = None,
+    errata: Annotated[
+        list[str] | None,
+        typer.Option("--errata", help="Leave out the questions of this known erratum; repeatable."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the sample, wrong products and intervals.")] = 0,
     shots: Annotated[
         int, typer.Option("--shots", min=0, help="Normal example pictures shown with each question.")
@@ -73,13 +73,25 @@ def evaluate(
         int | None,
         typer.Option("--shuffle-options", help="Show options in an order drawn by this seed."),
     ] = None,
-    budget: BudgetOption = DEFAULT_BUDGET,
+    tokens: TokensOption = DEFAULT_BUDGET,
     context: Annotated[
         int | None,
         typer.Option(
             "--context", min=1, help="Refuse the arm all where a product's text has more tokens than this."
         ),
     ] = None,
+    circular: Annotated[
+        int,
+        typer.Option("--circular", min=0, help="Ask so many questions in every rotation of their options."),
+    ] = 0,
+    hard_file: Annotated[
+        Path | None,
+        typer.Option("--hard", help="Hard subset as written by `mmad-rag audit --out`; else chosen anew."),
+    ] = None,
+    logprobs: Annotated[
+        bool,
+        typer.Option("--logprobs", help="Also read the choice from the probabilities of the first token."),
+    ] = False,
     concurrency: Annotated[int, typer.Option("--concurrency", help="Questions under way at a time.")] = 8,
     base_url: BaseUrlOption = None,
     as_json: JsonOption = False,
@@ -90,27 +102,36 @@ def evaluate(
     """
     from mmad_rag.benchmark.arms import INDEXLESS_ARMS, PICTURE_ARMS, build_arms, check_arm_names
     from mmad_rag.benchmark.mmad import load_questions
+    from mmad_rag.benchmark.run import run_arms
     from mmad_rag.benchmark.run_folder import read_run
     from mmad_rag.benchmark.selection import select
+    from mmad_rag.cli.errata import without_errata
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.models import load_model
+    from mmad_rag.models.options import MAX_LOGPROBS
     from mmad_rag.report.failures import failures_of
     from mmad_rag.report.run_summary import summarise
 
     names = [name.strip() for name in arms.split(",") if name.strip()]
     check_arm_names(names)
-    benchmark = load_questions(data)
+    benchmark = without_errata(load_questions(data), errata or ())
     selection = select(benchmark, only=only or (), limit=limit, seed=seed, pictures=not no_pictures)
-    asked = load_model(model, base_url=base_url)
+    folder = out_folder or Path("runs") / "-".join([data.resolve().name, *model.replace("/", "-").split(":")])
+    asked = load_model(model, base_url=base_url, logprobs=MAX_LOGPROBS if logprobs else None)
     index = KnowledgeIndex.load(index_folder) if set(names) - INDEXLESS_ARMS else None
-    built = build_arms(names, asked, index, encoder=encoder, budget=budget, context=context, seed=seed)
+    built = build_arms(names, asked, index, encoder=encoder, budget=tokens, context=context, seed=seed)
     if no_pictures and (idle := [name for name in names if name in PICTURE_ARMS]):
         note(f"without pictures no product is found: {', '.join(idle)} will show no knowledge")
-    folder = out_folder or Path("runs") / "-".join([data.resolve().name, *model.replace("/", "-").split(":")])
+    note_missing(benchmark, selection)
+    hard = hard_subset_for(benchmark, folder, hard_file)
     result = run_with_progress(
-        benchmark, selection, built, out_folder=folder, goes_on=True, shots=shots,
-        templates=templates,
-        shuffle_options=shuffle_options, image_size=image_size, concurrency=concurrency,
+        lambda advance: run_arms(
+            benchmark, selection, built, out=folder, shots=shots, templates=templates,
+            shuffle_options=shuffle_options, image_size=image_size, circular=circular, circular_seed=seed,
+            hard=hard, concurrency=concurrency, progress=advance,
+        ),
+        out_folder=folder,
+        goes_on=True,
     )  # fmt: skip
     run = read_run(folder)
     summary = summarise(run, seed=seed)
@@ -123,73 +144,20 @@ def evaluate(
     end_with_failures(run, goes_on=True)
 
 
-def run_with_progress(
-    benchmark: Benchmark,
-    selection: Selection,
-    arms: Sequence[Arm],
-    *,
-    out_folder: Path,
-    goes_on: bool,
-    shots: int = 0,
-    templates: TemplateKind = TemplateKind.RANDOM,
-    shuffle_options: int | None = None,
-    image_size: int | None = None,
-    concurrency: int = 8,
-) -> RunResult:
-    """Run with a progress bar; what was left out is said on standard error.
+def hard_subset_for(benchmark: Benchmark, folder: Path, given: Path | None) -> HardSubset:
+    """The hard subset of a run: the one that is given, else the one it was begun with, else a new one.
 
-    `goes_on` says whether the same command continues what is in `out_folder`, and is told after an interrupt.
+    A new one is chosen with the knowledge that comes with the library, whatever index the run uses, so that
+    it is the same for every run on the same questions.
     """
-    from mmad_rag.benchmark.run import run_arms
-    from mmad_rag.rag import run_sync
+    from mmad_rag.benchmark.hard_file import choose_hard, read_hard
+    from mmad_rag.benchmark.run_folder import HARD_FILE
+    from mmad_rag.knowledge import load_knowledge
+    from mmad_rag.knowledge.shipped import shipped_knowledge
 
-    if selection.missing_pictures:
-        note(
-            f"{len(selection.missing_pictures)} images have no file in {benchmark.root}: "
-            f"{selection.missing_questions} questions about them are not asked"
-        )
-    try:
-        with progress_bar() as bar:
-
-            def advance(progress: RunProgress) -> None:
-                failed = f", {progress.failed} failed" if progress.failed else ""
-                bar("asking", progress.done, progress.total, failed)
-
-            result = run_sync(
-                run_arms(
-                    benchmark,
-                    selection,
-                    arms,
-                    out=out_folder,
-                    shots=shots,
-                    templates=templates,
-                    shuffle_options=shuffle_options,
-                    image_size=image_size,
-                    concurrency=concurrency,
-                    progress=advance,
-                )
-            )
-    except KeyboardInterrupt:
-        if goes_on:
-            note(f"what was answered is kept in {out_folder}; the same command goes on where it stopped")
-        raise
-    if result.progress.kept:
-        note(f"{result.progress.kept} of {result.progress.total} outcomes were there already")
-    return result
-
-
-def end_with_failures(run: Run, *, goes_on: bool) -> None:
-    """Say why questions got no reply, and exit with 1; nothing happens when all got one."""
-    from mmad_rag.report.failures import advice, failure_lines, failures_of
-
-    failures = failures_of(run)
-    if not failures:
-        return
-    for line in failure_lines(failures, len(run.rows)):
-        note(line)
-    what = advice(failures)
-    if goes_on:
-        note(f"{what}; then the same command asks only these again, all else is kept in {run.folder}")
-    else:
-        note(f"{what}; nothing is kept without --out, give it to ask only these again")
-    raise typer.Exit(1)
+    if given is not None:
+        return read_hard(given)
+    begun = folder / HARD_FILE
+    if begun.exists() and (subset := read_hard(begun)).data_sha256 == benchmark.sha256:
+        return subset
+    return choose_hard(benchmark, load_knowledge(shipped_knowledge()))

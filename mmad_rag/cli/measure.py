@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmad_rag.cli.console import note, print_json, print_table
-from mmad_rag.cli.evaluate import end_with_failures, run_with_progress
 from mmad_rag.cli.options import JsonOption
+from mmad_rag.cli.running import end_with_failures, run_with_progress
 
 if TYPE_CHECKING:
     from mmad_rag.benchmark.specific import ArmPair
@@ -28,9 +28,9 @@ def measure(
         Path, typer.Option("--against", help="Another such folder, or MMAD's domain_knowledge.json.")
     ],
     data: Annotated[Path, typer.Option("--data", help="Folder with mmad.json; pictures are not needed.")],
-    budget: Annotated[
+    tokens: Annotated[
         list[int] | None,
-        typer.Option("--budget", min=1, help="Tokens per prompt; repeatable. Full length is added."),
+        typer.Option("--tokens", min=1, help="Tokens per prompt; repeatable. Full length is added."),
     ] = None,
     only: Annotated[
         list[str] | None, typer.Option("--only", help="These images only: a product or a glob; repeatable.")
@@ -48,6 +48,7 @@ def measure(
     from mmad_rag.benchmark.arms import base_arms
     from mmad_rag.benchmark.compare import compare_arms
     from mmad_rag.benchmark.mmad import load_questions
+    from mmad_rag.benchmark.run import run_arms
     from mmad_rag.benchmark.run_folder import read_run
     from mmad_rag.benchmark.score import score_run
     from mmad_rag.benchmark.score_table import Rule
@@ -61,14 +62,18 @@ def measure(
 
     benchmark = load_questions(data)
     selection = select(benchmark, only=only or (), pictures=False)
-    budgets = [*(budget or []), FULL]
+    budgets = [*(tokens or []), FULL]
     with tempfile.TemporaryDirectory() as scratch:
         bases = {_OURS: load_knowledge(knowledge), _THEIRS: _load(against, Path(scratch) / "imported")}
         indexes = {name: KnowledgeIndex.build(base, "builtin:tiny") for name, base in bases.items()}
         sizes = knowledge_sizes(bases, sorted({question.product for question in selection.questions}))
         folder = out_folder or Path(scratch) / "run"
         arms = base_arms(load_model(model), indexes, budgets)
-        run_with_progress(benchmark, selection, arms, out_folder=folder, goes_on=out_folder is not None)
+        run_with_progress(
+            lambda advance: run_arms(benchmark, selection, arms, out=folder, progress=advance),
+            out_folder=folder,
+            goes_on=out_folder is not None,
+        )
         run = read_run(folder)
     tables = [(arm.name, score_run(run.rows, run.questions, Rule.FIXED, arm.name)) for arm in arms]
     specific = {

@@ -19,10 +19,10 @@ EncoderOption: TypeAlias = Annotated[
 JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")
 ]
-BudgetOption: TypeAlias = Annotated[
+TokensOption: TypeAlias = Annotated[
     int,
     typer.Option(
-        "--budget",
+        "--tokens",
         min=0,
         help="Tokens of knowledge per prompt, by the model's tokenizer where that is at hand.",
     ),

@@ -36,6 +36,7 @@ def load_model(
     max_tokens: int | None = 256,
     max_completion_tokens: int | None = None,
     seed: int | None = None,
+    logprobs: int | None = None,
     timeout_s: float = 120.0,
     deadline_s: float = 600.0,
 ) -> Model:
@@ -57,6 +58,7 @@ def load_model(
         max_tokens=max_tokens,
         max_completion_tokens=max_completion_tokens,
         seed=seed,
+        logprobs=logprobs,
         timeout_s=timeout_s,
         deadline_s=deadline_s,
     )

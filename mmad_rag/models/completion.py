@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ class Completion:
     """Token counts; None where they are absent or no numbers."""
     error: object
     """What stands under `error` where there are no choices; None otherwise."""
+    first_token: Mapping[str, float] | None = None
+    """Likeliest first tokens -> probability in [0, 1]; None where the endpoint gives none."""
 
 
 def read_completion(content: bytes) -> Completion | None:
@@ -43,6 +46,7 @@ def read_completion(content: bytes) -> Completion | None:
         model=_text(body.get("model")),
         usage=_usage(_mapping(body.get("usage"))),
         error=body.get("error") if choice is None else None,
+        first_token=_first_token(_mapping(_mapping(choice).get("logprobs")).get("content")),
     )
 
 
@@ -56,6 +60,20 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         return "".join(_text(part if isinstance(part, str) else _mapping(part).get("text")) for part in value)
     return ""
+
+
+def _first_token(content: object) -> Mapping[str, float] | None:
+    """Probabilities at the first position; the same token in two ways of writing counts once, summed."""
+    if not isinstance(content, list) or not content:
+        return None
+    first = _mapping(content[0])
+    listed = first.get("top_logprobs")
+    found: dict[str, float] = {}
+    for item in listed if isinstance(listed, list) and listed else [first]:
+        token, logprob = _mapping(item).get("token"), _mapping(item).get("logprob")
+        if isinstance(token, str) and isinstance(logprob, int | float) and not math.isnan(logprob):
+            found[token] = min(1.0, found.get(token, 0.0) + math.exp(min(0.0, logprob)))
+    return found or None
 
 
 def _usage(usage: Mapping[str, object]) -> Usage | None:

@@ -67,6 +67,7 @@ class OpenAIModel:
             "temperature": options.temperature,
             limit: options.max_completion_tokens or options.max_tokens,
             "seed": options.seed,
+            "logprobs": options.logprobs,
         }
         said = "".join(f", {name}={value}" for name, value in sampling.items() if value is not None)
         return f"openai:{self._name} at {self._endpoint.place}{said}"
@@ -92,6 +93,7 @@ class OpenAIModel:
             model=completion.model or self._name,
             usage=completion.usage,
             latency_s=self._patience.clock() - start,
+            first_token=completion.first_token,
         )
 
     async def _attempt(
@@ -135,6 +137,8 @@ class OpenAIModel:
             max_tokens=omit if both or options.max_tokens is None else options.max_tokens,
             max_completion_tokens=options.max_completion_tokens if both else omit,
             seed=omit if options.seed is None else options.seed,
+            logprobs=omit if options.logprobs is None else True,
+            top_logprobs=omit if options.logprobs is None else options.logprobs,
         )
         return response.content, response.headers.get("content-type", "")
 

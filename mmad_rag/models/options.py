@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from mmad_rag.errors import InputError
 
+MAX_LOGPROBS = 20
+"""As many alternatives as OpenAI's interface gives at a position."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
@@ -28,6 +31,8 @@ class ModelOptions:
     """Sent in place of `max_tokens` where set: OpenAI's reasoning models want this one, thinking included."""
     seed: int | None = None
     """Passed on to endpoints that support it; None leaves it out of the request."""
+    logprobs: int | None = None
+    """Ask for the probabilities of so many of the likeliest first tokens, 1 to 20; None asks for none."""
     timeout_s: float = 120.0
     """Seconds for one request, above 0, from sending to the last byte."""
     deadline_s: float = 600.0
@@ -37,6 +42,8 @@ class ModelOptions:
         _check("temperature", self.temperature, least=0.0, above=False)
         _check("max_tokens", self.max_tokens, least=0, above=True)
         _check("max_completion_tokens", self.max_completion_tokens, least=0, above=True)
+        if self.logprobs is not None and not 1 <= self.logprobs <= MAX_LOGPROBS:
+            raise InputError(f"logprobs is {self.logprobs}; give a number from 1 to {MAX_LOGPROBS}")
         _check("timeout_s", self.timeout_s, least=0.0, above=True)
         _check("deadline_s", self.deadline_s, least=0.0, above=True)
 

@@ -9,7 +9,6 @@ from rich.table import Table
 from mmad_rag.benchmark.audit import Audit, ShortcutScore
 from mmad_rag.benchmark.leak import LeakReport
 from mmad_rag.benchmark.score_table import AVERAGE
-from mmad_rag.records import Json
 from mmad_rag.report.scores import SHORT, plain_table, points
 
 WORST = 10
@@ -80,16 +79,3 @@ def audit_notes(audit: Audit) -> Iterator[str]:
         yield "No knowledge was given: give --knowledge for the readers and the leak."
     elif audit.leak.left_out:
         yield f"{audit.leak.left_out} questions are about products that the knowledge does not hold; no leak."
-
-
-def hard_file(audit: Audit) -> Json:
-    """What `--out` writes: the ids of the hard subset with all that they depend on."""
-    return {
-        "version": 1,
-        "rule": audit.rule,
-        "data_sha256": audit.data_sha256,
-        "knowledge_sha256": audit.knowledge_sha256,
-        "shortcuts": [score.shortcut for score in audit.all_questions[1:]],
-        "of_questions": len(audit.questions),
-        "questions": list(audit.hard),
-    }

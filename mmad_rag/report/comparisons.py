@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.table import Table
 
+from mmad_rag.benchmark.circular import CircularScore
 from mmad_rag.benchmark.compare import Comparison
 from mmad_rag.benchmark.decompose import Decomposition
 from mmad_rag.benchmark.exact import SMALL_CELL
 from mmad_rag.benchmark.new_products import NewProducts
 from mmad_rag.benchmark.score_table import AVERAGE
+from mmad_rag.benchmark.second_reading import SecondReading
 from mmad_rag.benchmark.verdict import Verdict
 from mmad_rag.report.scores import SHORT, plain_table, points
 
@@ -81,6 +83,30 @@ def decomposition_table(decomposition: Decomposition) -> Table:
         shown.add_row("break-even routing", *(_percent(item.percent) for item in found))
         shown.add_row("  95 % from", *(_percent(item.low) for item in found))
         shown.add_row("  95 % to", *(_percent(item.high) for item in found))
+    return shown
+
+
+def circular_table(scores: Sequence[CircularScore]) -> Table:
+    """Circular evaluation, one row per arm."""
+    shown = plain_table(f"Circular evaluation of {scores[0].questions} questions, percent of these")
+    shown.add_column("arm", no_wrap=True)
+    for heading in ("first order", "every order", "95 % from", "to", "same option"):
+        shown.add_column(heading, justify="right")
+    for item in scores:
+        numbers = (item.first, item.every, item.low, item.high, item.same)
+        shown.add_row(item.arm, *(f"{number:.1f}" for number in numbers))
+    return shown
+
+
+def second_reading_table(readings: Sequence[SecondReading]) -> Table:
+    """Scores by words beside scores by the first token, one row per arm."""
+    shown = plain_table("Percent right by two readings of each reply")
+    shown.add_column("arm", no_wrap=True)
+    for heading in ("by words", "by first token", "read alike", "no choice", "known", "of"):
+        shown.add_column(heading, justify="right")
+    for item in readings:
+        counts = (item.alike, item.invalid, item.known, item.questions)
+        shown.add_row(item.arm, f"{item.by_words:.1f}", f"{item.by_first_token:.1f}", *map(str, counts))
     return shown
 
 

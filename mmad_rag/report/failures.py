@@ -40,7 +40,7 @@ def failures_of(run: Run) -> tuple[Failure, ...]:
     """Every distinct error among the latest outcomes, the commonest first."""
     images = {question.id: question.image_path for question in run.questions}
     by_error: dict[tuple[str, FailureCause], list[OutcomeRow]] = defaultdict(list)
-    for row in run.rows:
+    for row in (*run.rows, *run.rotated):
         if row.outcome is Outcome.FAILED:
             cause = FailureCause.PICTURE if row.prompt is None else FailureCause.MODEL
             by_error[row.error or "no reason was recorded", cause].append(row)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from mmad_rag.benchmark.arms import ROUTING_ARMS
+from mmad_rag.benchmark.circular import CircularScore, circular_scores
 from mmad_rag.benchmark.compare import Comparison, compare_joint
 from mmad_rag.benchmark.decompose import Decomposition, decompose_joint
 from mmad_rag.benchmark.joint import REPLICATES, join_arms
 from mmad_rag.benchmark.outcomes import Run
 from mmad_rag.benchmark.score import score_run
 from mmad_rag.benchmark.score_table import Rule, ScoreTable
+from mmad_rag.benchmark.second_reading import SecondReading, second_reading
+from mmad_rag.benchmark.two_runs import put_together
 from mmad_rag.benchmark.verdict import MARGIN
 from mmad_rag.errors import DataError
 from mmad_rag.records import RouteOutcome
+from mmad_rag.report.subsets import Subset, on_subset, rightly_routed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,14 @@ class RunSummary:
     """One for each arm that routed."""
     decomposition: Decomposition
     """What the gain is made of, as far as the arms tell."""
+    hard: Subset | None = None
+    """The same arms on the hard subset; None where the run has none, or asks none of it."""
+    rightly_routed: tuple[Subset, ...] = ()
+    """Each arm that routed, on the questions whose picture it routed rightly, beside the baseline."""
+    circular: tuple[CircularScore, ...] = ()
+    """One per arm for a run with circular evaluation."""
+    second_reading: tuple[SecondReading, ...] = ()
+    """One per arm whose replies came with probabilities."""
 
 
 def summarise(
@@ -81,8 +94,60 @@ def summarise(
     compared = [arm for arm in arms if arm != baseline] if baseline in arms else []
     joint = join_arms(run.rows, run.questions, arms, replicates=replicates, seed=seed)
     comparisons = tuple(compare_joint(joint, baseline, arm, margin=margin) for arm in compared)
-    routing = (routing_counts(run, arm) for arm in arms if arm in ROUTING_ARMS)
-    return RunSummary(tables, comparisons, tuple(routing), decompose_joint(joint))
+    routing = tuple(routing_counts(run, arm) for arm in arms if arm in ROUTING_ARMS)
+
+    def on(name: str, questions: Collection[str], compared: Sequence[str]) -> Subset | None:
+        return on_subset(
+            run, name, questions, compared,
+            baseline=baseline, replicates=replicates, margin=margin, seed=seed,
+        )  # fmt: skip
+
+    hard = on("on the hard subset", run.hard.questions, arms) if run.hard is not None else None
+    routed = (
+        on("where routing was right", rightly_routed(run, counts.arm), _beside(baseline, counts.arm, arms))
+        for counts in routing
+    )
+    return RunSummary(
+        tables,
+        comparisons,
+        routing,
+        decompose_joint(joint),
+        hard=hard,
+        rightly_routed=tuple(subset for subset in routed if subset is not None),
+        circular=circular_scores(run),
+        second_reading=second_reading(run),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TwoRunsSummary:
+    """Two runs of the same questions, compared arm by arm."""
+
+    differences: tuple[str, ...]
+    """What differs between the runs, per arm."""
+    summary: RunSummary
+    """Arms are called `<run>:<arm>`; each of the second run is compared with its like in the first."""
+
+
+def summarise_two(
+    first: Run, second: Run, *, replicates: int = REPLICATES, margin: float = MARGIN, seed: int = 0
+) -> TwoRunsSummary:
+    """Score the arms of two runs, and compare those that both have.
+
+    Raises:
+        DataError: the runs cannot be compared, see `put_together`; a question has no outcome yet, or a number
+            is out of range.
+    """
+    two = put_together(first, second)
+    run, arms = two.run, [arm.name for arm in two.run.header.arms]
+    tables = tuple((arm, score_run(run.rows, run.questions, Rule.FIXED, arm)) for arm in arms)
+    joint = join_arms(run.rows, run.questions, arms, replicates=replicates, seed=seed)
+    comparisons = tuple(compare_joint(joint, before, after, margin=margin) for before, after in two.pairs)
+    return TwoRunsSummary(two.differences, RunSummary(tables, comparisons, (), decompose_joint(joint)))
+
+
+def _beside(baseline: str, arm: str, arms: Sequence[str]) -> tuple[str, ...]:
+    return (baseline, arm) if baseline in arms and baseline != arm else (arm,)
 
 
 def routing_counts(run: Run, arm: str) -> RoutingCounts:

@@ -57,10 +57,16 @@ def score_notes(table: ScoreTable) -> Iterator[str]:
         yield f"{lost} of {table.questions} answers are not counted, as in MMAD's script; see --rule fixed"
 
 
-def arms_table(tables: Sequence[tuple[str, ScoreTable]], comparisons: Sequence[Comparison]) -> Table:
-    """Every arm of a run, macro-averaged over datasets, then what each changes with its 95 % intervals."""
+def arms_table(
+    tables: Sequence[tuple[str, ScoreTable]], comparisons: Sequence[Comparison], *, where: str = ""
+) -> Table:
+    """Every arm of a run, macro-averaged over datasets, then what each changes with its 95 % intervals.
+
+    `where` says which questions these are, when they are not all.
+    """
     questions = tables[0][1].questions
-    shown = plain_table(f"Percent right of {questions} questions, mean over datasets, rule fixed")
+    what = f"{questions} questions {where}".rstrip()
+    shown = plain_table(f"Percent right of {what}, mean over datasets, rule fixed")
     shown.add_column("arm", no_wrap=True)
     columns = tables[0][1].columns
     for column in columns:

@@ -1,0 +1,44 @@
+"""Tell in what two runs differ, by their headers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmad_rag.benchmark.outcomes import CREATION_FIELDS, ArmHeader, RunHeader
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderDifference:
+    """One thing that differs."""
+
+    field: str
+    """Of the header."""
+    name: str
+    """In words, e.g. `model of arm rag`."""
+    first: object
+    """Its value in one header."""
+    second: object
+    """Its value in the other."""
+
+
+def header_differences(first: RunHeader, second: RunHeader) -> Iterator[HeaderDifference]:
+    """Everything that the runs are and that differs; when and from where they were started does not count."""
+    names = [",".join(arm.name for arm in header.arms) for header in (first, second)]
+    if names[0] != names[1]:
+        yield HeaderDifference("arms", "list of arms", *names)
+    for one, other in zip(first.arms, second.arms, strict=False):
+        for field in dataclasses.fields(ArmHeader):
+            yield from _difference("arms", f"{field.name} of arm {other.name}", one, other, field.name)
+    for field in dataclasses.fields(RunHeader):
+        if field.name not in CREATION_FIELDS | {"arms"}:
+            yield from _difference(field.name, field.name.replace("_", " "), first, second, field.name)
+
+
+def _difference(
+    field: str, name: str, one: object, other: object, attribute: str
+) -> Iterator[HeaderDifference]:
+    before, after = getattr(one, attribute), getattr(other, attribute)
+    if before != after:
+        yield HeaderDifference(field, name, before, after)

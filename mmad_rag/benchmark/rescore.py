@@ -1,0 +1,74 @@
+"""Read the replies of a run again, with this version's parser and without asking anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmad_rag.benchmark.judge import read_again
+from mmad_rag.benchmark.parse import PARSER_VERSION
+from mmad_rag.benchmark.run_folder import read_run
+from mmad_rag.benchmark.store import RunStore
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedReading:
+    """One reply that is read differently now."""
+
+    question: str
+    """The question's id."""
+    arm: str
+    """The arm's name."""
+    rotation: int
+    """Of the options, see `circular`."""
+    before: str | None
+    """The letter that was read, by the question's file; None for no choice."""
+    after: str | None
+    """The letter that is read now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rescoring:
+    """What came of reading replies again."""
+
+    parser_before: int
+    """Version of the parser that had read them."""
+    parser_after: int
+    """Of this one."""
+    replies: int
+    """How many there are."""
+    changed: tuple[ChangedReading, ...]
+    """Questions in order, arms in order."""
+    written: bool
+    """Whether the run folder holds the new readings."""
+
+
+def rescore(folder: Path, *, write: bool = True) -> Rescoring:
+    """Read every reply of a run again.
+
+    The run folder stays append-only: a reading that changed is appended as a later row, then the header
+    names the new parser. Killed in between, the same call does the rest.
+
+    Args:
+        folder: Of the run.
+        write: False only tells what would change.
+
+    Raises:
+        DataError: it is no run folder, it is damaged, or another process writes it.
+    """
+    run = read_run(folder)
+    asked = {question.id: question for question in run.questions}
+    rows = (*run.rows, *run.rotated)
+    again = [read_again(row, asked[row.question], run.header.shuffle_options) for row in rows]
+    pairs = [(before, after) for before, after in zip(rows, again, strict=True) if before != after]
+    if write:
+        with RunStore(folder, run.header, run.questions) as store:
+            for _, after in pairs:
+                store.append(after)
+            store.read_by(PARSER_VERSION)
+    changed = tuple(
+        ChangedReading(before.question, before.arm, before.rotation, before.letter, after.letter)
+        for before, after in pairs
+    )
+    replies = sum(row.reply is not None for row in rows)
+    return Rescoring(run.header.parser_version, PARSER_VERSION, replies, changed, write)
