@@ -12,7 +12,18 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from mmad_rag.errors import SpecError
-from mmad_rag.records import NORMAL_ENTRY, Field, Knowledge, Passage, Picture, Prompt, RouteOutcome
+from mmad_rag.records import (
+    NORMAL_ENTRY,
+    Choice,
+    Field,
+    Hit,
+    Knowledge,
+    Passage,
+    Picture,
+    Prompt,
+    Route,
+    RouteOutcome,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,8 @@ class Wording:
     no_image: str
     closing_choices: str
     closing_open: str
+    choice_mark: str = "."
+    """What stands between a choice's letter and its text."""
 
 
 WORDINGS = MappingProxyType(
@@ -61,9 +74,22 @@ WORDINGS = MappingProxyType(
             closing_choices="Reply with the letter of the one right choice and nothing else.",
             closing_open="Reply in one or two sentences.",
         ),
+        "mmad": Wording(
+            system=(
+                "You check industrial products by their pictures. Decide whether the queried picture shows a "
+                "defect, and answer the question about it, choosing only among the options that are given."
+            ),
+            references="Pictures of normal samples, templates to compare the queried picture with:",
+            image="The queried picture:",
+            no_image="There is no queried picture.",
+            closing_choices="Reply strictly in this form, X being the letter of one option:\n1. Answer: X.",
+            closing_open="Reply in one or two sentences.",
+            choice_mark=":",
+        ),
     }
 )
-"""Every wording by name; a run records which one it used."""
+"""Every wording by name; a run records which one it used. `mmad` has the order and the forms of options and
+replies of MMAD's own prompt (arXiv 2410.09453), in sentences of ours."""
 
 _FENCE = "reference_material"
 _FENCE_TAG = re.compile(r"<(?=\s*/?\s*reference_material)", re.IGNORECASE)
@@ -162,6 +188,26 @@ def prompt_digest(prompt: Prompt) -> str:
     return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
 
 
+def wording_digest(name: str) -> str:
+    """SHA-256 (hex) of all fixed text of a wording, that around knowledge included.
+
+    Raises:
+        SpecError: there is no such wording.
+    """
+    fields = [*_LABELS, Field.IDENTITY]
+    passages = [
+        Passage(f"p/{entry}/{field}/0", "p", entry, field, "Title", "Text.")
+        for entry in (NORMAL_ENTRY, "defect")
+        for field in fields
+    ]
+    shown = [str(_wording(name))]
+    for outcome, products in ((RouteOutcome.PRODUCT, ("p",)), (RouteOutcome.NEAR_TIE, ("p", "q"))):
+        hits = tuple(Hit(passage, 0.0) for passage in passages)
+        shown.append(knowledge_text(Knowledge(Route(outcome, (), products, 1.0), hits, "")))
+    shown.append(_question_text(Prompt("?", None, (Choice("A", "a"),)), _wording(name)))
+    return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
+
+
 def _digested(parts: tuple[PromptPart, ...]) -> Iterator[str]:
     for part in parts:
         yield from ("text", part.text) if isinstance(part, TextPart) else ("picture", part.digest)
@@ -176,7 +222,7 @@ def _wording(name: str) -> Wording:
 
 def _question_text(prompt: Prompt, wording: Wording) -> str:
     lines = [f"Question: {prompt.question}"]
-    lines += [f"{choice.letter}. {choice.text}" for choice in prompt.choices]
+    lines += [f"{choice.letter}{wording.choice_mark} {choice.text}" for choice in prompt.choices]
     lines.append(wording.closing_choices if prompt.choices else wording.closing_open)
     return "\n".join(lines)
 

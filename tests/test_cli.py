@@ -69,6 +69,8 @@ def test_the_help_of_every_command_is_pinned(cli: Cli, monkeypatch: pytest.Monke
         ("knowledge",),
         ("data",),
         ("data", "sample"),
+        ("data", "download"),
+        ("data", "verify"),
     ):
         ran = cli(*words, "--help")
         assert ran.code == 0

@@ -15,7 +15,7 @@ from mmad_rag.errors import SpecError
 from mmad_rag.images import open_picture
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models.scripted import ScriptedModel
-from mmad_rag.prompt import TextPart, knowledge_text, prompt_digest, render
+from mmad_rag.prompt import TextPart, knowledge_text, prompt_digest, render, wording_digest
 from mmad_rag.records import (
     Choice,
     Field,
@@ -119,6 +119,24 @@ def test_the_digest_changes_with_everything_that_is_shown(index: KnowledgeIndex)
     ]
     assert len({prompt_digest(variant) for variant in variants}) == len(variants)
     assert prompt_digest(prompt) == prompt_digest(dataclasses.replace(prompt))
+
+
+def test_mmads_form_is_pinned(index: KnowledgeIndex) -> None:
+    asked = Prompt(QUESTION, IMAGE, CHOICES, (NORMAL,), knowledge(index, "red_disc"), wording="mmad")
+    check_golden("prompt_mmad.txt", as_text(asked))
+    blind = render(Prompt(QUESTION, None, CHOICES, wording="mmad"))
+    assert blind.parts[0] == TextPart("There is no queried picture.")
+
+
+def test_the_digest_of_a_wording_changes_with_any_fixed_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the sentences around a question, and with those around knowledge, which all wordings share."""
+    plain, mmad = wording_digest("default"), wording_digest("mmad")
+    assert plain != mmad
+    assert plain == wording_digest("default")
+    monkeypatch.setattr("mmad_rag.prompt._CAUTION", "Beware.")
+    assert wording_digest("default") not in {plain, mmad}
+    with pytest.raises(SpecError, match="there is no wording"):
+        wording_digest("rude")
 
 
 def test_an_unknown_wording_is_refused_with_the_known_ones() -> None:

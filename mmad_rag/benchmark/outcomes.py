@@ -72,11 +72,19 @@ class RunHeader:
     """How many questions are also asked in every other rotation of their options."""
     circular_seed: int = 0
     """Of the draw of those questions."""
+    wording_sha256: str = ""
+    """SHA-256 (hex) of the wording's fixed text, that around knowledge included."""
+    sample_seed: int | None = None
+    """Of the sample of questions; None where all were taken."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of Python and of the libraries that a run passes through, when it was started."""
     hard_sha256: str | None = None
     """SHA-256 (hex) of the file that holds the hard subset; None for a run without one."""
 
 
-CREATION_FIELDS = frozenset({"library", "created", "data", "missing_pictures", "missing_questions"})
+CREATION_FIELDS = frozenset(
+    {"library", "created", "data", "missing_pictures", "missing_questions", "sample_seed", "versions"}
+)
 """Fields of a header that may differ when a run is continued; all others are what the run is."""
 
 

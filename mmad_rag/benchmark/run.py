@@ -7,10 +7,13 @@ hits all arms alike. At most `concurrency` questions are under way at a time, wh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import hashlib
+import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from mmad_rag.benchmark.arms import Arm
@@ -26,8 +29,20 @@ from mmad_rag.benchmark.run_folder import questions_sha256
 from mmad_rag.benchmark.selection import Selection
 from mmad_rag.benchmark.store import RunStore
 from mmad_rag.errors import DataError, SpecError
-from mmad_rag.prompt import WORDINGS
+from mmad_rag.prompt import WORDINGS, wording_digest
 from mmad_rag.version import __version__
+
+_LIBRARIES = (
+    "numpy",
+    "torch",
+    "open-clip-torch",
+    "sentence-transformers",
+    "timm",
+    "faiss-cpu",
+    "pillow",
+    "openai",
+)
+"""Whose versions a run writes down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,5 +183,17 @@ def _header(
         errata=benchmark.errata,
         circular=circular,
         circular_seed=circular_seed if circular else 0,
+        wording_sha256=wording_digest(wording),
+        sample_seed=selection.seed,
+        versions=_versions(),
         hard_sha256=None if hard is None else hashlib.sha256(hard_bytes(hard)).hexdigest(),
     )
+
+
+def _versions() -> dict[str, str]:
+    """Of what is installed; nothing is imported for it."""
+    found = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

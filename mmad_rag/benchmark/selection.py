@@ -25,6 +25,8 @@ class Selection:
     """Questions about those images."""
     pictures: bool = True
     """Whether the pictures are shown."""
+    seed: int | None = None
+    """Of the sample; None where no limit was set."""
 
 
 def select(
@@ -65,7 +67,8 @@ def select(
         )
     absent = dict.fromkeys(question.image_path for question in wanted if question.image_path in missing)
     chosen = present if limit is None else _sample(present, limit, seed)
-    return Selection(tuple(chosen), tuple(absent), len(wanted) - len(present), pictures)
+    drawn_by = None if limit is None else seed
+    return Selection(tuple(chosen), tuple(absent), len(wanted) - len(present), pictures, drawn_by)
 
 
 def _fits(question: Question, globs: tuple[str, ...]) -> bool:

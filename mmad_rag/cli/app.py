@@ -19,7 +19,8 @@ from mmad_rag.cli.evaluate import evaluate
 from mmad_rag.cli.index import index_app
 from mmad_rag.cli.knowledge import knowledge_app
 from mmad_rag.cli.measure import measure
-from mmad_rag.cli.score import compare, score
+from mmad_rag.cli.report import report
+from mmad_rag.cli.score import compare, rescore, score
 from mmad_rag.errors import MmadRagError
 from mmad_rag.version import __version__
 
@@ -58,7 +59,9 @@ app.command("ask")(ask)
 app.command("eval")(evaluate)
 app.command("eval-retrieval")(eval_retrieval)
 app.command("score")(score)
+app.command("rescore")(rescore)
 app.command("compare")(compare)
+app.command("report")(report)
 app.command("audit")(audit)
 knowledge_app.command("measure")(measure)
 app.add_typer(knowledge_app, name="knowledge")

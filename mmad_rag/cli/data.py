@@ -8,9 +8,13 @@ from typing import Annotated
 import typer
 
 from mmad_rag.cli.console import out, print_json, progress_bar
+from mmad_rag.cli.data_download import download
+from mmad_rag.cli.data_verify import verify
 from mmad_rag.cli.options import JsonOption
 
 data_app = typer.Typer(help="Benchmark data on disk.", no_args_is_help=True)
+data_app.command("download")(download)
+data_app.command("verify")(verify)
 
 
 @data_app.command("sample")

@@ -61,6 +61,9 @@ def evaluate(
         TemplateKind,
         typer.Option("--templates", help="Which of an image's lists the examples are taken from."),
     ] = TemplateKind.RANDOM,
+    wording: Annotated[
+        str, typer.Option("--wording", help="Of the prompt: default, or mmad (MMAD's form of question).")
+    ] = "default",
     no_pictures: Annotated[
         bool,
         typer.Option("--no-pictures", help="Show no picture; asks every question, also without a file."),
@@ -126,7 +129,7 @@ def evaluate(
     hard = hard_subset_for(benchmark, folder, hard_file)
     result = run_with_progress(
         lambda advance: run_arms(
-            benchmark, selection, built, out=folder, shots=shots, templates=templates,
+            benchmark, selection, built, out=folder, wording=wording, shots=shots, templates=templates,
             shuffle_options=shuffle_options, image_size=image_size, circular=circular, circular_seed=seed,
             hard=hard, concurrency=concurrency, progress=advance,
         ),

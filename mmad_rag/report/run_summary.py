@@ -11,6 +11,7 @@ from mmad_rag.benchmark.circular import CircularScore, circular_scores
 from mmad_rag.benchmark.compare import Comparison, compare_joint
 from mmad_rag.benchmark.decompose import Decomposition, decompose_joint
 from mmad_rag.benchmark.joint import REPLICATES, join_arms
+from mmad_rag.benchmark.levels import ArmLevel, arm_levels
 from mmad_rag.benchmark.outcomes import Run
 from mmad_rag.benchmark.score import score_run
 from mmad_rag.benchmark.score_table import Rule, ScoreTable
@@ -64,6 +65,8 @@ class RunSummary:
     """One per arm for a run with circular evaluation."""
     second_reading: tuple[SecondReading, ...] = ()
     """One per arm whose replies came with probabilities."""
+    levels: tuple[ArmLevel, ...] = ()
+    """Arm and its scores with their intervals, in the run's order; empty for two runs put together."""
 
 
 def summarise(
@@ -116,6 +119,7 @@ def summarise(
         rightly_routed=tuple(subset for subset in routed if subset is not None),
         circular=circular_scores(run),
         second_reading=second_reading(run),
+        levels=arm_levels(joint),
     )
 
 

@@ -1,0 +1,1 @@
+"""Fetch MMAD, and check what lies in its folder."""

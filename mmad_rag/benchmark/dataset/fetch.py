@@ -1,0 +1,184 @@
+"""Fetch one file of a data set, going on where an unfinished one ends."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmad_rag.benchmark.dataset.file_hash import HashedFile, blocks, hash_begun
+from mmad_rag.benchmark.dataset.hub import Hub
+from mmad_rag.benchmark.dataset.hub_errors import HubRetryError
+from mmad_rag.errors import DataError
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+_TRIES = 5
+"""Requests in a row that may bring nothing."""
+_LONGEST_WAIT_S = 30.0
+
+
+class StoppedError(Exception):
+    """The download ends early; what has come is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """What the files of one download share."""
+
+    hub: Hub
+    """Where they come from."""
+    commit: str
+    """Of the data set."""
+    folder: Path
+    """The data folder."""
+    work: Path
+    """The folder for unfinished files."""
+    stop: threading.Event
+    """Set when the download must end early."""
+    advance: Callable[[int], None]
+    """Told the bytes that have come; a negative number when some have to come again."""
+    waits: Callable[[float], None]
+    """Told the seconds until the same bytes are asked for again."""
+    retry_wait_s: float
+    """Before the second request for the same bytes; twice as long before every further one."""
+
+
+def target_of(folder: Path, path: str) -> Path:
+    """Where a file of a data set goes.
+
+    Raises:
+        DataError: a link in the folder leads out of it, or a folder stands where the file goes.
+    """
+    target = folder / path
+    if not target.parent.resolve().is_relative_to(folder.resolve()):
+        raise DataError(
+            f"{target.parent} is, or lies behind, a link that leads out of {folder}, and nothing is written "
+            "outside; replace the link with a folder, or link the data folder as a whole"
+        )
+    if target.is_dir():
+        raise DataError(f"{target} is a folder where a file of the data set goes; move it away")
+    return target
+
+
+def part_of(work: Path, file: HashedFile) -> Path:
+    """Where an unfinished file is kept; another one for another content of the same path."""
+    return work / (hashlib.sha256(f"{file.digest} {file.path}".encode()).hexdigest()[:32] + ".part")
+
+
+def fetch_file(file: HashedFile, shared: Fetching) -> None:
+    """Bring one file to its place, whole and with the right hash, or not at all.
+
+    Raises:
+        DataError: the hub refuses, its bytes have another hash or stop coming, or the file cannot be
+            written.
+        StoppedError: `stop` was set.
+    """
+    part = part_of(shared.work, file)
+    try:
+        target = target_of(shared.folder, file.path)
+        resumed = part.exists()
+        while not _complete(file, part, shared):
+            part.unlink()
+            shared.advance(-file.size)
+            if not resumed:
+                raise DataError(
+                    f"{shared.hub.endpoint} sent {file.path} with another {file.kind.value} than it lists "
+                    f"({file.digest}); nothing of it is kept, try again later"
+                )
+            resumed = False  # the part was of a process that was killed while writing
+        put_in_place(part, target)
+    except OSError as error:
+        raise cannot_write(error, shared.folder, file.path) from error
+
+
+def put_in_place(part: Path, target: Path) -> None:
+    """Give a finished file its name, after its bytes are safe on disk."""
+    with part.open("rb") as opened:
+        os.fsync(opened.fileno())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part.replace(target)
+
+
+def cannot_write(error: OSError, folder: Path, path: str) -> DataError:
+    """The error for a file that could not be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DataError(
+            f"the disk of {folder} is full, {path} is not finished; free space, then the same command goes on"
+        )
+    return DataError(
+        f"{folder / path} cannot be written ({error.strerror}); check the folder, "
+        "then the same command goes on"
+    )
+
+
+def _complete(file: HashedFile, part: Path, shared: Fetching) -> bool:
+    """Bring a part to the file's size; whether its hash is right."""
+    found, position = _begun(file, part)
+    shared.advance(position)
+    idle = 0
+    while position < file.size or not part.exists():
+        if shared.stop.is_set():
+            raise StoppedError
+        try:
+            reached, found = _append(file, part, position, found, shared)
+            if reached < file.size:
+                raise HubRetryError(
+                    f"the connection to {shared.hub.endpoint} ended in the middle of {file.path}; "
+                    "the same command goes on where it stopped"
+                )
+        except HubRetryError as error:
+            # What was written before the connection broke counts: the part says how far it is.
+            found, reached = _begun(file, part)
+            idle = idle + 1 if reached <= position else 0
+            if idle >= _TRIES:
+                raise
+            wait_s = min(_LONGEST_WAIT_S, shared.retry_wait_s * 2**idle)
+            wait_s = wait_s if error.wait_s is None else error.wait_s
+            shared.waits(wait_s)
+            shared.stop.wait(wait_s)
+        position = reached
+    return found.hexdigest() == file.digest
+
+
+def _begun(file: HashedFile, part: Path) -> tuple[_Hash, int]:
+    """The hash of what is there of a file, with its length; what is longer than the file is thrown away."""
+    found, length = hash_begun(file), 0
+    if part.exists():
+        if part.stat().st_size > file.size:
+            part.unlink()
+            return found, 0
+        for block in blocks(part):
+            found.update(block)
+            length += len(block)
+    return found, length
+
+
+def _append(file: HashedFile, part: Path, position: int, found: _Hash, shared: Fetching) -> tuple[int, _Hash]:
+    """Write what one request brings; the length reached, with the hash so far."""
+    with shared.hub.stream(file.path, shared.commit, position) as (start, chunks):
+        if start != position:
+            shared.advance(-position)
+            found = hash_begun(file)
+        with part.open("ab") as opened:
+            opened.truncate(start)
+            reached = start
+            for chunk in chunks:
+                if shared.stop.is_set():
+                    raise StoppedError
+                if reached + len(chunk) > file.size:
+                    raise DataError(
+                        f"{shared.hub.endpoint} sends more of {file.path} than the {file.size:,} bytes that "
+                        "it lists; try again later"
+                    )
+                opened.write(chunk)
+                found.update(chunk)
+                reached += len(chunk)
+                shared.advance(len(chunk))
+    return reached, found

@@ -1,0 +1,115 @@
+"""Keep beside the data what its files must be: `hashes.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from mmad_rag.benchmark.dataset.file_hash import HashedFile, HashKind
+from mmad_rag.benchmark.dataset.folder_lock import WORK_FOLDER
+from mmad_rag.benchmark.strict_json import as_object, as_relative_path, as_text, parse_json
+from mmad_rag.errors import DataError
+
+MANIFEST = "hashes.json"
+"""The manifest's name, in the data folder."""
+
+_VERSION = 1
+_HEX = {HashKind.SHA256: re.compile(r"[0-9a-f]{64}"), HashKind.GIT_BLOB: re.compile(r"[0-9a-f]{40}")}
+
+
+@dataclass(frozen=True, slots=True)
+class DataManifest:
+    """Where a data folder's files came from, with what each must be."""
+
+    dataset: str
+    """Name of the data set on the hub, `owner/name`."""
+    revision: str
+    """Commit, 40 hex digits."""
+    files: Mapping[str, HashedFile]
+    """Path -> what the file must be, for every file that was asked for so far, fetched or not."""
+
+
+def is_ours(path: str) -> bool:
+    """Whether a path in a data folder is the manifest or an unfinished file, whatever its case."""
+    return path.split("/", maxsplit=1)[0].casefold() in (MANIFEST, WORK_FOLDER)
+
+
+def checked_file(path: object, size: object, kind: HashKind, digest: object, where: str) -> HashedFile:
+    """A file's description from elsewhere.
+
+    Raises:
+        DataError: the path leaves the folder or is one of ours, or size or hash are none.
+    """
+    name = as_relative_path(path, where)
+    if is_ours(name):
+        raise DataError(
+            f"{where}: the path {name!r} is kept for this library's own files; it cannot be fetched"
+        )
+    if type(size) is not int or size < 0:
+        raise DataError(f"{where}, {name}: the size {size!r} is no number of bytes; try again later")
+    if not isinstance(digest, str) or not _HEX[kind].fullmatch(digest):
+        raise DataError(f"{where}, {name}: the hash {digest!r} is no {kind.value}; try again later")
+    return HashedFile(name, size, kind, digest)
+
+
+def read_manifest(folder: Path) -> DataManifest | None:
+    """The manifest of a data folder; None where there is none.
+
+    Raises:
+        DataError: it cannot be read or is damaged.
+    """
+    path = folder / MANIFEST
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
+    top = as_object(parse_json(raw, path), str(path))
+    if top.get("version") != _VERSION:
+        raise DataError(
+            f"{path} has version {top.get('version')!r}, not {_VERSION}; remove it, or download anew"
+        )
+    files: dict[str, HashedFile] = {}
+    for name, value in as_object(top.get("files"), f"{path}, files").items():
+        entry = as_object(value, f"{path}, {name}")
+        kind = as_text(entry, "kind", f"{path}, {name}")
+        if kind not in list(HashKind):
+            raise DataError(
+                f"{path}, {name}: there is no kind of hash {kind!r}; remove {path}, or download anew"
+            )
+        files[name] = checked_file(name, entry.get("size"), HashKind(kind), entry.get("digest"), str(path))
+    dataset, revision = (as_text(top, key, str(path)) for key in ("dataset", "revision"))
+    return DataManifest(dataset, revision, MappingProxyType(files))
+
+
+def with_files(manifest: DataManifest, files: Iterable[HashedFile]) -> DataManifest:
+    """The manifest with these files added, or put in the place of those of the same path."""
+    merged = {**manifest.files, **{file.path: file for file in files}}
+    return DataManifest(manifest.dataset, manifest.revision, MappingProxyType(merged))
+
+
+def write_manifest(folder: Path, manifest: DataManifest) -> None:
+    """Put the manifest in its place, whole or not at all.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    files = {
+        file.path: {"size": file.size, "kind": file.kind.value, "digest": file.digest}
+        for file in sorted(manifest.files.values(), key=lambda file: file.path)
+    }
+    top = {"version": _VERSION, "dataset": manifest.dataset, "revision": manifest.revision, "files": files}
+    part = folder / WORK_FOLDER / MANIFEST
+    try:
+        part.write_text(json.dumps(top, indent=1) + "\n", encoding="utf-8")
+        os.replace(part, folder / MANIFEST)  # noqa: PTH105 - Path.replace hides that it is atomic
+    except OSError as error:
+        raise DataError(
+            f"{folder / MANIFEST} cannot be written ({error.strerror}); free space or give another folder"
+        ) from error

@@ -1,0 +1,93 @@
+"""Read the files of a data folder once, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmad_rag.benchmark.dataset.file_hash import HashedFile, HashKind, fits
+from mmad_rag.errors import PictureError
+from mmad_rag.images import open_picture
+
+_THREADS = 4
+"""Decoding lets other threads run; more of them only hold more pictures in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What was found where a file should be."""
+
+    path: str
+    """Relative to the data folder."""
+    there: bool
+    """Whether it is a file."""
+    right: bool | None = None
+    """Whether it is what it must be; None where that is not known or was not looked at."""
+    opened: bool = False
+    """Whether it was decoded as a picture, with or without success."""
+    unreadable: str | None = None
+    """Why it cannot be read."""
+    digest: str | None = None
+    """SHA-256 (hex) of a picture that could be decoded."""
+
+
+def read_files(
+    folder: Path,
+    paths: Sequence[str],
+    pictures: Container[str],
+    listed: Mapping[str, HashedFile],
+    *,
+    fast: bool,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[FileState, ...]:
+    """The state of every file, in the order of `paths`.
+
+    Args:
+        folder: The data folder.
+        paths: What to look at.
+        pictures: Those that are decoded.
+        listed: What files must be; compared where a path is in it.
+        fast: Look at presence and size alone.
+        progress: Told the files that are done and all of them.
+    """
+
+    def state(path: str) -> FileState:
+        return _state(folder / path, path, decode=path in pictures, file=listed.get(path), fast=fast)
+
+    found: list[FileState] = []
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for one in pool.map(state, paths):
+            found.append(one)
+            if progress is not None:
+                progress(len(found), len(paths))
+    return tuple(found)
+
+
+def _state(place: Path, path: str, *, decode: bool, file: HashedFile | None, fast: bool) -> FileState:
+    try:
+        if not place.is_file():
+            return FileState(path, there=False)
+        size = place.stat().st_size
+    except OSError:  # a name that is too long, or a folder that may not be entered
+        return FileState(path, there=False)
+    if fast:
+        return FileState(path, there=True, right=False if file is not None and size != file.size else None)
+    digest = reason = None
+    if decode:
+        try:
+            digest = open_picture(place).digest
+        except PictureError as error:
+            reason = str(error)
+    right = None if file is None else _right(place, file, digest)
+    return FileState(path, there=True, right=right, opened=decode, unreadable=reason, digest=digest)
+
+
+def _right(place: Path, file: HashedFile, digest: str | None) -> bool:
+    if digest is not None and file.kind is HashKind.SHA256:
+        return digest == file.digest  # the picture's digest is of the same bytes: no second reading
+    try:
+        return fits(place, file)
+    except OSError:
+        return False

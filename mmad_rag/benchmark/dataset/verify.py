@@ -1,0 +1,152 @@
+"""Check a data folder: everything that is missing, damaged or doubtful in it, by name."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from mmad_rag.benchmark.dataset.download_plan import QUESTION_FILES
+from mmad_rag.benchmark.dataset.manifest import is_ours, read_manifest
+from mmad_rag.benchmark.dataset.read_files import FileState, read_files
+from mmad_rag.benchmark.dataset.report import DataReport, Finding, FindingKind
+from mmad_rag.benchmark.errata import errata_in
+from mmad_rag.benchmark.mmad import FILE_NAME, Benchmark, load_questions
+from mmad_rag.errors import DataError
+
+_ORDER = {kind: place for place, kind in enumerate(FindingKind)}
+
+
+def verify_data(
+    folder: Path, *, fast: bool = False, progress: Callable[[int, int], None] | None = None
+) -> DataReport:
+    """Find out whether a data folder is whole, and what is doubtful in it.
+
+    Args:
+        folder: Holds mmad.json and the pictures.
+        fast: Read no picture: only whether files are there and have the right size, and mmad.json itself.
+        progress: Told the files that have been looked at and all of them.
+
+    Raises:
+        DataError: there is no such folder, or its `hashes.json` is damaged.
+    """
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}; give the one that holds {FILE_NAME}")
+    manifest = read_manifest(folder)
+    listed = manifest.files if manifest is not None else {}
+    benchmark, unusable = _load(folder)
+    images = dict.fromkeys(benchmark.images) if benchmark is not None else {}
+    templates = dict.fromkeys(_templates(benchmark))
+    pictures = images | templates
+    paths = dict.fromkeys([*pictures, *listed])
+    states = read_files(folder, list(paths), pictures, listed, fast=fast, progress=progress)
+    findings = [
+        *unusable,
+        *(() if manifest is not None else (_no_hashes(),)),
+        *_broken(states, images, listed),
+        *_same_bytes(states, images),
+        *_links(folder),
+        *(_doubtful(benchmark) if benchmark is not None else ()),
+    ]
+    return DataReport(
+        folder=folder,
+        dataset=manifest.dataset if manifest is not None else None,
+        revision=manifest.revision if manifest is not None else None,
+        questions=len(benchmark.questions) if benchmark is not None else 0,
+        images=len(images),
+        opened=sum(state.opened for state in states),
+        hashed=0 if fast else sum(state.right is not None for state in states),
+        unused=tuple(_unused(folder, benchmark, pictures)),
+        findings=tuple(sorted(findings, key=lambda finding: _ORDER[finding.kind])),
+        fast=fast,
+    )
+
+
+def _load(folder: Path) -> tuple[Benchmark | None, tuple[Finding, ...]]:
+    try:
+        return load_questions(folder), ()
+    except DataError as error:
+        return None, (Finding(FindingKind.BAD_QUESTIONS, FILE_NAME, str(error)),)
+
+
+def _templates(benchmark: Benchmark | None) -> Iterator[str]:
+    for image in benchmark.images.values() if benchmark is not None else ():
+        yield from image.similar
+        yield from image.random
+
+
+def _no_hashes() -> Finding:
+    return Finding(
+        FindingKind.NO_HASHES, "hashes.json", "bytes cannot be checked; `mmad-rag data download` writes it"
+    )
+
+
+def _broken(
+    states: Iterable[FileState], images: Mapping[str, None], listed: Mapping[str, object]
+) -> Iterator[Finding]:
+    for state in states:
+        if not state.there:
+            if state.path in images:
+                yield Finding(FindingKind.MISSING_PICTURE, state.path)
+            elif state.path in listed:
+                yield Finding(FindingKind.MISSING_FILE, state.path)
+            else:
+                yield Finding(FindingKind.MISSING_TEMPLATE, state.path)
+        if state.right is False:
+            yield Finding(FindingKind.WRONG_BYTES, state.path)
+        if state.unreadable is not None:
+            yield Finding(FindingKind.UNREADABLE_PICTURE, state.path, state.unreadable)
+
+
+def _same_bytes(states: Iterable[FileState], images: Mapping[str, None]) -> Iterator[Finding]:
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for state in states:
+        if state.digest is not None:
+            groups[state.digest].append(state.path)
+    for paths in groups.values():
+        first, *others = sorted(paths, key=lambda path: (path not in images, path))
+        for other in others:
+            kind = FindingKind.SAME_IMAGE if other in images else FindingKind.SAME_PICTURE
+            yield Finding(kind, other, f"the bytes of {first}")
+
+
+def _links(folder: Path) -> Iterator[Finding]:
+    root = folder.resolve()
+    for above, folders, files in os.walk(folder):
+        for name in sorted([*folders, *files]):
+            path = Path(above, name)
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                yield Finding(
+                    FindingKind.LEADS_OUT, path.relative_to(folder).as_posix(), f"to {path.resolve()}"
+                )
+
+
+def _doubtful(benchmark: Benchmark) -> Iterator[Finding]:
+    seen: dict[object, str] = {}
+    for question in benchmark.questions:
+        key = (question.image_path, question.text, frozenset(choice.text for choice in question.choices))
+        if first := seen.get(key):
+            yield Finding(FindingKind.SAME_QUESTION, question.id, f"as {first}")
+        seen.setdefault(key, question.id)
+    for erratum, questions in errata_in(benchmark):
+        yield Finding(
+            FindingKind.ERRATUM,
+            erratum.name,
+            f"{erratum.reason} ({erratum.source}); `mmad-rag eval --errata {erratum.name}` leaves its "
+            f"{len(questions)} question{'s' * (len(questions) > 1)} out",
+        )
+
+
+def _unused(folder: Path, benchmark: Benchmark | None, pictures: Mapping[str, None]) -> Iterator[str]:
+    """Files that are there for nothing; nothing is said of them where the questions cannot be read."""
+    if benchmark is None:
+        return
+    used = {*pictures, *QUESTION_FILES}
+    used.update(image.mask for image in benchmark.images.values() if image.mask is not None)
+    for above, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            path = Path(above, name).relative_to(folder).as_posix()
+            if path not in used and not is_ours(path):
+                yield path
