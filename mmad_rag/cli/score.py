@@ -45,13 +45,21 @@ def score(
     ] = Group.DATASET,
     hard: Annotated[bool, typer.Option("--hard", help="Only the hard subset of the run.")] = False,
     answered: AnsweredOption = False,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder with mmad.json: all its questions count, answered or not."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score a run or an answers file by a named rule."""
+    from mmad_rag.benchmark.against_data import ARM, answers_as_rows
     from mmad_rag.benchmark.answers import read_answers
+    from mmad_rag.benchmark.mmad import load_questions
     from mmad_rag.benchmark.score import score_answers, score_run
     from mmad_rag.report.scores import detection_line, score_notes, score_table
 
+    if answers.is_dir() and data is not None:
+        raise DataError(f"the run in {answers} holds its questions itself; leave --data out")
     if answers.is_dir():
         run = _read(answers, answered=answered)
         if hard:
@@ -62,6 +70,10 @@ def score(
         }
     elif by is Group.PRODUCT or hard or answered:
         raise DataError(f"{answers} is no run folder: --by product, --hard and --answered need one")
+    elif data is not None:
+        asked = load_questions(data).questions
+        rows = answers_as_rows(read_answers(answers), asked, name=str(answers))
+        tables = {answers.name: score_run(rows, asked, rule, ARM)}
     else:
         tables = {answers.name: score_answers(read_answers(answers), rule, name=str(answers))}
     if as_json:

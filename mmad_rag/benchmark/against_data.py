@@ -1,0 +1,73 @@
+"""Hold an answers file against the questions that it says it answers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from mmad_rag.benchmark.answers import AnswerRecord
+from mmad_rag.benchmark.outcomes import OutcomeRow
+from mmad_rag.errors import DataError
+from mmad_rag.records import Outcome, Question
+
+ARM = "answers"
+"""The arm that the rows are of."""
+
+
+def answers_as_rows(
+    records: Sequence[AnswerRecord], questions: Sequence[Question], *, name: str = "the answers"
+) -> tuple[OutcomeRow, ...]:
+    """One row per question: what the file answers, invalid where that is no option, failed where there is none.
+
+    A record whose question is more than the question's words (some of MMAD's scripts keep the options with
+    them) belongs to the one question about its image whose words it holds.
+
+    Args:
+        records: In the file's order.
+        questions: What had to be answered: the denominator is theirs, not the file's.
+        name: Of the file, for messages.
+
+    Raises:
+        DataError: a record is about no question, about one that another record answers, or names another
+            right answer; the message names the record, counted from 0.
+    """
+    open_ones: dict[str, dict[str, list[Question]]] = defaultdict(lambda: defaultdict(list))
+    for question in questions:
+        open_ones[question.image_path][question.text].append(question)
+    found: dict[str, OutcomeRow] = {}
+    for number, record in enumerate(records):
+        where = f"{name}, record {number}"
+        asked = _asked(open_ones.get(record.image, {}), record.question)
+        if asked is None:
+            raise DataError(
+                f"{where}: the data hold no question {record.question!r} about {record.image}; "
+                "give the data that were answered, or leave --data out"
+            )
+        if not asked:
+            raise DataError(f"{where}: {record.image} has two answers to {record.question!r}; keep one")
+        question = asked.pop(0)
+        if record.correct_answer != question.answer:
+            raise DataError(
+                f"{where}: the right answer is {record.correct_answer!r} there and {question.answer!r} in "
+                "the data; give the data that were answered"
+            )
+        found[question.id] = _row(question, record.gpt_answer)
+    return tuple(found.get(question.id) or _silent(question) for question in questions)
+
+
+def _asked(about_image: Mapping[str, list[Question]], words: str) -> list[Question] | None:
+    if words in about_image:
+        return about_image[words]
+    held = [text for text in about_image if text in words]
+    return about_image[held[0]] if len(held) == 1 else None
+
+
+def _row(question: Question, letter: str | None) -> OutcomeRow:
+    if letter not in [choice.letter for choice in question.choices]:
+        return OutcomeRow("", question.id, ARM, Outcome.INVALID, reply=letter)
+    outcome = Outcome.CORRECT if letter == question.answer else Outcome.WRONG
+    return OutcomeRow("", question.id, ARM, outcome, letter, reply=letter)
+
+
+def _silent(question: Question) -> OutcomeRow:
+    return OutcomeRow("", question.id, ARM, Outcome.FAILED, error="the answers file does not answer it")
