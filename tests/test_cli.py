@@ -65,6 +65,7 @@ def test_the_help_of_every_command_is_pinned(cli: Cli, monkeypatch: pytest.Monke
         ("eval-retrieval",),
         ("score",),
         ("compare",),
+        ("report",),
         ("audit",),
         ("knowledge",),
         ("data",),

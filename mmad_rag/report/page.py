@@ -49,7 +49,7 @@ def render_page(
     from markupsafe import Markup
 
     def shown(value: object) -> object:
-        return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+        return value if isinstance(value, Markup) else visible(str(value))
 
     environment = Environment(
         loader=PackageLoader("mmad_rag", "report"),

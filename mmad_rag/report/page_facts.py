@@ -26,6 +26,8 @@ def facts_of(run: Run) -> Iterator[Fact]:
     yield Fact("The model's own name", _each(row.model for row in run.rows) or NOTHING)
     yield Fact("Arms", ", ".join(arm.name for arm in header.arms))
     yield Fact("Questions", f"{header.questions:,} in each arm")
+    if header.sample_seed is not None:
+        yield Fact("Sample of questions", f"seed {header.sample_seed}")
     yield Fact("Pictures", f"{len({question.image_path for question in run.questions}):,}")
     if header.missing_pictures:
         lost = f"{header.missing_questions:,} questions about {header.missing_pictures:,} pictures"
@@ -35,7 +37,7 @@ def facts_of(run: Run) -> Iterator[Fact]:
         yield Fact("Scaled down to", f"{header.image_size} pixels")
     shots = f"{header.shots} at most, {header.templates}" if header.shots else "none"
     yield Fact("Example pictures", shots)
-    yield Fact("Wording", header.wording)
+    yield Fact("Wording", " ".join(filter(None, (header.wording, header.wording_sha256))))
     order = "as in the file" if header.shuffle_options is None else f"shuffled, seed {header.shuffle_options}"
     yield Fact("Order of options", order)
     if header.circular:
@@ -47,7 +49,9 @@ def facts_of(run: Run) -> Iterator[Fact]:
     if header.hard_sha256 is not None:
         yield Fact("SHA-256 of the hard subset", header.hard_sha256)
     yield Fact("Started", header.created)
-    yield Fact("Versions", f"mmad_rag {header.library}, reply parser {header.parser_version}")
+    others = (f"{name} {version}" for name, version in header.versions.items() if name != "mmad_rag")
+    ours = (f"mmad_rag {header.library}", f"reply parser {header.parser_version}")
+    yield Fact("Versions", ", ".join((*ours, *others)))
 
 
 def replies_grid(run: Run) -> Grid:
