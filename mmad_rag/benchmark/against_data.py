@@ -17,7 +17,7 @@ ARM = "answers"
 def answers_as_rows(
     records: Sequence[AnswerRecord], questions: Sequence[Question], *, name: str = "the answers"
 ) -> tuple[OutcomeRow, ...]:
-    """One row per question: what the file answers, invalid where that is no option, failed where there is none.
+    """One row per question: what the file answers; invalid where that is no option, else failed.
 
     A record whose question is more than the question's words (some of MMAD's scripts keep the options with
     them) belongs to the one question about its image whose words it holds.

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from mmad_rag.errors import ModelActionError
 from mmad_rag.records import Usage
 
+_ROUNDING = 1e-9  # dollars
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -47,7 +49,7 @@ class Purse:
         """Set money aside for a request; False where there is not enough."""
         if self._budget is None:
             return True
-        if self._spent + (self._under_way + 1) * self._dearest > self._budget.usd:
+        if self._spent + (self._under_way + 1) * self._dearest > self._budget.usd + _ROUNDING:
             return False
         self._under_way += 1
         return True

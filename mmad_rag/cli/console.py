@@ -51,6 +51,8 @@ def plain(value: object) -> Any:  # noqa: ANN401 - JSON is dynamic by nature
     """Records, enums, paths and containers as JSON values."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if dump := getattr(value, "model_dump", None):
+        return dump(mode="json")
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, dict):

@@ -11,7 +11,7 @@ from mmad_rag.cli.console import note, out, progress_bar
 from mmad_rag.cli.demo_folder import ENCODER, MODEL, demo_folders
 from mmad_rag.cli.evaluate import hard_subset_for
 from mmad_rag.cli.running import end_with_failures, run_with_progress
-from mmad_rag.cli.score import print_summary
+from mmad_rag.cli.summary import print_summary
 
 _MEANING = f"""
 {MODEL} reads text and never looks at a picture: this shows that the parts work together,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,15 +17,19 @@ from mmad_rag.cli.options import (
     IndexOption,
     JsonOption,
     ModelOption,
+    PricesOption,
     TokensOption,
 )
+from mmad_rag.cli.plan import budget_of, show_plan
 from mmad_rag.cli.running import end_with_failures, note_missing, run_with_progress
-from mmad_rag.cli.score import print_summary
+from mmad_rag.cli.summary import print_summary
 from mmad_rag.retrieve import DEFAULT_BUDGET
 
 if TYPE_CHECKING:
     from mmad_rag.benchmark.hard_subset import HardSubset
     from mmad_rag.benchmark.mmad import Benchmark
+    from mmad_rag.benchmark.run import RunResult
+    from mmad_rag.benchmark.selection import Selection
 
 
 def evaluate(
@@ -95,6 +100,20 @@ def evaluate(
         bool,
         typer.Option("--logprobs", help="Also read the choice from the probabilities of the first token."),
     ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Ask nothing: print requests, tokens, price and detectable gain.")
+    ] = False,
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget", min=0, help="US dollars to keep within; with --plan, what they buy."),
+    ] = None,
+    prices: PricesOption = None,
+    reply_tokens: Annotated[
+        int, typer.Option("--reply-tokens", min=0, help="For --plan: tokens of a reply.")
+    ] = 16,
+    discordance: Annotated[
+        float, typer.Option("--discordance", help="For --plan: share of questions on which arms disagree.")
+    ] = 0.2,
     concurrency: Annotated[int, typer.Option("--concurrency", help="Questions under way at a time.")] = 8,
     base_url: BaseUrlOption = None,
     as_json: JsonOption = False,
@@ -106,44 +125,95 @@ def evaluate(
     from mmad_rag.benchmark.arms import INDEXLESS_ARMS, PICTURE_ARMS, build_arms, check_arm_names
     from mmad_rag.benchmark.mmad import load_questions
     from mmad_rag.benchmark.run import run_arms
-    from mmad_rag.benchmark.run_folder import read_run
     from mmad_rag.benchmark.selection import select
     from mmad_rag.cli.errata import without_errata
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.models import load_model
+    from mmad_rag.models.counting import CountingModel
     from mmad_rag.models.options import MAX_LOGPROBS
-    from mmad_rag.report.failures import failures_of
-    from mmad_rag.report.run_summary import summarise
+    from mmad_rag.models.price_table import DEFAULT_PICTURES, load_prices, price_of
+    from mmad_rag.retrieve.counter import token_counter
 
     names = [name.strip() for name in arms.split(",") if name.strip()]
     check_arm_names(names)
     benchmark = without_errata(load_questions(data), errata or ())
     selection = select(benchmark, only=only or (), limit=limit, seed=seed, pictures=not no_pictures)
     folder = out_folder or Path("runs") / "-".join([data.resolve().name, *model.replace("/", "-").split(":")])
-    asked = load_model(model, base_url=base_url, logprobs=MAX_LOGPROBS if logprobs else None)
+    asked = load_model(
+        model,
+        base_url=base_url,
+        api_key="unused" if plan else None,  # nothing is sent
+        logprobs=MAX_LOGPROBS if logprobs else None,
+    )
+    price = price_of(asked.identity, load_prices(prices))
     index = KnowledgeIndex.load(index_folder) if set(names) - INDEXLESS_ARMS else None
+    if plan:
+        pictures = DEFAULT_PICTURES if price is None else price.pictures
+        counter = token_counter(model.partition(":")[2])
+        asked = CountingModel(asked.identity, counter, pictures, reply_tokens=reply_tokens)
     built = build_arms(names, asked, index, encoder=encoder, budget=tokens, context=context, seed=seed)
     if no_pictures and (idle := [name for name in names if name in PICTURE_ARMS]):
         note(f"without pictures no product is found: {', '.join(idle)} will show no knowledge")
     note_missing(benchmark, selection)
+    ask = partial(
+        run_arms, benchmark, arms=built, wording=wording, shots=shots, templates=templates,
+        shuffle_options=shuffle_options, image_size=image_size, circular=circular, circular_seed=seed,
+        concurrency=concurrency,
+    )  # fmt: skip
+    if plan:
+        show_plan(
+            selection,
+            lambda size: select(benchmark, only=only or (), limit=size, seed=seed, pictures=not no_pictures),
+            lambda sampled, scratch: ask(selection=sampled, out=scratch),
+            out_folder=folder,
+            price=price,
+            budget=budget,
+            discordance=discordance,
+            as_json=as_json,
+        )
+        return
+    allowed = budget_of(budget, price)
     hard = hard_subset_for(benchmark, folder, hard_file)
     result = run_with_progress(
-        lambda advance: run_arms(
-            benchmark, selection, built, out=folder, wording=wording, shots=shots, templates=templates,
-            shuffle_options=shuffle_options, image_size=image_size, circular=circular, circular_seed=seed,
-            hard=hard, concurrency=concurrency, progress=advance,
-        ),
+        lambda advance: ask(selection=selection, out=folder, hard=hard, budget=allowed, progress=advance),
         out_folder=folder,
         goes_on=True,
-    )  # fmt: skip
-    run = read_run(folder)
-    summary = summarise(run, seed=seed)
+    )
+    _tell(result, selection, budget=budget, prices=prices, seed=seed, as_json=as_json)
+
+
+def _tell(
+    result: RunResult,
+    selection: Selection,
+    *,
+    budget: float | None,
+    prices: Path | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Print what came of a run; exit with 1 when a question got no reply."""
+    from mmad_rag.benchmark.run_folder import answered_part, read_run
+    from mmad_rag.models.price_table import load_prices
+    from mmad_rag.report.failures import failures_of
+    from mmad_rag.report.run_summary import summarise
+
+    run = read_run(result.folder)
+    if result.stopped:
+        run = answered_part(run)
+        note(
+            f"stopped: {result.spent_usd:.2f} of {budget:g} USD are spent and another request might exceed "
+            f"that; {len(run.questions)} of {len(selection.questions)} questions are answered in every arm. "
+            "The same command with a larger --budget goes on"
+        )
+        if not run.questions:
+            raise typer.Exit(1)
+    summary = summarise(run, seed=seed, prices=load_prices(prices))
     if as_json:
         told = {"progress": result.progress, "failures": failures_of(run), "header": result.header}
-        print_json({"run": folder, **told, "summary": summary})
+        print_json({"run": result.folder, **told, "stopped": result.stopped, "summary": summary})
     else:
         print_summary(summary)
-        note(f"run folder: {folder}")
+        note(f"run folder: {result.folder}")
     end_with_failures(run, goes_on=True)
 
 

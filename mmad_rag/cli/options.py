@@ -27,6 +27,9 @@ TokensOption: TypeAlias = Annotated[
         help="Tokens of knowledge per prompt, by the model's tokenizer where that is at hand.",
     ),
 ]
+PricesOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--prices", help="Price table (YAML) that stands before the shipped one.")
+]
 ModelOption: TypeAlias = Annotated[
     str,
     typer.Option(

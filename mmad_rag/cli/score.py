@@ -10,12 +10,12 @@ import typer
 
 from mmad_rag.benchmark.score_table import Rule
 from mmad_rag.cli.console import note, out, print_json, print_table
-from mmad_rag.cli.options import JsonOption
+from mmad_rag.cli.options import JsonOption, PricesOption
+from mmad_rag.cli.summary import print_decomposition, print_summary
 from mmad_rag.errors import DataError
 
 if TYPE_CHECKING:
     from mmad_rag.benchmark.outcomes import Run
-    from mmad_rag.report.run_summary import RunSummary
 
 
 class Group(StrEnum):
@@ -102,6 +102,7 @@ def compare(
         bool, typer.Option("--decompose", help="Only what the gain is made of, by the arms of the run.")
     ] = False,
     answered: AnsweredOption = False,
+    prices: PricesOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare every arm of a run with a baseline, paired by question, with 95 % intervals and verdicts.
@@ -109,6 +110,7 @@ def compare(
     With a second run, compare the arms that both have; runs that were not asked the same questions in the
     same way are refused, and what differs is named.
     """
+    from mmad_rag.models.price_table import load_prices
     from mmad_rag.report.run_summary import summarise, summarise_two
 
     run = _read(run_folder, answered=answered)
@@ -124,11 +126,13 @@ def compare(
             note(line)
         print_summary(two.summary)
         return
-    summary = summarise(run, baseline=baseline, replicates=replicates, margin=margin, seed=seed)
+    summary = summarise(
+        run, baseline=baseline, replicates=replicates, margin=margin, seed=seed, prices=load_prices(prices)
+    )
     if as_json:
         print_json(summary.decomposition if decompose else summary.comparisons)
     elif decompose:
-        _print_decomposition(summary)
+        print_decomposition(summary)
     else:
         print_summary(summary)
 
@@ -160,40 +164,6 @@ def rescore(
     )
 
 
-def print_summary(summary: RunSummary) -> None:
-    """The table of arms on standard output, how to read it on standard error."""
-    from mmad_rag.report.comparisons import (
-        circular_table,
-        decomposition_table,
-        second_reading_table,
-        verdict_lines,
-        verdict_notes,
-    )
-    from mmad_rag.report.scores import arms_notes, arms_table, detection_line
-    from mmad_rag.report.subsets import subset_lines
-
-    print_table(arms_table(summary.tables, summary.comparisons))
-    for line in verdict_lines(summary.comparisons):
-        out().print(line, markup=False, soft_wrap=True)
-    if summary.decomposition.effects:
-        print_table(decomposition_table(summary.decomposition))
-    if summary.hard is not None:
-        print_table(arms_table(summary.hard.tables, summary.hard.comparisons, where=summary.hard.name))
-    for subset in summary.rightly_routed:
-        for line in subset_lines(subset):
-            out().print(line, markup=False, soft_wrap=True)
-    if summary.circular:
-        print_table(circular_table(summary.circular))
-    if summary.second_reading:
-        print_table(second_reading_table(summary.second_reading))
-    for arm, table in summary.tables:
-        out().print(f"{arm}, {detection_line(table)}", markup=False, soft_wrap=True)
-    for line in (*arms_notes(summary.comparisons), *verdict_notes(summary.comparisons)):
-        note(line)
-    for counts in summary.routing:
-        note(str(counts))
-
-
 def _read(folder: Path, *, answered: bool) -> Run:
     from mmad_rag.benchmark.run_folder import answered_part, read_run
 
@@ -214,12 +184,3 @@ def _hard_part(run: Run) -> Run:
     if not part.questions:
         raise DataError(f"the run {run.folder} asks no question of the hard subset; leave --hard out")
     return part
-
-
-def _print_decomposition(summary: RunSummary) -> None:
-    from mmad_rag.report.comparisons import decomposition_table
-
-    if not summary.decomposition.effects:
-        arms = ", ".join(arm for arm, _ in summary.tables)
-        raise DataError(f"the arms {arms} tell no effect; run also `none` and `oracle`, see `mmad-rag eval`")
-    print_table(decomposition_table(summary.decomposition))

@@ -29,6 +29,7 @@ from mmad_rag.report.page_tables import (
     levels_grid,
     routing_grid,
     second_reading_grid,
+    spending_grid,
     subsets_grid,
 )
 from mmad_rag.report.run_summary import RunSummary
@@ -78,7 +79,7 @@ class Page:
     routing: Grid | None
     """None where no arm routed."""
     extras: tuple[Grid, ...]
-    """Circular evaluation and the second reading, where they were asked for."""
+    """Circular evaluation, the second reading and what was spent, where these are known."""
     flips: tuple[FlipSample, ...]
     """Turned right, turned wrong; empty without a comparison."""
     pictures: Mapping[str, Thumbnail]
@@ -132,6 +133,7 @@ def page_of(
         extras=(
             *((circular_grid(summary.circular),) if summary.circular else ()),
             *((second_reading_grid(summary.second_reading),) if summary.second_reading else ()),
+            *((spending_grid(summary.spending),) if summary.spending is not None else ()),
         ),
         flips=samples,
         pictures={path: thumbnail(folder, path) for path in sorted(paths)},

@@ -11,6 +11,7 @@ from mmad_rag.benchmark.levels import ArmLevel
 from mmad_rag.benchmark.new_products import NewProducts
 from mmad_rag.benchmark.score_table import AVERAGE, DetectionRates, ScoreTable
 from mmad_rag.benchmark.second_reading import SecondReading
+from mmad_rag.benchmark.spending import ArmCost, CostPerPoint, Spending
 from mmad_rag.report.page_grid import NOTHING, Cell, Grid, GridRow, percent, within
 from mmad_rag.report.run_summary import RoutingCounts
 from mmad_rag.report.scores import points
@@ -203,6 +204,42 @@ def second_reading_grid(readings: Sequence[SecondReading]) -> Grid:
     )
     heads = ("By words", "By first token", "Read alike", "First token is no choice", "Known")
     return Grid("Percent right by two readings of each reply", "Arm", heads, tuple(rows))
+
+
+def spending_grid(found: Spending) -> Grid:
+    """Arms down: what each has cost, and what a point gained has."""
+    per_point = {item.arm: item for item in found.per_point}
+    rows = (
+        _row(
+            arm.arm,
+            (
+                Cell(f"{arm.input_tokens:,}"),
+                Cell(f"{arm.output_tokens:,}"),
+                Cell(f"{arm.usd:,.2f}", _uncounted(arm)),
+                _point_cell(per_point.get(arm.arm)),
+            ),
+        )
+        for arm in found.arms
+    )
+    price = found.price
+    caption = (
+        f"Cost at {price.input:g} USD per million tokens in and {price.output:g} out, as of {price.as_of} "
+        f"({price.source})"
+    )
+    return Grid(caption, "Arm", ("Tokens in", "Tokens out", "USD", "USD per point gained"), tuple(rows))
+
+
+def _uncounted(arm: ArmCost) -> tuple[str, ...]:
+    lacking = arm.replies - arm.counted
+    return (f"{lacking:,} replies came without token counts",) if lacking else ()
+
+
+def _point_cell(item: CostPerPoint | None) -> Cell:
+    if item is None:
+        return Cell(NOTHING)
+    if item.per_point is None or item.low is None or item.high is None:
+        return Cell(NOTHING, ("no gain that is certain",))
+    return Cell(f"{item.per_point:.2f}", (f"[{item.low:.2f}, {item.high:.2f}]",))
 
 
 def _row(head: str | Cell, cells: Iterable[Cell]) -> GridRow:

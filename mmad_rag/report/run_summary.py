@@ -16,9 +16,11 @@ from mmad_rag.benchmark.outcomes import Run
 from mmad_rag.benchmark.score import score_run
 from mmad_rag.benchmark.score_table import Rule, ScoreTable
 from mmad_rag.benchmark.second_reading import SecondReading, second_reading
+from mmad_rag.benchmark.spending import Spending, spending
 from mmad_rag.benchmark.two_runs import put_together
 from mmad_rag.benchmark.verdict import MARGIN
 from mmad_rag.errors import DataError
+from mmad_rag.models.price_table import Price, load_prices
 from mmad_rag.records import RouteOutcome
 from mmad_rag.report.subsets import Subset, on_subset, rightly_routed
 
@@ -65,6 +67,8 @@ class RunSummary:
     """One per arm for a run with circular evaluation."""
     second_reading: tuple[SecondReading, ...] = ()
     """One per arm whose replies came with probabilities."""
+    spending: Spending | None = None
+    """What the run has cost; None where that is not known."""
     levels: tuple[ArmLevel, ...] = ()
     """Arm and its scores with their intervals, in the run's order; empty for two runs put together."""
 
@@ -76,6 +80,7 @@ def summarise(
     replicates: int = REPLICATES,
     margin: float = MARGIN,
     seed: int = 0,
+    prices: Sequence[Price] | None = None,
 ) -> RunSummary:
     """Score every arm, compare it with the baseline, and take the gain apart.
 
@@ -85,6 +90,7 @@ def summarise(
         replicates: Bootstrap draws, at least 1.
         margin: Percentage points that do not matter, 0 or more.
         seed: Of the draws.
+        prices: What models cost; None takes the table that comes with the library.
 
     Raises:
         DataError: a question has no outcome yet, a baseline other than `none` is not in the run, or a number
@@ -119,6 +125,7 @@ def summarise(
         rightly_routed=tuple(subset for subset in routed if subset is not None),
         circular=circular_scores(run),
         second_reading=second_reading(run),
+        spending=spending(run, comparisons, load_prices() if prices is None else prices),
         levels=arm_levels(joint),
     )
 

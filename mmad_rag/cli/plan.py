@@ -1,0 +1,66 @@
+"""`mmad-rag eval --plan`: what a run will ask, cost and be able to show, before anything is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmad_rag.cli.console import note, out, print_json, print_table
+from mmad_rag.errors import DataError
+
+if TYPE_CHECKING:
+    from mmad_rag.benchmark.forecast import Dry
+    from mmad_rag.benchmark.purse import Budget
+    from mmad_rag.benchmark.selection import Selection
+    from mmad_rag.models.price_table import Price
+
+
+def show_plan(
+    selection: Selection,
+    sample: Callable[[int], Selection],
+    dry: Dry,
+    *,
+    out_folder: Path,
+    price: Price | None,
+    budget: float | None,
+    discordance: float,
+    as_json: bool,
+) -> None:
+    """Forecast a run, and print it; see `forecast`."""
+    from mmad_rag.benchmark.forecast import forecast
+    from mmad_rag.rag import run_sync
+    from mmad_rag.report.forecast import budget_line, forecast_notes, forecast_table, gains_table
+
+    found = run_sync(
+        forecast(selection, sample, dry, out=out_folder, price=price, budget=budget, discordance=discordance)
+    )
+    if as_json:
+        print_json({"plan": found, "usd": found.usd})
+        return
+    print_table(forecast_table(found))
+    print_table(gains_table(found.gains, "Smallest gain that these questions can show, points"))
+    if line := budget_line(found):
+        out().print(line, markup=False, soft_wrap=True)
+    for line in forecast_notes(found):
+        note(line)
+    if budget is not None and price is None:
+        raise DataError("what the budget buys cannot be told without a price; give --prices FILE")
+
+
+def budget_of(usd: float | None, price: Price | None) -> Budget | None:
+    """The budget of a run.
+
+    Raises:
+        DataError: one is wanted and the price is not known.
+    """
+    from mmad_rag.benchmark.purse import Budget
+
+    if usd is None:
+        return None
+    if price is None:
+        raise DataError(
+            "no budget can be kept, as the price of this model is not known; give --prices FILE with a table "
+            "of your own, or leave --budget out"
+        )
+    return Budget(usd, price.cost_of)
