@@ -22,6 +22,7 @@ from mmad_rag.models.price_table import PictureTokens, load_prices
 from mmad_rag.prompt import TextPart, render
 from mmad_rag.records import Choice, Outcome, Prompt, Question, Usage
 from mmad_rag.report.forecast import budget_line, spending_lines
+from mmad_rag.report.page_tables import spending_grid
 from tests.bench import question, row
 from tests.openai_server import OpenAIServer, replies
 from tests.running import Cli
@@ -166,6 +167,26 @@ def test_a_budget_that_is_used_up_at_once_or_without_a_price(
     assert (refused.code, "no budget can be kept" in refused.err) == (1, True)
 
 
+def test_a_plan_over_another_run_is_refused_as_the_run_would_be(
+    cli: Cli, bench: Path, tmp_path: Path
+) -> None:
+    asked = command(bench, tmp_path / "run", "--arms", "none", model="builtin:reader")
+    assert cli(*asked).code == 0
+    assert cli(*asked, "--plan").code == 0
+    for other in (
+        command(bench, tmp_path / "run", "--arms", "none", "--plan"),
+        (*asked, "--plan", "--limit", 9),
+        (*asked, "--plan", "--image-size", 9),
+    ):
+        refused = cli(*other)
+        assert (refused.code, "holds a run with another" in refused.err) == (1, True)
+
+
+def test_a_plan_of_too_few_questions_tells_no_gain(cli: Cli, bench: Path, tmp_path: Path) -> None:
+    ran = cli(*command(bench, tmp_path / "run", "--arms", "none", "--plan", "--limit", 8))
+    assert "too few questions for any gain to show" in ran.err
+
+
 # --- what a finished run has cost
 
 
@@ -201,6 +222,22 @@ def test_cost_per_point_is_extra_cost_over_gain() -> None:
     assert lines[2].startswith("rag costs +1.00 USD against none: 0.05 USD per point gained [")
 
 
+def test_costs_stand_on_the_page() -> None:
+    """Per point where a gain is certain, a dash where none is, nothing for the baseline."""
+    for right, shown in ((0.7, "0.05"), (0.5, "-")):
+        run = finished(right, (Usage(1000, 0), Usage(3000, 0)))
+        found = spending(run, [compare_arms(run.rows, run.questions, "none", "rag")], load_prices())
+        assert found is not None
+        grid = spending_grid(found)
+        assert "2.5 USD per million tokens in and 10 out" in grid.caption
+        none, rag = grid.rows
+        assert [cell.text for cell in none.cells] == ["200,000", "0", "0.50", "-"]
+        assert [cell.text for cell in rag.cells] == ["600,000", "0", "1.50", shown]
+    partly = spending(finished(0.7, (Usage(1000, 0), None)), [], load_prices())
+    assert partly is not None
+    assert spending_grid(partly).rows[1].cells[2].details == ("200 replies came without token counts",)
+
+
 def test_no_certain_gain_has_no_price_per_point() -> None:
     run = finished(0.5, (Usage(1000, 0), Usage(3000, 0)))
     comparison = compare_arms(run.rows, run.questions, "none", "rag")
@@ -218,5 +255,9 @@ def test_replies_without_token_counts_are_told_and_not_guessed() -> None:
     assert found is not None
     assert (found.arms[1].counted, found.arms[1].replies, found.arms[1].usd) == (0, 200, 0.0)
     assert "200 replies came without token counts" in list(spending_lines(found))[1]
+    comparison = compare_arms(run.rows, run.questions, "none", "rag")
+    told = spending(run, [comparison], load_prices())
+    assert told is not None
+    assert told.per_point == ()
     assert spending(finished(0.7, (None, None)), [], load_prices()) is None
     assert spending(run, [], ()) is None

@@ -46,10 +46,10 @@ class DetectableGain:
     """A subtask, or `Average`."""
     questions: int
     """How many are in the column."""
-    these_products: float
-    """In percentage points."""
+    these_products: float | None
+    """In percentage points; None where not even a gain on all that the arms disagree on would show."""
     new_products: float | None
-    """In percentage points; None where no dataset has two products."""
+    """In percentage points; None likewise, and where a dataset has one product."""
 
 
 def detectable_gains(
@@ -83,10 +83,16 @@ def detectable_gains(
         if not weights:
             continue
         these = _on_these(weights, discordance, image_correlation)
-        found = sum(these.values())
-        small = (_normal(1 - _ALPHA / 2) + _normal(_POWER)) * math.sqrt(found)
+        small = 100 * (_normal(1 - _ALPHA / 2) + _normal(_POWER)) * math.sqrt(sum(these.values()))
+        new = _on_new(weights, these, product_spread)
+        possible = 100 * discordance
         gains.append(
-            DetectableGain(column, len(weights), 100 * small, _on_new(weights, these, product_spread))
+            DetectableGain(
+                column,
+                len(weights),
+                small if small <= possible else None,
+                new if new is not None and new <= possible else None,
+            )
         )
     return tuple(gains)
 

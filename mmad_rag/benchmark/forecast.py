@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -11,11 +12,13 @@ from typing import Any, TypeAlias
 
 from mmad_rag.benchmark.circular import circular_subset
 from mmad_rag.benchmark.detectable import DISCORDANCE, DetectableGain, detectable_gains
-from mmad_rag.benchmark.outcomes import Run
+from mmad_rag.benchmark.header_diff import header_differences
+from mmad_rag.benchmark.outcomes import Run, RunHeader
 from mmad_rag.benchmark.run import RunResult
-from mmad_rag.benchmark.run_folder import HEADER_FILE, read_run
+from mmad_rag.benchmark.run_folder import HEADER_FILE, questions_sha256, read_run
 from mmad_rag.benchmark.selection import Selection
 from mmad_rag.errors import DataError
+from mmad_rag.models.counting import COUNTING
 from mmad_rag.models.price_table import Price
 from mmad_rag.records import Outcome, Question, Usage
 
@@ -107,12 +110,12 @@ async def forecast(
         discordance: See `detectable`.
 
     Raises:
-        DataError: no sampled question could be shown, or the folder holds a damaged run.
+        DataError: no sampled question could be shown, or the folder holds another run, or a damaged one.
     """
     with tempfile.TemporaryDirectory() as scratch:
         result = await dry(sample(min(SAMPLED, len(selection.questions))), Path(scratch) / "dry")
         counted = read_run(result.folder)
-    kept = read_run(out) if (out / HEADER_FILE).exists() else None
+    kept = _kept(out, result.header, selection) if (out / HEADER_FILE).exists() else None
     names = [arm.name for arm in result.header.arms]
     circular = circular_subset(selection.questions, result.header.circular, result.header.circular_seed)
     each = {name: _mean_usage(counted, name) for name in names}
@@ -125,6 +128,30 @@ async def forecast(
         bought = _bought(budget, usd, len(selection.questions), sample, discordance)
     sampled = len(counted.questions)
     return Forecast(len(selection.questions), sampled, arms, price, discordance, gains, bought)
+
+
+def _kept(out: Path, dry: RunHeader, selection: Selection) -> Run:
+    """The run in the folder, refused as the run itself would refuse it."""
+    arms = tuple(
+        dataclasses.replace(
+            arm, identity=arm.identity.replace(COUNTING, ""), model=arm.model.replace(COUNTING, "")
+        )
+        for arm in dry.arms
+    )
+    wanted = dataclasses.replace(
+        dry,
+        arms=arms,
+        questions=len(selection.questions),
+        questions_sha256=questions_sha256(selection.questions),
+    )
+    run = read_run(out)
+    for item in header_differences(run.header, wanted):
+        if item.field != "hard_sha256":
+            raise DataError(
+                f"{out} holds a run with another {item.name}: {item.first!r} there, {item.second!r} now; "
+                "give another --out, or the settings of that run"
+            )
+    return run
 
 
 def _mean_usage(run: Run, arm: str) -> tuple[float, float]:

@@ -58,7 +58,7 @@ class Spending:
     arms: tuple[ArmCost, ...]
     """In the run's order."""
     per_point: tuple[CostPerPoint, ...]
-    """One per comparison."""
+    """One per comparison whose arms reported all their tokens."""
 
 
 def spending(run: Run, comparisons: Sequence[Comparison], prices: Sequence[Price]) -> Spending | None:
@@ -73,7 +73,9 @@ def spending(run: Run, comparisons: Sequence[Comparison], prices: Sequence[Price
     if not any(arm.counted for arm in arms):
         return None
     usd = {arm.arm: arm.usd for arm in arms}
-    return Spending(price, arms, tuple(_per_point(item, usd) for item in comparisons))
+    known = {arm.arm for arm in arms if arm.counted == arm.replies}
+    told = (item for item in comparisons if {item.arm.arm, item.baseline.arm} <= known)
+    return Spending(price, arms, tuple(_per_point(item, usd) for item in told))
 
 
 def _arm_cost(run: Run, arm: str, price: Price) -> ArmCost:

@@ -10,6 +10,8 @@ from mmad_rag.records import Prompt, Reply, Usage
 
 REPLY_TOKENS = 16
 """Tokens of a reply, where nobody says otherwise: a letter, or a short sentence around it."""
+COUNTING = "counting/"
+"""Before the identity of the model that is stood for."""
 _PER_MESSAGE = 4  # what chat formats put around each of the two messages
 
 
@@ -39,7 +41,7 @@ class CountingModel:
     @property
     def identity(self) -> str:
         """`counting/` with the identity of the model that it stands for."""
-        return f"counting/{self._identity}"
+        return f"{COUNTING}{self._identity}"
 
     async def answer(self, prompt: Prompt) -> Reply:
         """Count a prompt."""

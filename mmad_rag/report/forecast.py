@@ -38,7 +38,7 @@ def gains_table(gains: Sequence[DetectableGain], title: str) -> Table:
     for gain in gains:
         shown.add_column(SHORT.get(gain.column, gain.column), justify="right", no_wrap=True)
     shown.add_row("questions", *(str(gain.questions) for gain in gains))
-    shown.add_row("on these products", *(f"{gain.these_products:.1f}" for gain in gains))
+    shown.add_row("on these products", *(_points(gain.these_products) for gain in gains))
     shown.add_row("on new products", *(_points(gain.new_products) for gain in gains))
     return shown
 
@@ -53,6 +53,8 @@ def forecast_notes(found: Forecast) -> Iterator[str]:
         yield "Price: not known for this model; give --prices FILE with a table of your own."
     else:
         yield price_note(found.price)
+    if any(gain.these_products is None for gain in found.gains):
+        yield "-: too few questions for any gain to show; ask more, or about more products for new ones."
     yield (
         f"Gains: at 80 % power, two-sided at 5 %, if arms disagree on {100 * found.discordance:.0f} % of the "
         f"questions (--discordance), differences within an image correlate by {IMAGE_CORRELATION:g} and true "
@@ -72,7 +74,7 @@ def budget_line(found: Forecast) -> str | None:
         return f"{bought.usd:g} USD buy all {found.questions:,} questions in every arm"
     return (
         f"{bought.usd:g} USD buy {bought.limit:,} questions in every arm: give --limit {bought.limit}, which "
-        f"can show a gain of {average.these_products:.1f} points on these products, "
+        f"can show a gain of {_points(average.these_products)} points on these products, "
         f"{_points(average.new_products)} on new ones"
     )
 
