@@ -45,6 +45,17 @@ def test_a_question_may_be_kept_with_its_options(questions: tuple[Question, ...]
     assert rows[0].outcome is not Outcome.FAILED
 
 
+def test_words_that_json_escapes_or_that_hold_one_another(questions: tuple[Question, ...]) -> None:
+    """A question in quotes inside an object; two questions of which one begins like the other."""
+    quoted = dataclasses.replace(questions[0], text='Is "this" ok')
+    longer = dataclasses.replace(questions[1], image_path=quoted.image_path, text='Is "this" ok now')
+    for asked in (quoted, longer):
+        kept = json.dumps({"text": asked.text, "options": {"A": "Yes."}})
+        given = dataclasses.replace(record(asked), question=kept)
+        rows = answers_as_rows([given], (quoted, longer))
+        assert [row.outcome is Outcome.FAILED for row in rows] == [asked is longer, asked is quoted]
+
+
 def test_what_does_not_belong_is_refused_by_number(questions: tuple[Question, ...]) -> None:
     good = record(questions[0])
     for bad, message in (

@@ -29,10 +29,12 @@ ROOMS = (
     "prompt",
     "retrieve",
     "models",
+    "reading",
     "rag",
     "benchmark",
     "retrieval_eval",
     "report",
+    "serve",
     "cli",
 )
 """In the order the data flows; a room imports from the rooms before it."""

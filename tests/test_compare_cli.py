@@ -71,7 +71,9 @@ def test_both_estimands_verdicts_and_parts_are_printed(cli: Cli, shown: Path) ->
 
 
 def test_json_keeps_its_fields_and_adds_to_them(cli: Cli, shown: Path) -> None:
-    first, *_ = json.loads(cli("compare", shown, "--json", "--replicates", "50", "--margin", "2").out)
+    first, *_ = json.loads(cli("compare", shown, "--json", "--replicates", "50", "--margin", "2").out)[
+        "comparisons"
+    ]
     assert {"baseline", "arm", "columns", "images", "replicates", "seed", "margin"} == set(first)
     assert first["margin"] == 2.0
     last = first["columns"][-1]

@@ -107,6 +107,18 @@ def test_a_plan_is_printed_with_what_it_rests_on(cli: Cli, bench: Path, tmp_path
     assert 0.8 * 20 < json.loads(bought.out)["usd"] < 1.2 * 20
 
 
+def test_a_budget_foresees_circular_evaluation(cli: Cli, bench: Path, tmp_path: Path) -> None:
+    """A smaller sample keeps as many circular questions as it can; what is advised costs what was named."""
+    more = ("--arms", "none", "--plan", "--circular", 30, "--reply-tokens", 0, "--json")
+    told = json.loads(cli(*command(bench, tmp_path / "run", *more, "--budget", 9)).out)["plan"]["budget"]
+    cost = json.loads(cli(*command(bench, tmp_path / "run", *more, "--limit", told["limit"])).out)["usd"]
+    assert 7 < cost <= 9.5
+    whole = json.loads(cli(*command(bench, tmp_path / "run", *more, "--budget", 1e9)).out)["plan"]
+    assert whole["budget"]["limit"] == whole["questions"]
+    refused = cli(*command(bench, tmp_path / "run", *more, "--budget", "inf"))
+    assert (refused.code, "is no sum" in refused.err) == (1, True)
+
+
 def test_budgets_that_buy_nothing_or_everything() -> None:
     from mmad_rag.benchmark.forecast import BudgetForecast
 
@@ -125,6 +137,9 @@ def test_a_plan_without_a_price_says_how_to_give_one(cli: Cli, bench: Path, tmp_
     refused = cli(*asked, "--budget", 5)
     assert refused.code == 1
     assert "cannot be told without a price" in refused.err
+    assert cli(*asked, "--budget", 5, "--json").code == 1
+    nothing = cli(*command(bench, tmp_path / "run", "--arms", "none", "--budget", 0, model="openai:m"))
+    assert nothing.code == 1
 
 
 def test_a_plan_of_a_free_model_buys_everything(cli: Cli, bench: Path, tmp_path: Path) -> None:
@@ -143,7 +158,7 @@ def test_a_run_keeps_within_its_budget_and_the_plan_counts_what_is_left(
     asked = command(bench, tmp_path / "run", *more)
     ran = cli(*asked, "--budget", 4)
     assert ran.code == 0, ran.err
-    assert "stopped: 4.00 of 4 USD are spent" in ran.err
+    assert "stopped: 4 of 4 USD are spent" in ran.err
     assert "10 of " in ran.err
     assert len(openai_server.requests) == 20
     assert "none has cost 2.00 USD: 1,000 tokens in, 100 out" in ran.out

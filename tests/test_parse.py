@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmad_rag.benchmark.parse import PARSER_VERSION, read_choice
+from mmad_rag.reading.parse import PARSER_VERSION, read_choice
 from mmad_rag.records import Choice
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmad_rag.benchmark.parse import read_choice
+from mmad_rag.reading.parse import read_choice
 from mmad_rag.records import Choice
 
 TEXTS = ("Bent tooth.", "Scratch on the surface.", "Hole.", "Color change.")

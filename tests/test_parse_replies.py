@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mmad_rag.benchmark.parse import read_choice
+from mmad_rag.reading.parse import read_choice
 from mmad_rag.records import Choice
 
 FOLDER = Path(__file__).parent / "replies"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from pathlib import Path
 
 import pytest
 
+from mmad_rag.benchmark.circular import circular_scores
 from mmad_rag.benchmark.mmad import load_questions
-from mmad_rag.benchmark.purse import Budget, Purse
+from mmad_rag.benchmark.purse import Budget, Purse, Spent
 from mmad_rag.benchmark.run import RunResult, run_arms
 from mmad_rag.benchmark.run_folder import answered_part, read_run
 from mmad_rag.benchmark.selection import select
@@ -52,23 +54,69 @@ def data(tmp_path: Path) -> Path:
     return make_benchmark(tmp_path / "data")
 
 
+NOTHING = Spent(Usage(0, 0), {}, 0)
+TWO = Usage(100, 10)  # costs 2
+
+
 def test_a_purse_foresees_what_is_under_way() -> None:
-    purse = Purse(Budget(5.0, dollars), Usage(0, 0))
-    assert purse.reserve()
-    purse.release()
-    purse.pay(Usage(100, 10))
-    assert purse.spent == 2.0
-    assert purse.reserve()
-    assert not purse.reserve()  # 2 spent, 2 under way, 2 more would be 6
-    purse.release()
-    assert purse.reserve()
+    async def use() -> None:
+        purse = Purse(Budget(5.0, dollars), NOTHING)
+        assert await purse.reserve("a")
+        purse.pay("a", TWO)
+        await purse.release("a")
+        assert purse.spent == 2.0
+        assert await purse.reserve("a")
+        assert not await purse.reserve("a")  # 2 spent, 2 under way, 2 more would be 6
+        await purse.release("a")
+        assert await purse.reserve("a")
+
+    asyncio.run(use())
+
+
+def test_of_an_arm_without_a_reply_one_request_goes_ahead() -> None:
+    """The second waits for what the first costs; one that fails lets the next go ahead."""
+
+    async def use() -> None:
+        purse = Purse(Budget(3.0, dollars), NOTHING)
+        assert await purse.reserve("a")
+        waiting = asyncio.create_task(purse.reserve("a"))
+        assert await purse.reserve("b")  # another arm has its own first request
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await purse.release("a")  # failed, nothing was paid
+        assert await waiting
+        purse.pay("a", TWO)
+        await purse.release("a")
+        assert not await purse.reserve("a")
+        assert not await purse.reserve("c")  # taken to cost what the dearest arm does
+
+    asyncio.run(use())
+
+
+def test_a_purse_knows_the_dearest_of_each_arm_from_earlier_goes() -> None:
+    spent = Spent(Usage(300, 30), {"a": TWO, "b": Usage(10, 1)}, 0)
+
+    async def use() -> None:
+        purse = Purse(Budget(7.5, dollars), spent)
+        assert purse.spent == 6.0
+        assert not await purse.reserve("a")
+        assert await purse.reserve("b")
+
+    asyncio.run(use())
+    with pytest.raises(ModelActionError, match="no token counts"):
+        Purse(Budget(9.0, dollars), dataclasses.replace(spent, uncounted=1))
 
 
 def test_without_a_budget_everything_is_allowed() -> None:
-    purse = Purse(None, Usage(10**9, 10**9))
-    assert all(purse.reserve() for _ in range(99))
-    purse.pay(None)
-    assert purse.spent is None
+    async def use() -> None:
+        purse = Purse(None, Spent(Usage(10**9, 10**9), {}, 3))
+        for _ in range(99):
+            assert await purse.reserve("a")
+        purse.pay("a", None)
+        await purse.release("a")
+        assert purse.spent is None
+
+    asyncio.run(use())
 
 
 def test_a_run_stops_within_its_budget_and_goes_on_with_more(data: Path, tmp_path: Path) -> None:
@@ -93,6 +141,29 @@ def test_a_finished_run_needs_no_money(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_budget_needs_token_counts(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelActionError, match="no token counts, so no budget can be kept"):
-        go(data, tmp_path / "out", Costly(silent=True), 9.0)
-    assert len(read_run(tmp_path / "out").rows) == 1  # the reply that came is kept
+    """One reply per arm shows it, whatever the concurrency; the next go does not even begin."""
+    model = Costly(silent=True)
+    for _ in range(2):
+        with pytest.raises(ModelActionError, match="no token counts, so no budget can be kept"):
+            go(data, tmp_path / "out", model, 9.0, concurrency=8)
+    assert len(read_run(tmp_path / "out").rows) == model.asked <= 2  # the replies that came are kept
+
+
+def test_a_budget_is_kept_by_many_at_once(data: Path, tmp_path: Path) -> None:
+    """Two requests may go ahead before a price is known, one per arm; 5 dollars pay for two."""
+    result = go(data, tmp_path / "out", Costly(), 5.0, concurrency=8)
+    assert (result.stopped, result.spent_usd) == (True, 4.0)
+
+
+def test_a_circular_run_that_was_stopped_can_be_scored(data: Path, tmp_path: Path) -> None:
+    benchmark = load_questions(data)
+    asyncio.run(
+        run_arms(
+            benchmark, select(benchmark), [arm_of(Costly())], out=tmp_path / "out",
+            budget=Budget(41.0, dollars), circular=9, concurrency=1,
+        )
+    )  # fmt: skip
+    part = answered_part(read_run(tmp_path / "out"))
+    (score,) = circular_scores(part)
+    rotated = {row.question for row in part.rotated}
+    assert 0 < score.questions == len(rotated) < 9

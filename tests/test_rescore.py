@@ -12,7 +12,6 @@ import pytest
 
 from mmad_rag.benchmark.mmad import load_questions
 from mmad_rag.benchmark.outcomes import Run
-from mmad_rag.benchmark.parse import PARSER_VERSION
 from mmad_rag.benchmark.rescore import rescore
 from mmad_rag.benchmark.run import run_arms
 from mmad_rag.benchmark.run_folder import read_run
@@ -20,6 +19,7 @@ from mmad_rag.benchmark.selection import select
 from mmad_rag.benchmark.two_runs import put_together
 from mmad_rag.errors import DataError
 from mmad_rag.models.scripted import ScriptedModel
+from mmad_rag.reading.parse import PARSER_VERSION
 from mmad_rag.records import Usage
 from mmad_rag.report.run_summary import summarise_two
 from tests.bench import arm_of, make_benchmark, scripted
@@ -91,7 +91,7 @@ def test_replies_read_again_are_not_paid_for_twice(data: Path, tmp_path: Path) -
     rescore(folder)
     run = read_run(folder)
     with RunStore(folder, run.header, run.questions) as store:
-        assert store.usage == Usage(36 * 100, 36 * 10)
+        assert store.spent.usage == Usage(36 * 100, 36 * 10)
 
 
 def test_the_command_says_what_changed(cli: Cli, data: Path, tmp_path: Path) -> None:
@@ -126,6 +126,16 @@ def test_the_same_arm_of_two_runs_is_compared(cli: Cli, data: Path, tmp_path: Pa
     assert json.loads(cli("compare", first, second, "--json").out)["differences"] == ["rag: model differs"]
     refused = cli("compare", first, second, "--decompose")
     assert (refused.code, "leave the second run out" in refused.err) == (1, True)
+
+
+def test_a_run_is_not_compared_with_itself_nor_with_one_read_otherwise(data: Path, tmp_path: Path) -> None:
+    one = go(data, tmp_path / "one", scripted("A"))
+    with pytest.raises(DataError, match="are the same run"):
+        put_together(read_run(one), read_run(one))
+    other = go(data, tmp_path / "other", scripted("A"))
+    age(other)
+    with pytest.raises(DataError, match="`mmad-rag rescore` reads the replies of the older one again"):
+        put_together(read_run(one), read_run(other))
 
 
 def test_runs_that_share_a_name_are_told_apart_by_their_path(data: Path, tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from mmad_rag.benchmark.arms import Arm
 from mmad_rag.benchmark.asking import RunProgress
 from mmad_rag.benchmark.mmad import Benchmark, TemplateKind, load_questions
 from mmad_rag.benchmark.outcomes import OutcomeRow
-from mmad_rag.benchmark.parse import PARSER_VERSION
 from mmad_rag.benchmark.pictures import PictureCache
 from mmad_rag.benchmark.run import RunResult, run_arms
 from mmad_rag.benchmark.run_folder import read_run
@@ -28,6 +27,7 @@ from mmad_rag.benchmark.selection import select
 from mmad_rag.errors import DataError, ModelActionError, ModelRetryError, PictureError, SpecError
 from mmad_rag.images import open_picture
 from mmad_rag.prompt import prompt_digest
+from mmad_rag.reading.parse import PARSER_VERSION
 from mmad_rag.records import (
     Field,
     Hit,

@@ -378,3 +378,16 @@ def test_a_row_of_a_question_that_is_not_asked(tmp_path: Path) -> None:
         store.append(dataclasses.replace(FULL, question="elsewhere#0"))
     with pytest.raises(DataError, match="has a row for elsewhere#0 in arm rag"):
         read_run(tmp_path)
+
+
+def test_what_the_header_vouches_for_is_written_anew_where_it_is_damaged(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    path = tmp_path / "questions.jsonl"
+    whole = path.read_bytes()
+    for damage in (b"", whole[: len(whole) // 2], None):
+        if damage is None:
+            path.unlink()
+        else:
+            path.write_bytes(damage)
+        opened(tmp_path).close()
+        assert path.read_bytes() == whole

@@ -6,12 +6,12 @@ from mmad_rag.benchmark.asking import RunProgress
 from mmad_rag.benchmark.compare import Comparison, compare_arms
 from mmad_rag.benchmark.mmad import Benchmark, TemplateKind, load_questions
 from mmad_rag.benchmark.outcomes import OutcomeRow, Run, RunHeader
-from mmad_rag.benchmark.parse import PARSER_VERSION, read_choice
 from mmad_rag.benchmark.run import RunResult, run_arms
 from mmad_rag.benchmark.run_folder import read_run
 from mmad_rag.benchmark.score import score_answers, score_run
 from mmad_rag.benchmark.score_table import Rule, ScoreTable
 from mmad_rag.benchmark.selection import Selection, select
+from mmad_rag.reading.parse import PARSER_VERSION, read_choice
 
 __all__ = [
     "ARM_NAMES",

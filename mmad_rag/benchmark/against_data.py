@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -58,8 +59,9 @@ def answers_as_rows(
 def _asked(about_image: Mapping[str, list[Question]], words: str) -> list[Question] | None:
     if words in about_image:
         return about_image[words]
-    held = [text for text in about_image if text in words]
-    return about_image[held[0]] if len(held) == 1 else None
+    held = [text for text in about_image if text in words or json.dumps(text)[1:-1] in words]
+    longest = [text for text in held if not any(text != other and text in other for other in held)]
+    return about_image[longest[0]] if len(longest) == 1 else None
 
 
 def _row(question: Question, letter: str | None) -> OutcomeRow:

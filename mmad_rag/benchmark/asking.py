@@ -76,7 +76,7 @@ class Asking:
         """What stopped the run; raised by `run_arms` when all workers have finished."""
         self.stopped = False
         """Whether the budget was used up before everything was asked."""
-        self.purse = Purse(budget, store.usage, store.paid)
+        self.purse = Purse(budget, store.spent)
         """What the run has cost."""
         self._benchmark = benchmark
         self._store = store
@@ -130,7 +130,6 @@ class Asking:
             Outcome.FAILED,
             rotation=task.rotation,
         )
-        reply = None
         try:
             prompt = await self._prompt(task)
             digest = prompt_digest(prompt)
@@ -141,22 +140,25 @@ class Asking:
             if kept is not None:
                 self._kept += 1
                 return kept
-            if not self.purse.reserve():
-                return None
-            reply = await self._ask(model, prompt)
-            row = judged(row, task.question, reply, self._store.header.shuffle_options)
+        except PictureError as error:
+            return self._record(task, dataclasses.replace(row, error=writable(str(error))), None)
+        if not await self.purse.reserve(task.arm.name):
+            return None
+        try:
+            reply = await model.answer(prompt)
+            return self._record(
+                task, judged(row, task.question, reply, self._store.header.shuffle_options), reply
+            )
         except (PictureError, ModelRetryError) as error:
-            row = dataclasses.replace(row, error=writable(str(error)))
+            return self._record(task, dataclasses.replace(row, error=writable(str(error))), None)
+        finally:
+            await self.purse.release(task.arm.name)
+
+    def _record(self, task: Task, row: OutcomeRow, reply: Reply | None) -> Outcome:
         self._store.append(row, _shown(task.arm, reply))
         if reply is not None:
-            self.purse.pay(reply.usage)
+            self.purse.pay(task.arm.name, reply.usage)
         return row.outcome
-
-    async def _ask(self, model: Model, prompt: Prompt) -> Reply:
-        try:
-            return await model.answer(prompt)
-        finally:
-            self.purse.release()
 
     async def _prompt(self, task: Task) -> Prompt:
         """What every arm is shown, before retrieval."""

@@ -58,6 +58,8 @@ def circular_scores(run: Run) -> tuple[CircularScore, ...]:
         DataError: a rotation has no outcome yet.
     """
     wanted = circular_subset(run.questions, run.header.circular, run.header.circular_seed)
+    if len(run.questions) < run.header.questions:  # a part of a run has its part of the subset
+        wanted = frozenset(row.question for row in run.rotated)
     chosen = [question for question in run.questions if question.id in wanted]
     if not chosen:
         return ()

@@ -117,15 +117,20 @@ async def forecast(
         counted = read_run(result.folder)
     kept = _kept(out, result.header, selection) if (out / HEADER_FILE).exists() else None
     names = [arm.name for arm in result.header.arms]
-    circular = circular_subset(selection.questions, result.header.circular, result.header.circular_seed)
+    header = result.header
+
+    def requests_of(questions: Sequence[Question]) -> int:
+        circular = circular_subset(questions, header.circular, header.circular_seed)
+        return sum(len(item.choices) if item.id in circular else 1 for item in questions)
+
     each = {name: _mean_usage(counted, name) for name in names}
-    requests = sum(len(item.choices) if item.id in circular else 1 for item in selection.questions)
+    requests = requests_of(selection.questions)
     arms = tuple(_arm(name, requests, kept, each[name], price) for name in names)
     gains = detectable_gains(selection.questions, discordance=discordance)
     bought = None
     if budget is not None and price is not None:
-        usd = sum(_cost(price, *each[name]) for name in names) * requests / len(selection.questions)
-        bought = _bought(budget, usd, len(selection.questions), sample, discordance)
+        usd = sum(_cost(price, *each[name]) for name in names)
+        bought = _bought(budget, usd, selection, sample, requests_of=requests_of, discordance=discordance)
     sampled = len(counted.questions)
     return Forecast(len(selection.questions), sampled, arms, price, discordance, gains, bought)
 
@@ -178,9 +183,22 @@ def _cost(price: Price, shown: float, replied: float) -> float:
 
 
 def _bought(
-    budget: float, per_question: float, questions: int, sample: Callable[[int], Selection], discordance: float
+    budget: float,
+    per_request: float,
+    selection: Selection,
+    sample: Callable[[int], Selection],
+    *,
+    requests_of: Callable[[Sequence[Question]], int],
+    discordance: float,
 ) -> BudgetForecast:
-    limit = questions if per_question == 0 else min(questions, int(budget / per_question))
-    drawn: tuple[Question, ...] = sample(limit).questions if limit else ()
+    """The largest sample that the sum pays for; a larger sample holds a smaller one, so it costs no less."""
+    affordable, too_many = 0, len(selection.questions) + 1
+    while too_many - affordable > 1:
+        size = (affordable + too_many) // 2
+        if per_request * requests_of(sample(size).questions) <= budget:
+            affordable = size
+        else:
+            too_many = size
+    drawn = sample(affordable).questions if affordable else ()
     gains = detectable_gains(drawn, discordance=discordance) if drawn else ()
-    return BudgetForecast(budget, limit, gains)
+    return BudgetForecast(budget, affordable, gains)

@@ -10,7 +10,7 @@ import math
 from mmad_rag.benchmark.first_token import letter_probabilities
 from mmad_rag.benchmark.option_order import own_letter, shown_choices
 from mmad_rag.benchmark.outcomes import OutcomeRow
-from mmad_rag.benchmark.parse import read_choice
+from mmad_rag.reading.parse import read_choice
 from mmad_rag.records import Outcome, Question, Reply
 
 

@@ -45,6 +45,8 @@ class PassageLog:
         try:
             with self._path.open("ab") as file:
                 file.write(b"".join(PASSAGE_JSON.dump_json(passage) + b"\n" for passage in fresh))
+                file.flush()
+                os.fsync(file.fileno())  # on disk before the row that names them; seldom, as most are known
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.truncate(self._path, size)

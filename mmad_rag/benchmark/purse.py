@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mmad_rag.errors import ModelActionError
 from mmad_rag.records import Usage
 
 _ROUNDING = 1e-9  # dollars
+_NO_COUNTS = (
+    "the model's replies hold no token counts, so no budget can be kept; leave --budget out, "
+    "or ask an endpoint that reports usage"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,44 +27,76 @@ class Budget:
     """Price of so many tokens, in the same money."""
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a run folder holds of earlier goes."""
+
+    usage: Usage
+    """Tokens of all replies."""
+    dearest: Mapping[str, Usage]
+    """Arm -> the tokens of its longest request and reply."""
+    uncounted: int
+    """Replies that came without token counts."""
+
+
 class Purse:
     """Says whether another request can be paid for.
 
-    A request that is under way is taken to cost as much as the dearest so far (of earlier goes: the mean), so
-    that the sum stays within the budget; only the requests of a new run that start before its first reply
-    has come are not foreseen.
+    A request that is under way is taken to cost as much as the dearest of its arm so far, so that the sum
+    stays within the budget. Of an arm that has no reply yet one request goes ahead, and the others wait for
+    what it costs; it is taken to cost what the dearest of the other arms does.
 
     Args:
         budget: None allows everything.
-        spent: Tokens that the run has used already.
-        replies: For how many replies.
+        spent: By earlier goes.
+
+    Raises:
+        ModelActionError: there is a budget, and earlier replies said nothing of what they cost.
     """
 
-    def __init__(self, budget: Budget | None, spent: Usage, replies: int = 0) -> None:
+    def __init__(self, budget: Budget | None, spent: Spent) -> None:
         self._budget = budget
-        self._spent = budget.cost_of(spent) if budget is not None else 0.0
-        self._dearest = self._spent / replies if replies else 0.0
-        self._under_way = 0
+        self._spent = 0.0
+        self._dearest: dict[str, float] = {}
+        self._under_way: Counter[str] = Counter()
+        self._blind = False  # whether a reply said nothing of what it cost
+        self._changed = asyncio.Condition()
+        if budget is None:
+            return
+        if spent.uncounted:
+            raise ModelActionError(_NO_COUNTS)
+        self._spent = budget.cost_of(spent.usage)
+        self._dearest = {arm: budget.cost_of(usage) for arm, usage in spent.dearest.items()}
 
     @property
     def spent(self) -> float | None:
         """What the run has cost so far; None without a budget."""
         return None if self._budget is None else self._spent
 
-    def reserve(self) -> bool:
-        """Set money aside for a request; False where there is not enough."""
+    async def reserve(self, arm: str) -> bool:
+        """Set money aside for a request; False where there is not enough. True is followed by `release`."""
         if self._budget is None:
             return True
-        if self._spent + (self._under_way + 1) * self._dearest > self._budget.usd + _ROUNDING:
-            return False
-        self._under_way += 1
-        return True
+        async with self._changed:
+            await self._changed.wait_for(lambda: arm in self._dearest or not self._under_way[arm])
+            foreseen = sum(count * self._cost(name) for name, count in self._under_way.items())
+            if self._blind or self._spent + foreseen + self._cost(arm) > self._budget.usd + _ROUNDING:
+                return False
+            self._under_way[arm] += 1
+            return True
 
-    def release(self) -> None:
-        """A reserved request has ended, and was not paid for unless `pay` is told so."""
-        self._under_way -= 1
+    async def release(self, arm: str) -> None:
+        """A request has ended, and what it has cost was paid, if there was a reply."""
+        if self._budget is None:
+            return
+        async with self._changed:
+            self._under_way[arm] -= 1
+            self._changed.notify_all()
 
-    def pay(self, usage: Usage | None) -> None:
+    def _cost(self, arm: str) -> float:
+        return self._dearest.get(arm, max(self._dearest.values(), default=0.0))
+
+    def pay(self, arm: str, usage: Usage | None) -> None:
         """A reply has come.
 
         Raises:
@@ -67,10 +105,8 @@ class Purse:
         if self._budget is None:
             return
         if usage is None:
-            raise ModelActionError(
-                "the model's replies hold no token counts, so no budget can be kept; leave --budget out, "
-                "or ask an endpoint that reports usage"
-            )
+            self._blind = True
+            raise ModelActionError(_NO_COUNTS)
         cost = self._budget.cost_of(usage)
         self._spent += cost
-        self._dearest = max(self._dearest, cost)
+        self._dearest[arm] = max(self._dearest.get(arm, 0.0), cost)

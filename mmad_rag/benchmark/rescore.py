@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmad_rag.benchmark.judge import read_again
-from mmad_rag.benchmark.parse import PARSER_VERSION
+from mmad_rag.benchmark.outcomes import OutcomeRow, Run
 from mmad_rag.benchmark.run_folder import read_run
 from mmad_rag.benchmark.store import RunStore
+from mmad_rag.reading.parse import PARSER_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +59,29 @@ def rescore(folder: Path, *, write: bool = True) -> Rescoring:
         DataError: it is no run folder, it is damaged, or another process writes it.
     """
     run = read_run(folder)
+    if not write:
+        return _told(run, _changed(run), written=False)
+    with RunStore(folder, run.header, run.questions) as store:
+        run = read_run(folder)  # again, now that nobody else writes
+        pairs = _changed(run)
+        for _, after in pairs:
+            store.append(after)
+        store.read_by(PARSER_VERSION)
+    return _told(run, pairs, written=True)
+
+
+def _changed(run: Run) -> list[tuple[OutcomeRow, OutcomeRow]]:
+    """Rows that are read differently now: as they are, and as they would be."""
     asked = {question.id: question for question in run.questions}
     rows = (*run.rows, *run.rotated)
-    again = [read_again(row, asked[row.question], run.header.shuffle_options) for row in rows]
-    pairs = [(before, after) for before, after in zip(rows, again, strict=True) if before != after]
-    if write:
-        with RunStore(folder, run.header, run.questions) as store:
-            for _, after in pairs:
-                store.append(after)
-            store.read_by(PARSER_VERSION)
+    again = (read_again(row, asked[row.question], run.header.shuffle_options) for row in rows)
+    return [(before, after) for before, after in zip(rows, again, strict=True) if before != after]
+
+
+def _told(run: Run, pairs: Sequence[tuple[OutcomeRow, OutcomeRow]], *, written: bool) -> Rescoring:
     changed = tuple(
         ChangedReading(before.question, before.arm, before.rotation, before.letter, after.letter)
         for before, after in pairs
     )
-    replies = sum(row.reply is not None for row in rows)
-    return Rescoring(run.header.parser_version, PARSER_VERSION, replies, changed, write)
+    replies = sum(row.reply is not None for row in (*run.rows, *run.rotated))
+    return Rescoring(run.header.parser_version, PARSER_VERSION, replies, changed, written)

@@ -23,13 +23,13 @@ from mmad_rag.benchmark.hard_subset import HardSubset
 from mmad_rag.benchmark.judge import writable
 from mmad_rag.benchmark.mmad import Benchmark, TemplateKind
 from mmad_rag.benchmark.outcomes import RUN_VERSION, ArmHeader, RunHeader
-from mmad_rag.benchmark.parse import PARSER_VERSION
 from mmad_rag.benchmark.purse import Budget
 from mmad_rag.benchmark.run_folder import questions_sha256
 from mmad_rag.benchmark.selection import Selection
 from mmad_rag.benchmark.store import RunStore
 from mmad_rag.errors import DataError, SpecError
 from mmad_rag.prompt import WORDINGS, wording_digest
+from mmad_rag.reading.parse import PARSER_VERSION
 from mmad_rag.version import __version__
 
 _LIBRARIES = (

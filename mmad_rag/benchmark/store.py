@@ -25,6 +25,7 @@ from typing import Self
 from mmad_rag.benchmark.header_diff import header_differences
 from mmad_rag.benchmark.outcomes import OutcomeRow, RunHeader
 from mmad_rag.benchmark.passage_log import PassageLog
+from mmad_rag.benchmark.purse import Spent
 from mmad_rag.benchmark.run_folder import (
     HARD_FILE,
     HEADER_FILE,
@@ -65,10 +66,9 @@ class RunStore:
         hard: bytes | None = None,
     ) -> None:
         self.folder = folder
-        self.usage = Usage(0, 0)
-        """Tokens of all replies, those that were asked for again included."""
-        self.paid = 0
-        """For how many replies these are."""
+        self._usage = Usage(0, 0)
+        self._dearest: dict[str, Usage] = {}
+        self._uncounted = 0
         self._known: dict[tuple[str, str, int], tuple[str, Outcome]] = {}
         self._file = lock_run(folder)
         try:
@@ -95,6 +95,11 @@ class RunStore:
                 os.fsync(self._file)
             os.close(self._file)
             self._file = -1
+
+    @property
+    def spent(self) -> Spent:
+        """Tokens of all replies, those that were asked for again included."""
+        return Spent(self._usage, dict(self._dearest), self._uncounted)
 
     def kept(self, question: str, arm: str, key: str, rotation: int = 0) -> Outcome | None:
         """The outcome that need not be asked again: the latest one, if it has this key and did not fail."""
@@ -135,12 +140,16 @@ class RunStore:
     def _note(self, row: OutcomeRow) -> None:
         asked = self.kept(row.question, row.arm, row.key, row.rotation) is None  # or only read again
         self._known[row.question, row.arm, row.rotation] = (row.key, row.outcome)
-        if asked and row.usage is not None:
-            self.paid += 1
-            self.usage = Usage(
-                self.usage.prompt_tokens + row.usage.prompt_tokens,
-                self.usage.completion_tokens + row.usage.completion_tokens,
-            )
+        if not asked or row.reply is None:
+            return
+        if row.usage is None:
+            self._uncounted += 1
+            return
+        self._usage = Usage(
+            self._usage.prompt_tokens + row.usage.prompt_tokens,
+            self._usage.completion_tokens + row.usage.completion_tokens,
+        )
+        self._dearest[row.arm] = max(self._dearest.get(row.arm, row.usage), row.usage, key=_tokens)
 
     def _begin(self, header: RunHeader, questions: Sequence[Question], hard: bytes | None) -> RunHeader:
         """Write the header of a new run, or compare it with that of the run in the folder."""
@@ -148,17 +157,23 @@ class RunStore:
         if path.exists():
             found = read_header(self.folder)
             _compare(found, header, self.folder)
+            self._restore(questions, hard)
             return found
         if os.fstat(self._file).st_size:
             raise DataError(f"{self.folder} has outcomes but no {HEADER_FILE}; give another --out")
-        _write(
-            self.folder / QUESTIONS_FILE,
-            b"".join(QUESTION_JSON.dump_json(item) + b"\n" for item in questions),
-        )
-        if hard is not None:
-            _write(self.folder / HARD_FILE, hard)
+        self._restore(questions, hard)
         _write(path, HEADER_JSON.dump_json(header, indent=2) + b"\n")
         return header
+
+    def _restore(self, questions: Sequence[Question], hard: bytes | None) -> None:
+        """Write what the header vouches for, where it is not there or damaged."""
+        wanted = {QUESTIONS_FILE: b"".join(QUESTION_JSON.dump_json(item) + b"\n" for item in questions)}
+        if hard is not None:
+            wanted[HARD_FILE] = hard
+        for name, data in wanted.items():
+            path = self.folder / name
+            if not path.is_file() or path.read_bytes() != data:
+                _write(path, data)
 
     def _recover(self) -> Iterator[OutcomeRow]:
         """Read the rows, and cut off a last one that a kill tore."""
@@ -171,6 +186,10 @@ class RunStore:
             _write(_free_name(self.folder), torn)
             os.ftruncate(self._file, len(whole))
         return read_lines(whole, path, ROW_JSON)
+
+
+def _tokens(usage: Usage) -> int:
+    return usage.prompt_tokens + usage.completion_tokens
 
 
 def clear_run(folder: Path) -> None:
@@ -196,6 +215,8 @@ def _compare(found: RunHeader, wanted: RunHeader, folder: Path) -> None:
     """Refuse to continue a run under another header, and name what differs."""
     for item in header_differences(found, wanted):
         mend = "give another --out, or the settings of that run"
+        if item.field == "hard_sha256":
+            mend = "leave --hard out, so that the run keeps the subset it was begun with"
         if item.field == "parser_version":
             mend = f"`mmad-rag rescore {folder}` reads its replies again without asking, then it goes on"
         raise DataError(

@@ -31,12 +31,16 @@ def put_together(first: Run, second: Run) -> TwoRuns:
         DataError: they were not asked the same questions in the same way, or share no arm; the message names
             everything that differs.
     """
+    if first.folder.resolve() == second.folder.resolve():
+        raise DataError(f"{first.folder} and {second.folder} are the same run; give two")
     found = [item for item in header_differences(first.header, second.header) if item.field not in MAY_DIFFER]
     if found:
+        mend = "run one of them again with the settings of the other"
+        if {item.field for item in found} == {"parser_version"}:
+            mend = "`mmad-rag rescore` reads the replies of the older one again without asking"
         listed = "; ".join(f"{item.name}: {item.first!r} and {item.second!r}" for item in found)
         raise DataError(
-            f"{first.folder} and {second.folder} cannot be compared, they differ in {listed}; "
-            "run one of them again with the settings of the other"
+            f"{first.folder} and {second.folder} cannot be compared, they differ in {listed}; {mend}"
         )
     names = _names(first, second)
     arms = [{arm.name: arm for arm in run.header.arms} for run in (first, second)]

@@ -68,11 +68,11 @@ def ask(
     as_json: JsonOption = False,
 ) -> None:
     """Ask a model one question about one picture, with knowledge unless told otherwise."""
-    from mmad_rag.benchmark.parse import read_choice
     from mmad_rag.images import open_picture
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.models import load_model
     from mmad_rag.rag import RagWrapper, run_sync
+    from mmad_rag.reading.parse import read_choice
     from mmad_rag.report.retrieval import knowledge_lines
     from mmad_rag.retrieve import ClipRetriever, cited_passages, token_counter
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +24,7 @@ from mmad_rag.cli.options import (
 from mmad_rag.cli.plan import budget_of, show_plan
 from mmad_rag.cli.running import end_with_failures, note_missing, run_with_progress
 from mmad_rag.cli.summary import print_summary
+from mmad_rag.errors import DataError
 from mmad_rag.retrieve import DEFAULT_BUDGET
 
 if TYPE_CHECKING:
@@ -136,7 +138,8 @@ def evaluate(
 
     names = [name.strip() for name in arms.split(",") if name.strip()]
     check_arm_names(names)
-    benchmark = without_errata(load_questions(data), errata or ())
+    whole = load_questions(data)
+    benchmark = without_errata(whole, errata or ())
     selection = select(benchmark, only=only or (), limit=limit, seed=seed, pictures=not no_pictures)
     folder = out_folder or Path("runs") / "-".join([data.resolve().name, *model.replace("/", "-").split(":")])
     asked = load_model(
@@ -173,7 +176,7 @@ def evaluate(
         )
         return
     allowed = budget_of(budget, price)
-    hard = hard_subset_for(benchmark, folder, hard_file)
+    hard = hard_subset_for(whole, folder, hard_file)
     result = run_with_progress(
         lambda advance: ask(selection=selection, out=folder, hard=hard, budget=allowed, progress=advance),
         out_folder=folder,
@@ -201,7 +204,7 @@ def _tell(
     if result.stopped:
         run = answered_part(run)
         note(
-            f"stopped: {result.spent_usd:.2f} of {budget:g} USD are spent and another request might exceed "
+            f"stopped: {result.spent_usd:.4g} of {budget:g} USD are spent and another request might exceed "
             f"that; {len(run.questions)} of {len(selection.questions)} questions are answered in every arm. "
             "The same command with a larger --budget goes on"
         )
@@ -231,6 +234,7 @@ def hard_subset_for(benchmark: Benchmark, folder: Path, given: Path | None) -> H
     if given is not None:
         return read_hard(given)
     begun = folder / HARD_FILE
-    if begun.exists() and (subset := read_hard(begun)).data_sha256 == benchmark.sha256:
-        return subset
+    with contextlib.suppress(DataError):  # a damaged file is written anew, if it is the same subset
+        if begun.exists() and (subset := read_hard(begun)).data_sha256 == benchmark.sha256:
+            return subset
     return choose_hard(benchmark, load_knowledge(shipped_knowledge()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,11 +33,13 @@ def show_plan(
     from mmad_rag.rag import run_sync
     from mmad_rag.report.forecast import budget_line, forecast_notes, forecast_table, gains_table
 
+    _check_sum(budget)
     found = run_sync(
         forecast(selection, sample, dry, out=out_folder, price=price, budget=budget, discordance=discordance)
     )
     if as_json:
         print_json({"plan": found, "usd": found.usd})
+        _check_price(budget, price)
         return
     print_table(forecast_table(found))
     print_table(gains_table(found.gains, "Smallest gain that these questions can show, points"))
@@ -44,6 +47,11 @@ def show_plan(
         out().print(line, markup=False, soft_wrap=True)
     for line in forecast_notes(found):
         note(line)
+    _check_price(budget, price)
+
+
+def _check_price(budget: float | None, price: Price | None) -> None:
+    """Refuse a budget that nothing can be said of."""
     if budget is not None and price is None:
         raise DataError("what the budget buys cannot be told without a price; give --prices FILE")
 
@@ -56,6 +64,7 @@ def budget_of(usd: float | None, price: Price | None) -> Budget | None:
     """
     from mmad_rag.benchmark.purse import Budget
 
+    _check_sum(usd)
     if usd is None:
         return None
     if price is None:
@@ -63,4 +72,11 @@ def budget_of(usd: float | None, price: Price | None) -> Budget | None:
             "no budget can be kept, as the price of this model is not known; give --prices FILE with a table "
             "of your own, or leave --budget out"
         )
+    if not usd > 0 and (price.input or price.output):
+        raise DataError(f"a budget of {usd:g} USD allows no request; give more, or leave --budget out")
     return Budget(usd, price.cost_of)
+
+
+def _check_sum(usd: float | None) -> None:
+    if usd is not None and not math.isfinite(usd):
+        raise DataError(f"a budget of {usd} USD is no sum; give a number, or leave --budget out")

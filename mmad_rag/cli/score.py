@@ -130,7 +130,7 @@ def compare(
         run, baseline=baseline, replicates=replicates, margin=margin, seed=seed, prices=load_prices(prices)
     )
     if as_json:
-        print_json(summary.decomposition if decompose else summary.comparisons)
+        print_json(summary.decomposition if decompose else summary)
     elif decompose:
         print_decomposition(summary)
     else:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from mmad_rag.records import Usage
 
+_MOST = 2**53  # beyond it floats are not whole numbers any more
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
@@ -77,7 +79,12 @@ def _first_token(content: object) -> Mapping[str, float] | None:
 
 
 def _usage(usage: Mapping[str, object]) -> Usage | None:
-    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if isinstance(prompt, int) and isinstance(completion, int):
-        return Usage(prompt, completion)
-    return None
+    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    return None if prompt is None or completion is None else Usage(prompt, completion)
+
+
+def _count(value: object) -> int | None:
+    """A whole number of 0 or more, also where it was written as `1000.0`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MOST:
+        return None
+    return int(value) if value == int(value) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mmad_rag.benchmark.answer_markers import LETTER
+from mmad_rag.reading.answer_markers import LETTER
 
 OPEN = r"[\s'(\[{<\-•>]*"
 CLOSE = r"['\])}>]*"

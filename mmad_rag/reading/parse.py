@@ -23,8 +23,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
-from mmad_rag.benchmark.answer_markers import ANSWER_MARKERS, DENIED, IS_RIGHT, JOINED, LETTER, OPTION
-from mmad_rag.benchmark.letter_forms import (
+from mmad_rag.reading.answer_markers import ANSWER_MARKERS, DENIED, IS_RIGHT, JOINED, LETTER, OPTION
+from mmad_rag.reading.letter_forms import (
     ANOTHER,
     BARE,
     CLOSE,
@@ -34,7 +34,7 @@ from mmad_rag.benchmark.letter_forms import (
     SET_OFF_SMALL,
     WALK,
 )
-from mmad_rag.benchmark.reply_text import without_markup, without_reasoning
+from mmad_rag.reading.reply_text import without_markup, without_reasoning
 from mmad_rag.records import Choice
 
 PARSER_VERSION = 2
