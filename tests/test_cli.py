@@ -258,7 +258,7 @@ def test_eval_score_and_compare_agree_and_ask_nothing_twice(cli: Cli, bench: Ben
     assert set(tables) == {"none", "rag", "oracle"}
     average = {arm: table["rows"][-1]["cells"][-1]["percent"] for arm, table in tables.items()}
     compared = json.loads(cli("compare", tmp_path / "run", "--json").out)
-    last = compared[0]["columns"][-1]
+    last = compared["comparisons"][0]["columns"][-1]
     assert last["difference"] == pytest.approx(average["rag"] - average["none"], abs=1e-9)
     assert last["low"] <= last["difference"] <= last["high"]
     assert average["oracle"] > average["none"]
