@@ -37,7 +37,7 @@ from mmad_rag.reading.letter_forms import (
 from mmad_rag.reading.reply_text import without_markup, without_reasoning
 from mmad_rag.records import Choice
 
-PARSER_VERSION = 2
+PARSER_VERSION = 3
 """Raised with every change that can read a reply differently; a run records it."""
 
 _DECORATION = " \t\r\n\f\v'()[]{}<>.:;,!。|•-–—=→"

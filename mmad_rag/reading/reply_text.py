@@ -40,6 +40,7 @@ _STRUCK_OUT = re.compile(r"~~[^~\n]+~~")
 _BOX_SIGNS = ((re.compile(r"\[[xX✓✔]\]|☑"), "[x]"), (re.compile("☐"), "[ ]"))
 _TICKED_BOX = re.compile(r"^[ \t]*(?:[-+•][ \t]*)?\[x\][ \t]+", re.MULTILINE)
 _EMPTY_BOX = re.compile(r"^[ \t]*(?:[-+•][ \t]*)?\[ ?\][ \t].*$", re.MULTILINE)
+_CITATION = re.compile(r"(?<=[^\s:=\[])[ \t]*\[\d{1,3}(?:[ \t]*[,;–-][ \t]*\d{1,3})*\](?!\()")
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u2060\ufeff]")
 
 
@@ -69,7 +70,7 @@ def without_reasoning(text: str) -> str:
 
 
 def without_markup(text: str) -> str:
-    """The reply's words: no Markdown, LaTeX, HTML or quotation marks.
+    """The reply's words: no Markdown, LaTeX, HTML or quotation marks, no numbers of cited passages.
 
     What is tagged or ticked as answer says so, a cross becomes `not`, what is struck out is gone.
     """
@@ -78,6 +79,7 @@ def without_markup(text: str) -> str:
     text = _CROSS.sub(" not ", _STRUCK_OUT.sub("", text))
     for sign, box in _BOX_SIGNS:
         text = sign.sub(box, text)
+    text = _CITATION.sub("", text)
     text = _LATEX_SPACE.sub(" ", _LINE_END_TAG.sub("\n", text))
     text = _STRESSED_LETTER.sub(r"(\2) ", _LATEX_FONT.sub(r"\1", text))
     for letter in "ab":
