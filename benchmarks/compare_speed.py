@@ -2,9 +2,9 @@
 
     python benchmarks/compare_speed.py
 
-The run folder is invented: MMAD's counts of questions per dataset and subtask, 38 products, five questions an
-image, two arms that are right in 60 and 65 of 100; half of the questions are the hard subset. The command runs
-in a process of its own; printed are its wall time, reading the folder included, and the most memory it held.
+The run folder is invented: MMAD's counts of questions per dataset and subtask, 38 products, five questions
+an image, two arms that are right in 60 and 65 of 100; half of the questions are the hard subset. The command
+runs in a process of its own; printed are its wall time, reading the folder included, and its peak memory.
 """
 
 from __future__ import annotations

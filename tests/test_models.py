@@ -70,7 +70,8 @@ def test_a_scripted_spec_keeps_no_prompts_because_a_long_run_would_keep_every_pi
         "builtin:scripted",
         "builtin:scripted/",
         "builtin:Reader",
-        "transformers:Qwen/Qwen2.5-VL-7B-Instruct",
+        "transformers:",
+        "llama_index: ",
         "gpt-4o",
     ],
 )
@@ -83,6 +84,8 @@ def test_an_unknown_or_incomplete_spec_is_refused_with_every_valid_form(spec: st
 
 def test_every_advertised_form_loads() -> None:
     for form in MODEL_FORMS:
+        if form.startswith(("transformers:", "llama_index:")):
+            continue  # they need weights or a package, and have tests of their own
         spec = form.replace("NAME", "some-model").replace("TEXT", "A")
         assert isinstance(load_model(spec, base_url="http://localhost:1/v1"), Model)
 

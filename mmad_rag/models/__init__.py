@@ -17,6 +17,9 @@ _Loader: TypeAlias = Callable[[str, ModelOptions], Model]
 MODEL_FORMS = MappingProxyType(
     {
         "openai:NAME": "the model NAME of any OpenAI-compatible endpoint",
+        "transformers:NAME": "the checkpoint NAME (or NAME@REVISION) of the model hub, run here",
+        "transformers:@FOLDER": "the checkpoint in FOLDER, run here",
+        "llama_index:PROVIDER/NAME": "the model NAME by LlamaIndex's package for PROVIDER",
         "builtin:reader": "a text-only reader of the knowledge in the prompt; no MLLM",
         "builtin:longest": "always the longest option",
         "builtin:shortest": "always the shortest option",
@@ -39,6 +42,9 @@ def load_model(
     logprobs: int | None = None,
     timeout_s: float = 120.0,
     deadline_s: float = 600.0,
+    device: str = "auto",
+    dtype: str = "auto",
+    batch: int = 8,
 ) -> Model:
     """Load the model that a spec names (`MODEL_FORMS`); what the options mean is written in `ModelOptions`.
 
@@ -61,6 +67,9 @@ def load_model(
         logprobs=logprobs,
         timeout_s=timeout_s,
         deadline_s=deadline_s,
+        device=device,
+        dtype=dtype,
+        batch=batch,
     )
     provider, _, name = spec.partition(":")
     loader = _LOADERS.get(provider)
@@ -73,6 +82,18 @@ def _load_openai(name: str, options: ModelOptions) -> Model:
     from mmad_rag.models.openai_model import OpenAIModel
 
     return OpenAIModel(name, options)
+
+
+def _load_transformers(name: str, options: ModelOptions) -> Model:
+    from mmad_rag.models.transformers_model import TransformersModel
+
+    return TransformersModel(name, options)
+
+
+def _load_llama_index(name: str, options: ModelOptions) -> Model:
+    from mmad_rag.models.llama_index_load import load_llama_index
+
+    return load_llama_index(name, options)
 
 
 def _load_builtin(name: str, _options: ModelOptions) -> Model:
@@ -95,4 +116,11 @@ def _unknown(spec: str) -> SpecError:
     return SpecError(f"there is no model {spec!r}; use one of\n{forms}")
 
 
-_LOADERS: Mapping[str, _Loader] = MappingProxyType({"openai": _load_openai, "builtin": _load_builtin})
+_LOADERS: Mapping[str, _Loader] = MappingProxyType(
+    {
+        "openai": _load_openai,
+        "transformers": _load_transformers,
+        "llama_index": _load_llama_index,
+        "builtin": _load_builtin,
+    }
+)

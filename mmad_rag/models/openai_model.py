@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mmad_rag.images import data_url
+from mmad_rag.models.chat_messages import chat_messages
 from mmad_rag.models.completion import Completion, read_completion
 from mmad_rag.models.endpoint import find_endpoint
 from mmad_rag.models.openai_errors import (
@@ -20,12 +19,12 @@ from mmad_rag.models.openai_errors import (
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.models.per_loop import PerLoop
 from mmad_rag.models.retry import Failure, Patience, persist
-from mmad_rag.prompt import PromptPart, RenderedPrompt, TextPart, render
+from mmad_rag.prompt import render
 from mmad_rag.records import Prompt, Reply
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
-    from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam
+    from openai.types.chat import ChatCompletionMessageParam
 
 _QUOTED_BYTES = 1000
 
@@ -79,7 +78,7 @@ class OpenAIModel:
             ModelActionError: every question would fail alike until the user acts.
             ModelRetryError: this question, or this moment, gives no reply.
         """
-        messages = _messages(render(prompt))
+        messages = chat_messages(render(prompt))
         client = await self._clients.get()
         start = self._patience.clock()
         completion = await persist(
@@ -168,18 +167,3 @@ class OpenAIModel:
 
 async def _close_client(client: AsyncOpenAI) -> None:
     await client.close()
-
-
-def _messages(rendered: RenderedPrompt) -> list[ChatCompletionMessageParam]:
-    return [
-        {"role": "system", "content": rendered.system},
-        {"role": "user", "content": list(_content(rendered.parts))},
-    ]
-
-
-def _content(parts: tuple[PromptPart, ...]) -> Iterator[ChatCompletionContentPartParam]:
-    for part in parts:
-        if isinstance(part, TextPart):
-            yield {"type": "text", "text": part.text}
-        else:
-            yield {"type": "image_url", "image_url": {"url": data_url(part)}}

@@ -37,6 +37,12 @@ class ModelOptions:
     """Seconds for one request, above 0, from sending to the last byte."""
     deadline_s: float = 600.0
     """Seconds for one question, above 0, all retries and waiting included."""
+    device: str = "auto"
+    """Where a model of this process runs: `auto` (the GPUs, else the CPU), `cpu`, `cuda:0`."""
+    dtype: str = "auto"
+    """Its number format: `float32`, `bfloat16`, `float16`; `auto` is the checkpoint's own."""
+    batch: int = 8
+    """The most questions that go through it together, at least 1."""
 
     def __post_init__(self) -> None:
         _check("temperature", self.temperature, least=0.0, above=False)
@@ -46,6 +52,7 @@ class ModelOptions:
             raise InputError(f"logprobs is {self.logprobs}; give a number from 1 to {MAX_LOGPROBS}")
         _check("timeout_s", self.timeout_s, least=0.0, above=True)
         _check("deadline_s", self.deadline_s, least=0.0, above=True)
+        _check("batch", self.batch, least=1, above=False)
 
 
 def _check(name: str, value: float | None, *, least: float, above: bool) -> None:

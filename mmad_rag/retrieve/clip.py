@@ -65,6 +65,7 @@ class ClipRetriever:
         self._defects = DefectEvidence(index)
         self._vectors: OrderedDict[str, FloatArray] = OrderedDict()
         self._lock = threading.Lock()
+        self._embedding = threading.Lock()  # its own, so that selecting never waits for a picture
 
     @property
     def identity(self) -> str:
@@ -102,6 +103,19 @@ class ClipRetriever:
         """
         direction = _direction(vector, self.index)
         return self._selected(question, self._router.route(direction, own_digests), direction, own_digests)
+
+    def retrieve_routed(
+        self, question: str, route: Route, vector: FloatArray, own_digests: Collection[str] = ()
+    ) -> Knowledge:
+        """Only the second stage: select passages for a picture that was routed before.
+
+        Args:
+            question: The question's words.
+            route: What `route` or `route_vector` found for the picture.
+            vector: The picture's, as `vector` gives it.
+            own_digests: As for `retrieve_vector`.
+        """
+        return self._selected(question, route, vector, own_digests)
 
     def route(self, picture: Picture, references: Sequence[Picture] = ()) -> Route:
         """Only the first stage: which product is it?"""
@@ -165,7 +179,7 @@ class ClipRetriever:
     def _embedded(self, picture: Picture) -> FloatArray:
         # by what is shown, not by the digest: a changed picture keeps the digest of the one it was made from
         shown = hashlib.sha256(picture.data).hexdigest()
-        with self._lock:
+        with self._embedding:
             known = self._vectors.get(shown)
             if known is None:
                 if self._encoder.images is None:

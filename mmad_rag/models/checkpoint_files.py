@@ -1,0 +1,132 @@
+"""Find the files of a transformers checkpoint, in a folder or through the model hub."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from mmad_rag.encoders.hub import quick_hub
+from mmad_rag.encoders.spec import expand
+from mmad_rag.errors import ModelActionError, SpecError
+
+_CHUNK = 1 << 20
+_READ = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
+"""What a checkpoint is read from: no code, and no weights in a format that could hold code."""
+_NOT_FETCHED = ["*/*", "consolidated*"]
+"""Some repositories hold their weights a second time, in another layout."""
+_SHOWN = 16
+_USE_HUB = "check the name behind transformers: (it is OWNER/NAME of the model hub, or @FOLDER)"
+_OR_LOCAL = "or name a folder that holds the checkpoint, transformers:@FOLDER"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointFiles:
+    """Where a checkpoint lies, and which one it is."""
+
+    folder: Path
+    """Holds config, weights, tokenizer and processor."""
+    name: str
+    """`OWNER/NAME` of the model hub, or `@` with the folder's own name."""
+    revision: str
+    """`revision=` with the hub's commit, or `files=` with a digest; 16 hex digits."""
+
+
+def find_files(name: str) -> CheckpointFiles:
+    """Find `OWNER/NAME`, `OWNER/NAME@REVISION` or `@FOLDER`; what the hub has is downloaded once.
+
+    Raises:
+        SpecError: a name or a revision is empty.
+        ModelActionError: there is no such checkpoint, or it cannot be fetched.
+    """
+    repository, at, rest = name.partition("@")
+    if at and not rest:
+        raise SpecError(
+            f"the model spec 'transformers:{name}' ends in @; write the folder or revision after it"
+        )
+    if not repository:
+        return _local(expand(rest))
+    folder = _fetch(repository, rest or None)
+    _check(folder, f"transformers:{name}")
+    return CheckpointFiles(folder, repository, f"revision={folder.name[:_SHOWN]}")
+
+
+def _local(folder: Path) -> CheckpointFiles:
+    if not folder.is_dir():
+        raise ModelActionError(f"there is no folder {folder}; check the path behind transformers:@")
+    _check(folder, str(folder))
+    return CheckpointFiles(folder, f"@{folder.resolve().name}", f"files={_digest(folder)[:_SHOWN]}")
+
+
+def _check(folder: Path, said: str) -> None:
+    """Told here, because the loading code says the same in ten lines that name other formats."""
+    if not (folder / "config.json").is_file():
+        raise ModelActionError(f"{said} has no config.json, so it is no transformers checkpoint; {_USE_HUB}")
+    if not any(folder.glob("*.safetensors")):
+        raise ModelActionError(
+            f"{said} has no weights in .safetensors files, and other files could run code; "
+            "save the model again with save_pretrained(), or take a checkpoint that has them"
+        )
+
+
+def _digest(folder: Path) -> str:
+    """SHA-256 over names and contents of everything that the checkpoint is read from."""
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in _READ for path in folder.glob(pattern)}):
+        found = path.stat()
+        digest.update(
+            f"{path.name} {_file_digest(path.resolve(), found.st_size, found.st_mtime_ns)}\n".encode()
+        )
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=1024)  # weights are gigabytes, and each arm and option set asks for their digest
+def _file_digest(path: Path, _size: int, _changed_ns: int) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _fetch(repository: str, revision: str | None) -> Path:
+    """The snapshot's folder, which is named by its commit."""
+    from huggingface_hub import errors, snapshot_download
+
+    said = f"transformers:{repository}" + (f"@{revision}" if revision else "")
+    try:
+        with quick_hub():
+            return Path(
+                snapshot_download(
+                    repository, revision=revision, allow_patterns=list(_READ), ignore_patterns=_NOT_FETCHED
+                )
+            )
+    except errors.HFValidationError as error:
+        raise SpecError(f"{said} cannot be a name of the model hub ({_line(error)}); {_USE_HUB}") from None
+    except errors.GatedRepoError:
+        raise ModelActionError(
+            f"{said} is given only to those who agreed to its terms; "
+            f"agree on its page and set HF_TOKEN, {_OR_LOCAL}"
+        ) from None
+    except errors.RevisionNotFoundError:
+        raise ModelActionError(
+            f"{said} has no such revision; name a commit, tag or branch that it has"
+        ) from None
+    except errors.RepositoryNotFoundError:
+        raise ModelActionError(
+            f"the model hub has no {said}, or not for you; {_USE_HUB}, and set HF_TOKEN"
+        ) from None
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled):
+        raise ModelActionError(
+            f"{said} is not in the cache, and the model hub cannot be reached; "
+            f"connect to the network once, {_OR_LOCAL}"
+        ) from None
+    except Exception as error:  # the hub's client raises its HTTP library's own, and the disk may be full
+        raise ModelActionError(
+            f"{said} could not be fetched ({_line(error)}); try again, make room on the disk, {_OR_LOCAL}"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

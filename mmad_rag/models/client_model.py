@@ -1,0 +1,175 @@
+"""A model behind an OpenAI client that the caller has made and set up."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from mmad_rag.errors import InputError
+from mmad_rag.models.chat_messages import chat_messages
+from mmad_rag.models.completion import Completion, read_completion
+from mmad_rag.models.endpoint import find_endpoint
+from mmad_rag.models.in_thread import in_thread
+from mmad_rag.models.openai_errors import (
+    connection_failure,
+    garbled_failure,
+    late_failure,
+    reported_failure,
+    status_failure,
+    unsendable_failure,
+)
+from mmad_rag.models.per_loop import PerLoop
+from mmad_rag.models.retry import Failure, Patience
+from mmad_rag.prompt import render
+from mmad_rag.records import Prompt, Reply
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI, OpenAI
+    from openai.types.chat import ChatCompletionMessageParam
+
+_QUOTED_BYTES = 1000
+_OWN_HTTP = "AsyncHttpxClientWrapper"
+"""The class of the connections that an `AsyncOpenAI` makes when it is given none."""
+_ANY_KEY = "given-by-the-client"
+
+
+class ClientModel:
+    """Asks through an `openai.OpenAI` or `openai.AsyncOpenAI` (or Azure's kind) that you hand in.
+
+    Address, key, headers, time limits and retries are the client's; nothing but model, messages and what is
+    given here is sent. A synchronous client is called in threads.
+
+    Connections of an `AsyncOpenAI` belong to the event loop that opened them. Each loop therefore gets a copy
+    of the client with connections of its own, unless you gave the client an `http_client`: that one is used
+    as it is, so ask with `await` in one loop then.
+
+    Args:
+        client: The client.
+        name: The model's name at its endpoint.
+        temperature: Of sampling; None: the endpoint's default, as with the others.
+        max_tokens: The longest reply.
+        max_completion_tokens: The same for reasoning models, whose thinking it includes.
+        seed: Of sampling.
+
+    Raises:
+        InputError: the name is empty.
+    """
+
+    def __init__(
+        self,
+        client: OpenAI | AsyncOpenAI,
+        name: str,
+        *,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        max_completion_tokens: int | None = None,
+        seed: int | None = None,
+    ) -> None:
+        if not name.strip():
+            raise InputError("an OpenAI client needs the name of a model; give model_name, e.g. 'gpt-4o'")
+        self._client = client
+        self._name = name
+        sampling = {
+            "temperature": temperature,
+            "max_tokens": max_tokens,
+            "max_completion_tokens": max_completion_tokens,
+            "seed": seed,
+        }
+        self._sampling: dict[str, Any] = {key: value for key, value in sampling.items() if value is not None}
+        # The key is wanted for hiding it in messages; a client may also get it elsewhere when it asks.
+        self._endpoint = find_endpoint(str(client.base_url), client.api_key or _ANY_KEY)
+        self._patience = Patience(attempts=1, connect_attempts=1)
+        self._copies = PerLoop(self._copy, self._close)
+
+    @property
+    def identity(self) -> str:
+        """Model name, place and sampling."""
+        said = "".join(f", {name}={value}" for name, value in self._sampling.items())
+        return f"openai:{self._name} at {self._endpoint.place}{said}"
+
+    async def answer(self, prompt: Prompt) -> Reply:
+        """Ask through the client, which asks again by its own rules.
+
+        Raises:
+            ModelActionError: every question would fail alike until the user acts.
+            ModelRetryError: this question, or this moment, gives no reply.
+        """
+        messages = chat_messages(render(prompt))
+        start = time.perf_counter()
+        completion = await self._attempt(messages)
+        if isinstance(completion, Failure):
+            raise completion.error()
+        return Reply(
+            text=completion.text,
+            model=completion.model or self._name,
+            usage=completion.usage,
+            latency_s=time.perf_counter() - start,
+            first_token=completion.first_token,
+        )
+
+    async def _attempt(self, messages: list[ChatCompletionMessageParam]) -> Completion | Failure:
+        """Failures are returned: an exception would carry the SDK's own along, which may quote the key."""
+        import openai
+
+        endpoint, patience = self._endpoint, self._patience
+        try:
+            content, content_type = await self._post(messages)
+        except UnicodeEncodeError:
+            return unsendable_failure()
+        except openai.APITimeoutError:
+            return late_failure(endpoint=endpoint, patience=patience)
+        except openai.APIConnectionError as error:
+            return connection_failure(error, endpoint=endpoint, patience=patience)
+        except openai.APIStatusError as error:
+            return status_failure(
+                error.status_code, error.response.headers, error.body, endpoint=endpoint, patience=patience
+            )
+        except (
+            openai.OpenAIError,
+            TypeError,
+        ) as error:  # of a missing key, a TypeError
+            return Failure(
+                f"the client for {endpoint.place} cannot ask ({endpoint.quote(str(error))})",
+                "set up its key and address",
+                stops_run=True,
+            )
+        return self._read(content, content_type)
+
+    def _read(self, content: bytes, content_type: str) -> Completion | Failure:
+        endpoint, patience = self._endpoint, self._patience
+        completion = read_completion(content)
+        if completion is None:
+            quoted = content[:_QUOTED_BYTES].decode("utf-8", "replace")
+            says_json = "json" in content_type.lower()
+            return garbled_failure(quoted, says_json=says_json, endpoint=endpoint, patience=patience)
+        if completion.error is not None:
+            return reported_failure(completion.error, endpoint=endpoint, patience=patience)
+        return completion
+
+    async def _post(self, messages: list[ChatCompletionMessageParam]) -> tuple[bytes, str]:
+        """Body and media type; raw, because the SDK turns an HTML page into a reply without complaint."""
+        import openai
+
+        if isinstance(self._client, openai.AsyncOpenAI):
+            client = await self._copies.get()
+            response = await client.chat.completions.with_raw_response.create(
+                model=self._name, messages=messages, **self._sampling
+            )
+        else:
+            create = self._client.chat.completions.with_raw_response.create
+            response = await in_thread(lambda: create(model=self._name, messages=messages, **self._sampling))
+        return response.content, response.headers.get("content-type", "")
+
+    def _copy(self) -> AsyncOpenAI:
+        """For one event loop."""
+        import openai
+
+        client: Any = self._client
+        if type(client._client).__name__ != _OWN_HTTP:
+            return client  # type: ignore[no-any-return]  # only ever called for an AsyncOpenAI
+        return client.copy(http_client=openai.DefaultAsyncHttpxClient())  # type: ignore[no-any-return]
+
+    async def _close(self, copy: AsyncOpenAI) -> None:
+        """Only connections that were made here are closed."""
+        if copy is not self._client:
+            await copy.close()

@@ -1,0 +1,99 @@
+"""What a LlamaIndex LLM raises, as errors of our own.
+
+What was raised                                | becomes
+-----------------------------------------------|-----------------
+HTTP status 401, 402, 403, 404, 405            | ModelActionError
+429 for want of credit                         | ModelActionError
+no connection could be made                    | ModelActionError
+a library or a method that is missing          | ModelActionError
+no API key                                     | ModelActionError
+anything else                                  | ModelRetryError
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from mmad_rag.errors import ModelActionError, ModelError, ModelRetryError
+
+_STOPPING = {
+    401: "check the key of its provider",
+    402: "the account has no credit left; top it up or use another key",
+    403: "check that the key may use this model",
+    404: "check the model name and the address",
+    405: "check the address",
+}
+_PASSING = frozenset({408, 409, 429})
+_LATER = "ask again later, or ask fewer questions at once"
+_THIS_QUESTION = "this question cannot be asked like this; others may still work"
+_NO_KEY = re.compile(r"\bapi[ _-]?key\b", re.IGNORECASE)
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
+_LONGEST_QUOTE = 300
+
+
+def translate(error: Exception, name: str, *, hide: Callable[[str], str]) -> ModelError:
+    """The error to raise in place of a provider's.
+
+    Args:
+        error: what the LLM raised, after its own retries.
+        name: of the LLM, for the message.
+        hide: takes secrets out of a text.
+    """
+    chain = tuple(_chain(error))
+    status = next((found for one in chain if (found := _status(one)) is not None), None)
+    if status is not None:
+        return _answered(status, f"{name} was answered HTTP {status} ({_quote(error, hide)})", error)
+    if any(_is_unconnected(one) for one in chain):
+        reason = _quote(chain[-1], hide)
+        return ModelActionError(f"{name} cannot connect ({reason}); start its server, or correct its address")
+    advice = None
+    if isinstance(error, ImportError):
+        advice = "install the library that is named there"
+    elif isinstance(error, NotImplementedError):
+        advice = "take an LLM that chats"
+    elif _NO_KEY.search(str(error)):
+        advice = "set the API key of its provider"
+    happened = f"{name} gave no reply ({_quote(error, hide)})"
+    if advice is not None:
+        return ModelActionError(f"{happened}; {advice}")
+    return ModelRetryError(f"{happened}; {_THIS_QUESTION}")
+
+
+def _answered(status: int, happened: str, error: Exception) -> ModelError:
+    if status == 429 and "insufficient_quota" in str(error):
+        return ModelActionError(f"{happened}; {_STOPPING[402]}")
+    if status in _STOPPING:
+        return ModelActionError(f"{happened}; {_STOPPING[status]}")
+    passes = status in _PASSING or status >= 500
+    return ModelRetryError(f"{happened}; {_LATER if passes else _THIS_QUESTION}")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and its causes, outermost first; a cause that was seen before ends it."""
+    seen: list[BaseException] = []
+    found: BaseException | None = error
+    while found is not None and found not in seen:
+        seen.append(found)
+        yield found
+        found = found.__cause__ or found.__context__
+
+
+def _status(error: BaseException) -> int | None:
+    """As the clients of providers and httpx keep it."""
+    response = getattr(error, "response", None)
+    for value in (getattr(error, "status_code", None), getattr(response, "status_code", None)):
+        if isinstance(value, int) and 400 <= value <= 599:
+            return value
+    return None
+
+
+def _is_unconnected(error: BaseException) -> bool:
+    import httpx
+
+    return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | ConnectionRefusedError)
+
+
+def _quote(error: BaseException, hide: Callable[[str], str]) -> str:
+    line = _UNPRINTABLE.sub(" ", hide(str(error))).strip() or type(error).__name__
+    return line if len(line) <= _LONGEST_QUOTE else f"{line[:_LONGEST_QUOTE]}..."

@@ -1,0 +1,211 @@
+"""Any model, with knowledge."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mmad_rag.errors import InputError
+from mmad_rag.images import PictureSource, open_picture
+from mmad_rag.index import KnowledgeIndex
+from mmad_rag.models import Model
+from mmad_rag.models.doors import ModelSource, as_model
+from mmad_rag.rag.answer import Answer, Timings, answer_from
+from mmad_rag.rag.lookup import Addition, add_knowledge
+from mmad_rag.rag.many import Inquiry, ask_all
+from mmad_rag.rag.sync import run_sync
+from mmad_rag.rag.wrap_client import Report, is_wrapped, wrap_client
+from mmad_rag.records import Choice, Knowledge, Picture, Prompt, Reply
+from mmad_rag.retrieve import DEFAULT_BUDGET, ClipRetriever, Retriever, token_counter
+from mmad_rag.retrieve.counter import ESTIMATE
+
+ClientT = TypeVar("ClientT")
+_LETTERS = frozenset("ABCDEFGH")
+
+
+class RagWrapper:
+    """Any model, with knowledge.
+
+    It is a `Model` itself: `answer` puts what the retriever finds into `prompt.knowledge` and asks the inner
+    model, so that with and without knowledge differ in exactly that one field.
+
+    Args:
+        model: The model to ask: a spec such as `openai:gpt-4o`, any `Model`, an `openai.OpenAI` or
+            `AsyncOpenAI` client, a LlamaIndex `LLM`, or a callable from OpenAI-style messages to text, plain
+            or asynchronous. None where only `augment` or `wrap` is wanted.
+        index: An index, or the folder of one.
+        retriever: Instead of an index: anything that looks up knowledge.
+        budget: Tokens of knowledge per prompt, when an index is given; counted by the tokenizer of the model
+            where its name is given and its tokenizer is at hand, else estimated.
+        model_name: Which model an OpenAI client is to ask; with a client only.
+
+    Raises:
+        InputError: neither or both of index and retriever are given, or the model is nothing that can answer.
+
+    Example:
+        >>> rag = RagWrapper("openai:gpt-4o", "indexes/default")          # doctest: +SKIP
+        >>> rag.ask("nut.png", "Is there a defect?").text                 # doctest: +SKIP
+        'Yes: one tooth is bent upwards.'
+    """
+
+    def __init__(
+        self,
+        model: ModelSource | None = None,
+        index: KnowledgeIndex | Path | str | None = None,
+        *,
+        retriever: Retriever | None = None,
+        budget: int = DEFAULT_BUDGET,
+        model_name: str | None = None,
+    ) -> None:
+        if (index is None) == (retriever is None):
+            raise InputError("a RagWrapper needs an index or a retriever, one of the two; give index=...")
+        if is_wrapped(model):
+            raise InputError("this client adds knowledge already, and would add it twice; give the plain one")
+        self.model: Model = as_model(model, model_name=model_name)
+        if retriever is None:
+            loaded = index if isinstance(index, KnowledgeIndex) else KnowledgeIndex.load(str(index))
+            spec = f"openai:{model_name}" if model_name else model
+            counter = token_counter(spec) if isinstance(spec, str) else ESTIMATE
+            retriever = ClipRetriever(loaded, budget=budget, counter=counter)
+        self.retriever: Retriever = retriever
+
+    @property
+    def identity(self) -> str:
+        """The retriever's identity and the inner model's."""
+        return f"rag({self.retriever.identity})/{self.model.identity}"
+
+    async def answer(self, prompt: Prompt) -> Reply:
+        """Look up, put the knowledge into the prompt, ask the inner model."""
+        return await self._answer_with(await self._look_up(prompt), prompt)
+
+    async def aask(
+        self,
+        image: PictureSource,
+        question: str,
+        choices: Mapping[str, str] | None = None,
+        references: Sequence[PictureSource] | None = None,
+    ) -> Answer:
+        """Ask one question about one picture.
+
+        Args:
+            image: A path, bytes, `data:` URL, Pillow image or uint8 array.
+            question: In plain words.
+            choices: Letter -> option, for a multiple-choice question; letters from A to H.
+            references: Pictures of normal examples to show beside the query.
+
+        Raises:
+            InputError: the question is empty, or the choices are not letters with options.
+            PictureError: a picture cannot be read.
+            ModelError: the model gave no reply.
+        """
+        if not isinstance(question, str) or not question.strip():
+            raise InputError(f"{question!r} is no question; ask something of the picture")
+        options = _options(choices)
+        start = time.perf_counter()
+        shown, *others = await asyncio.to_thread(_opened, image, references or ())
+        prompt = Prompt(question, shown, options, tuple(others))
+        opened = time.perf_counter()
+        knowledge = await self._look_up(prompt)
+        found = time.perf_counter()
+        reply = await self._answer_with(knowledge, prompt)
+        timings = Timings(opened - start, found - opened, time.perf_counter() - found)
+        return answer_from(reply, options, timings)
+
+    def ask(
+        self,
+        image: PictureSource,
+        question: str,
+        choices: Mapping[str, str] | None = None,
+        references: Sequence[PictureSource] | None = None,
+    ) -> Answer:
+        """As `aask`, for code that does not await; works inside a running event loop (a notebook) too."""
+        return run_sync(self.aask(image, question, choices, references))
+
+    async def aask_many(
+        self, items: Iterable[Inquiry | tuple[Any, ...]], *, concurrency: int = 8, progress: bool = True
+    ) -> list[Answer | Exception]:
+        """Ask many questions, some at once.
+
+        Args:
+            items: What `ask` takes, as `Inquiry` records or tuples; taken one by one as there is room.
+            concurrency: How many are asked at once, at least 1.
+            progress: Whether to show a bar on standard error, where that is a terminal or a notebook.
+
+        Returns:
+            In the order of the items: the answer, or the error that stands in its place. After a
+            `ModelActionError`, which every other question would meet too, no further one is asked: those left
+            have that error.
+        """
+
+        async def ask(item: Inquiry) -> Answer:
+            return await self.aask(item.image, item.question, item.choices, item.references)
+
+        return await ask_all(ask, items, concurrency=concurrency, progress=progress)
+
+    def ask_many(
+        self, items: Iterable[Inquiry | tuple[Any, ...]], *, concurrency: int = 8, progress: bool = True
+    ) -> list[Answer | Exception]:
+        """As `aask_many`, for code that does not await."""
+        return run_sync(self.aask_many(items, concurrency=concurrency, progress=progress))
+
+    def augment(self, messages: Sequence[Any]) -> list[Any]:
+        """OpenAI-style messages with knowledge put in, for who asks the model by other means.
+
+        Those handed in are not changed. What becomes of which conversation: `consult`.
+        """
+        return self.consult(messages).messages
+
+    def consult(self, messages: Sequence[Any]) -> Addition:
+        """As `augment`, with what was looked up, or why nothing was added; the cases: `add_knowledge`.
+
+        Raises:
+            PictureError: a `data:` URL is broken, or what it holds is no picture, or too large a one.
+        """
+        return add_knowledge(messages, self.retriever)
+
+    def wrap(self, client: ClientT, *, report: Report | None = None) -> ClientT:
+        """A client like the given `openai.OpenAI` or `AsyncOpenAI` whose requests carry knowledge.
+
+        Chat completions and responses that show a picture get what is known about it; everything else is sent
+        as it came. The wrapper's own model is not asked. See `wrap_client`.
+
+        Args:
+            client: Stays as it is.
+            report: Called with what was added to each conversation, or why nothing was.
+
+        Raises:
+            InputError: this is no OpenAI client, or it is wrapped already.
+        """
+        return wrap_client(client, self.retriever, report)
+
+    async def _look_up(self, prompt: Prompt) -> Knowledge:
+        """In a thread, because embedding a picture would hold up the loop."""
+        return await asyncio.to_thread(
+            self.retriever.retrieve, prompt.question, prompt.image, prompt.references
+        )
+
+    async def _answer_with(self, knowledge: Knowledge, prompt: Prompt) -> Reply:
+        reply = await self.model.answer(dataclasses.replace(prompt, knowledge=knowledge))
+        return dataclasses.replace(reply, knowledge=knowledge)
+
+
+def _opened(image: PictureSource, references: Sequence[PictureSource]) -> list[Picture]:
+    return [open_picture(source) for source in (image, *references)]
+
+
+def _options(choices: Mapping[str, str] | None) -> tuple[Choice, ...]:
+    if choices is None:
+        return ()
+    good = isinstance(choices, Mapping) and all(
+        letter in _LETTERS and isinstance(text, str) and text.strip() for letter, text in choices.items()
+    )
+    if not good:
+        raise InputError(
+            f"the choices {choices!r} are not letters from A to H with their options; "
+            'give {"A": "Yes.", "B": "No."}'
+        )
+    return tuple(Choice(letter, text) for letter, text in choices.items())
