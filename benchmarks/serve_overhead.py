@@ -6,6 +6,7 @@ Three processes on loopback: a scripted upstream, the server in front of it, and
 upstream answers after a time that stands in the request, drawn (seeded) between 300 and 900 ms as a model
 might take, the same for the direct call and the call through the server; compared is the latency beyond it.
 Rounds of both kinds alternate, so that whatever else the machine does falls on both. Every question is new.
+Clients begin one after the other within the longest such time, as 32 strangers would.
 The last row has an upstream that answers at once: there the clients, upstream and server fill the processor,
 and the latency says how long 32 requests queue, not what one costs.
 """
@@ -84,7 +85,8 @@ async def one_round(base: str, urls: list[str], delays: list[float], name: str) 
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
 
-        async def client() -> None:
+        async def client(wait: float) -> None:
+            await asyncio.sleep(wait)
             while todo:
                 number, delay = todo.pop()
                 asked = body(urls[number % len(urls)], f"Is there a defect at place {number} of {name}?")
@@ -96,7 +98,7 @@ async def one_round(base: str, urls: list[str], delays: list[float], name: str) 
                 spent.append((time.perf_counter() - start - delay) * 1000)
 
         start = time.perf_counter()
-        await asyncio.gather(*(client() for _ in range(CONCURRENT)))
+        await asyncio.gather(*(client(max(delays) * n / CONCURRENT) for n in range(CONCURRENT)))
         return spent, len(delays) / (time.perf_counter() - start)
 
 

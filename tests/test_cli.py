@@ -67,6 +67,7 @@ def test_the_help_of_every_command_is_pinned(cli: Cli, monkeypatch: pytest.Monke
         ("compare",),
         ("report",),
         ("audit",),
+        ("serve",),
         ("knowledge",),
         ("data",),
         ("data", "sample"),

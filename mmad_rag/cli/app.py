@@ -21,6 +21,7 @@ from mmad_rag.cli.knowledge import knowledge_app
 from mmad_rag.cli.measure import measure
 from mmad_rag.cli.report import report
 from mmad_rag.cli.score import compare, rescore, score
+from mmad_rag.cli.serve import serve
 from mmad_rag.errors import MmadRagError
 from mmad_rag.version import __version__
 
@@ -63,6 +64,7 @@ app.command("rescore")(rescore)
 app.command("compare")(compare)
 app.command("report")(report)
 app.command("audit")(audit)
+app.command("serve")(serve)
 knowledge_app.command("measure")(measure)
 app.add_typer(knowledge_app, name="knowledge")
 app.add_typer(index_app, name="index")

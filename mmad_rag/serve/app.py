@@ -1,0 +1,132 @@
+"""The endpoint as an ASGI application."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from mmad_rag.retrieve import ClipRetriever
+from mmad_rag.serve.augment import Augmenter
+from mmad_rag.serve.body import check_json_type, read_body
+from mmad_rag.serve.fetch import ImageFetcher
+from mmad_rag.serve.gate import Gate
+from mmad_rag.serve.headers import to_upstream
+from mmad_rag.serve.limits import Limits
+from mmad_rag.serve.lookup import Lookup
+from mmad_rag.serve.metrics import MEDIA_TYPE, Metrics
+from mmad_rag.serve.refusals import RefusalError
+from mmad_rag.serve.relay import Forward, Relay
+from mmad_rag.serve.token import Token
+from mmad_rag.serve.upstream import Upstream
+
+CHAT = "/v1/chat/completions"
+"""Where knowledge is added."""
+
+_PATHS = frozenset({CHAT, "/v1/models", "/healthz", "/metrics"})
+_KNOWN = "POST /v1/chat/completions, GET /v1/models, /healthz and /metrics"
+
+
+def make_app(
+    retriever: ClipRetriever,
+    upstream: Upstream,
+    *,
+    token: Token | None = None,
+    image_hosts: Collection[str] = (),
+    limits: Limits | None = None,
+) -> Starlette:
+    """The application; it needs a server that speaks ASGI's lifespan, as uvicorn does.
+
+    Args:
+        retriever: Where knowledge comes from.
+        upstream: Where requests go.
+        token: What clients must show; without one only clients that say `localhost` are served.
+        image_hosts: Hosts that pictures may be fetched from, see `ImageFetcher`.
+        limits: Sizes, counts and times.
+    """
+    limits = limits if limits is not None else Limits()
+    metrics = Metrics()
+    lookup = Lookup(retriever, limits, metrics)
+    handlers = _Handlers(Augmenter(lookup, ImageFetcher(image_hosts, limits)), upstream, limits, metrics)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        await upstream.open()
+        try:
+            yield
+        finally:
+            await upstream.close()
+            lookup.close()
+
+    return Starlette(
+        routes=[
+            Route(CHAT, handlers.chat, methods=["POST"]),
+            Route("/v1/models", handlers.models, methods=["GET"]),
+            Route("/v1/models/{name:path}", handlers.models, methods=["GET"]),
+            Route("/healthz", handlers.health, methods=["GET"]),
+            Route("/metrics", handlers.show_metrics, methods=["GET"]),
+        ],
+        middleware=[Middleware(Gate, token=token, limits=limits, metrics=metrics, paths=_PATHS)],
+        exception_handlers={RefusalError: _refuse, HTTPException: _refuse_http},
+        lifespan=lifespan,
+    )
+
+
+class _Handlers:
+    """What is done at each path."""
+
+    def __init__(self, augmenter: Augmenter, upstream: Upstream, limits: Limits, metrics: Metrics) -> None:
+        self._augmenter = augmenter
+        self._upstream = upstream
+        self._limits = limits
+        self._metrics = metrics
+
+    async def chat(self, request: Request) -> Response:
+        """Add knowledge and forward."""
+        check_json_type(request)
+        data = await read_body(request, self._limits)
+        start = time.perf_counter()
+        added = await self._augmenter.augment(data)
+        spent = time.perf_counter() - start
+        self._metrics.count_knowledge(added.outcome, added.products, spent)
+        names = f" {','.join(added.products)}" if added.products else ""
+        request.scope["mmad_rag.added"] = f" {added.outcome}{names} lookup {spent * 1000:.1f} ms"
+        return self._forward(request, "/chat/completions", added.data, added.headers)
+
+    async def models(self, request: Request) -> Response:
+        """What the upstream offers."""
+        await read_body(request, self._limits)
+        return self._forward(request, request.scope["path"].removeprefix("/v1"), b"", {})
+
+    async def health(self, _request: Request) -> Response:
+        """This server lives; of the upstream it says nothing."""
+        return JSONResponse({"status": "ok"})
+
+    async def show_metrics(self, _request: Request) -> Response:
+        """Counts and times."""
+        return Response(self._metrics.text(), media_type=MEDIA_TYPE)
+
+    def _forward(self, request: Request, path: str, data: bytes, report: Mapping[str, str]) -> Response:
+        own = bool(request.scope.get("mmad_rag.own_authorization"))
+        headers = list(to_upstream(request.headers.items(), own_authorization=own))
+        forward = Forward(request.method, path, headers, data, report)
+        return Relay(forward, self._upstream, self._limits, self._metrics)  # type: ignore[return-value]
+
+
+async def _refuse(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusalError)  # noqa: S101 - Starlette calls this for refusals only
+    return error.response()
+
+
+async def _refuse_http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - as above
+    found = "there is nothing at this path" if error.status_code == 404 else error.detail
+    message = f"{found}; this server has {_KNOWN}"
+    return RefusalError(error.status_code, message, code="not_found", headers=error.headers).response()

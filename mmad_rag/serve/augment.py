@@ -1,0 +1,118 @@
+"""Add knowledge to the body of a request, with a report of what was added."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from mmad_rag.prompt import knowledge_text
+from mmad_rag.rag.conversation import find_query, with_block
+from mmad_rag.records import Json, Knowledge, RouteOutcome
+from mmad_rag.serve.body import parse_body
+from mmad_rag.serve.fetch import ImageFetcher
+from mmad_rag.serve.lookup import Lookup
+from mmad_rag.serve.pictures import is_data_url
+from mmad_rag.serve.refusals import RefusalError
+
+PREFIX = "x-mmad-rag-"
+"""How the names of our headers begin."""
+
+_LONGEST_HEADER = 4000
+"""Bytes; many servers in between take 8 kB for all headers together."""
+_OUTCOMES = {
+    RouteOutcome.PRODUCT: "product",
+    RouteOutcome.NEAR_TIE: "near-tie",
+    RouteOutcome.UNKNOWN: "not-in-the-catalogue",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Augmented:
+    """A body to forward, and what is reported of it."""
+
+    data: bytes
+    """JSON; the client's own bytes where nothing was added."""
+    outcome: str
+    """`product`, `near-tie`, `not-in-the-catalogue`, `no-picture`, `picture-elsewhere` or `already-there`."""
+    products: tuple[str, ...] = ()
+    """The products whose knowledge was added."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """For the response, ASCII only."""
+
+
+class Augmenter:
+    """Puts knowledge before the picture that a conversation is about.
+
+    Args:
+        lookup: Where knowledge is found.
+        fetcher: Gets pictures that are given by address, from hosts that were allowed.
+    """
+
+    def __init__(self, lookup: Lookup, fetcher: ImageFetcher) -> None:
+        self._lookup = lookup
+        self._fetcher = fetcher
+
+    async def augment(self, data: bytes) -> Augmented:
+        """The body with knowledge, or untouched where there is none to add.
+
+        Raises:
+            RefusalError: the body is no JSON, or its picture cannot be used.
+        """
+        body = parse_body(data)
+        messages = body.get("messages") if body is not None else None
+        asked = find_query(messages) if isinstance(messages, list) else None
+        if body is None or messages is None or asked is None:
+            return _untouched(data, "no-picture")
+        if asked.has_block:
+            return _untouched(data, "already-there")
+        source: str | bytes = asked.url
+        if not is_data_url(asked.url):
+            if not self._fetcher.allows(asked.url):
+                return _untouched(data, "picture-elsewhere")
+            source = await self._fetcher.fetch(asked.url)
+        knowledge = await self._lookup.find(source, asked.question)
+        if knowledge.hits:
+            data = _encode({**body, "messages": with_block(messages, asked, knowledge_text(knowledge))})
+        return Augmented(
+            data, _OUTCOMES[knowledge.route.outcome], knowledge.route.products, report_headers(knowledge)
+        )
+
+
+def report_headers(knowledge: Knowledge) -> dict[str, str]:
+    """What was added, for the response's headers: names are percent-encoded where they are not ASCII."""
+    route = knowledge.route
+    headers = {
+        f"{PREFIX}outcome": _OUTCOMES[route.outcome],
+        f"{PREFIX}confidence": f"{route.confidence:.4f}",
+        f"{PREFIX}known": f"{route.known:.4f}",
+    }
+    if route.products:
+        headers[f"{PREFIX}product"] = ",".join(quote(product) for product in route.products)
+    if knowledge.hits:
+        headers[f"{PREFIX}passages"] = _listed([quote(hit.passage.id) for hit in knowledge.hits])
+    return headers
+
+
+def _listed(ids: list[str]) -> str:
+    """As many as a header can hold; `+N` counts those that are left out."""
+    text = ",".join(ids)
+    shown = len(ids)
+    while len(text) > _LONGEST_HEADER:
+        shown -= 1
+        text = ",".join([*ids[:shown], f"+{len(ids) - shown}"])
+    return text
+
+
+def _untouched(data: bytes, outcome: str) -> Augmented:
+    return Augmented(data, outcome, headers={f"{PREFIX}outcome": outcome})
+
+
+def _encode(body: Json) -> bytes:
+    try:
+        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
+    except ValueError as error:
+        raise RefusalError(
+            400, f"the body is no strict JSON ({error}); mend it", code="invalid_json"
+        ) from None

@@ -1,0 +1,124 @@
+"""The endpoint that requests are forwarded to."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import aiohttp
+
+from mmad_rag.errors import SpecError
+from mmad_rag.models.endpoint import find_endpoint
+from mmad_rag.serve.limits import Limits
+from mmad_rag.serve.refusals import RefusalError
+
+_LARGE = 512 * 1024
+_IDLE_S = 2.0
+"""Shorter than servers keep idle connections (uvicorn and Node: 5 s): none is used that is just closing."""
+
+
+class Upstream:
+    """Sends requests on, each once: whether to ask again is the client's decision.
+
+    Args:
+        base_url: E.g. `http://localhost:8000/v1`.
+        key: Sent as `Authorization` where the client gives none of its own.
+        limits: Times.
+
+    Raises:
+        SpecError: the base URL cannot be used.
+    """
+
+    def __init__(self, base_url: str, *, key: str | None = None, limits: Limits) -> None:
+        if not base_url.strip():
+            raise SpecError("the upstream is empty; give an address such as http://localhost:8000/v1")
+        if "@" in base_url.partition("://")[2].partition("/")[0]:
+            raise SpecError(
+                "the upstream's address holds a user name or password; give the key in MMAD_RAG_UPSTREAM_KEY"
+            )
+        endpoint = find_endpoint(base_url, key or "none")
+        self.place = endpoint.place
+        """Host, port and path, for messages."""
+        self._url = endpoint.url
+        self._key = key
+        self._limits = limits
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Make connections possible; inside the event loop that will use them."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_S),
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=self._limits.connect_s, sock_read=self._limits.timeout_s
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent", "Content-Type", "Accept"),
+            trust_env=True,
+        )
+
+    async def close(self) -> None:
+        """Drop all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    @asynccontextmanager
+    async def ask(
+        self, method: str, path: str, headers: Sequence[tuple[str, str]], data: bytes
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The beginning of an answer; leaving early, or being cancelled, closes the connection.
+
+        Args:
+            method: GET or POST.
+            path: Below the base URL, e.g. `/chat/completions`.
+            headers: As `headers.to_upstream` gives them.
+            data: The body, or nothing.
+
+        Raises:
+            RefusalError: 502 not reached, 504 silent for too long.
+        """
+        assert self._session is not None, "open() comes first"  # noqa: S101 - for the type checker
+        sent = [*headers, ("accept-encoding", "identity")]
+        if self._key and not any(name == "authorization" for name, _ in headers):
+            sent.append(("authorization", f"Bearer {self._key}"))
+        try:
+            reply = await self._session.request(
+                method, f"{self._url}{path}", headers=sent, data=_payload(data), allow_redirects=False
+            )
+        except aiohttp.ConnectionTimeoutError:
+            raise self._unreached(f"no connection within {self._limits.connect_s:g} s") from None
+        except TimeoutError:
+            raise self.silent() from None
+        except aiohttp.ClientConnectorError as error:
+            raise self._unreached(str(error.os_error)) from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise RefusalError(
+                502,
+                f"the upstream {self.place} broke off before it answered ({type(error).__name__}); ask again",
+                code="upstream_disconnected",
+            ) from None
+        async with reply:
+            yield reply
+
+    def silent(self) -> RefusalError:
+        """504: the upstream said nothing for too long."""
+        return RefusalError(
+            504,
+            f"the upstream {self.place} was silent for {self._limits.timeout_s:g} s; ask again, "
+            "or start the server with a larger --timeout",
+            code="upstream_timeout",
+        )
+
+    def _unreached(self, why: str) -> RefusalError:
+        return RefusalError(
+            502,
+            f"the upstream {self.place} cannot be reached ({why}); check that it runs, and --upstream",
+            code="upstream_unreachable",
+        )
+
+
+def _payload(data: bytes) -> bytes | io.BytesIO | None:
+    """Large bodies are written piece by piece, so that other requests get their turn in between."""
+    if len(data) > _LARGE:
+        return io.BytesIO(data)
+    return data or None
