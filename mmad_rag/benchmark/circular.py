@@ -45,6 +45,9 @@ def circular_subset(questions: Sequence[Question], size: int, seed: int) -> froz
     larger one.
     """
 
+    if not size:
+        return frozenset()
+
     def lot(question: Question) -> str:
         return hashlib.sha256(json.dumps(["circular", seed, question.id]).encode()).hexdigest()
 

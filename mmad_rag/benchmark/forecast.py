@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from mmad_rag.benchmark.circular import circular_subset
 from mmad_rag.benchmark.detectable import DISCORDANCE, DetectableGain, detectable_gains
-from mmad_rag.benchmark.header_diff import header_differences
+from mmad_rag.benchmark.header_diff import refuse_another
 from mmad_rag.benchmark.outcomes import Run, RunHeader
 from mmad_rag.benchmark.run import RunResult
 from mmad_rag.benchmark.run_folder import HEADER_FILE, questions_sha256, read_run
@@ -150,12 +150,7 @@ def _kept(out: Path, dry: RunHeader, selection: Selection) -> Run:
         questions_sha256=questions_sha256(selection.questions),
     )
     run = read_run(out)
-    for item in header_differences(run.header, wanted):
-        if item.field != "hard_sha256":
-            raise DataError(
-                f"{out} holds a run with another {item.name}: {item.first!r} there, {item.second!r} now; "
-                "give another --out, or the settings of that run"
-            )
+    refuse_another(run.header, wanted, out, passing_over={"hard_sha256"})
     return run
 
 

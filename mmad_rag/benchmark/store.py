@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mmad_rag.benchmark.header_diff import header_differences
+from mmad_rag.benchmark.header_diff import refuse_another
 from mmad_rag.benchmark.outcomes import OutcomeRow, RunHeader
 from mmad_rag.benchmark.passage_log import PassageLog
 from mmad_rag.benchmark.purse import Spent
@@ -156,7 +156,7 @@ class RunStore:
         path = self.folder / HEADER_FILE
         if path.exists():
             found = read_header(self.folder)
-            _compare(found, header, self.folder)
+            refuse_another(found, header, self.folder)
             self._restore(questions, hard)
             return found
         if os.fstat(self._file).st_size:
@@ -209,20 +209,6 @@ def clear_run(folder: Path) -> None:
         raise DataError(f"{folder} cannot be cleared ({error.strerror}); give another --out") from error
     finally:
         os.close(file)
-
-
-def _compare(found: RunHeader, wanted: RunHeader, folder: Path) -> None:
-    """Refuse to continue a run under another header, and name what differs."""
-    for item in header_differences(found, wanted):
-        mend = "give another --out, or the settings of that run"
-        if item.field == "hard_sha256":
-            mend = "leave --hard out, so that the run keeps the subset it was begun with"
-        if item.field == "parser_version":
-            mend = f"`mmad-rag rescore {folder}` reads its replies again without asking, then it goes on"
-        raise DataError(
-            f"{folder} holds a run with another {item.name}: {item.first!r} there, {item.second!r} now; "
-            f"{mend}"
-        )
 
 
 def _write(path: Path, data: bytes) -> None:

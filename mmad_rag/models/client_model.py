@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from mmad_rag.errors import InputError
 from mmad_rag.models.chat_messages import chat_messages
-from mmad_rag.models.completion import Completion, read_completion
+from mmad_rag.models.completion import Completion
 from mmad_rag.models.endpoint import find_endpoint
 from mmad_rag.models.in_thread import in_thread
+from mmad_rag.models.openai_answer import read_answer
 from mmad_rag.models.openai_errors import (
     connection_failure,
-    garbled_failure,
     late_failure,
-    reported_failure,
     status_failure,
     unsendable_failure,
 )
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
     from openai.types.chat import ChatCompletionMessageParam
 
-_QUOTED_BYTES = 1000
 _OWN_HTTP = "AsyncHttpxClientWrapper"
 """The class of the connections that an `AsyncOpenAI` makes when it is given none."""
 _ANY_KEY = "given-by-the-client"
@@ -133,18 +131,7 @@ class ClientModel:
                 "set up its key and address",
                 stops_run=True,
             )
-        return self._read(content, content_type)
-
-    def _read(self, content: bytes, content_type: str) -> Completion | Failure:
-        endpoint, patience = self._endpoint, self._patience
-        completion = read_completion(content)
-        if completion is None:
-            quoted = content[:_QUOTED_BYTES].decode("utf-8", "replace")
-            says_json = "json" in content_type.lower()
-            return garbled_failure(quoted, says_json=says_json, endpoint=endpoint, patience=patience)
-        if completion.error is not None:
-            return reported_failure(completion.error, endpoint=endpoint, patience=patience)
-        return completion
+        return read_answer(content, content_type, endpoint=endpoint, patience=patience)
 
     async def _post(self, messages: list[ChatCompletionMessageParam]) -> tuple[bytes, str]:
         """Body and media type; raw, because the SDK turns an HTML page into a reply without complaint."""

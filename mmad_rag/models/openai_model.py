@@ -6,13 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from mmad_rag.models.chat_messages import chat_messages
-from mmad_rag.models.completion import Completion, read_completion
+from mmad_rag.models.completion import Completion
 from mmad_rag.models.endpoint import find_endpoint
+from mmad_rag.models.openai_answer import read_answer
 from mmad_rag.models.openai_errors import (
     connection_failure,
-    garbled_failure,
     late_failure,
-    reported_failure,
     status_failure,
     unsendable_failure,
 )
@@ -25,8 +24,6 @@ from mmad_rag.records import Prompt, Reply
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
     from openai.types.chat import ChatCompletionMessageParam
-
-_QUOTED_BYTES = 1000
 
 
 class OpenAIModel:
@@ -119,7 +116,7 @@ class OpenAIModel:
             return status_failure(
                 error.status_code, headers, error.body, endpoint=self._endpoint, patience=self._patience
             )
-        return self._read(content, content_type)
+        return read_answer(content, content_type, endpoint=self._endpoint, patience=self._patience)
 
     async def _post(
         self, client: AsyncOpenAI, messages: list[ChatCompletionMessageParam]
@@ -140,18 +137,6 @@ class OpenAIModel:
             top_logprobs=omit if options.logprobs is None else options.logprobs,
         )
         return response.content, response.headers.get("content-type", "")
-
-    def _read(self, content: bytes, content_type: str) -> Completion | Failure:
-        completion = read_completion(content)
-        if completion is None:
-            says_json = "json" in content_type.lower()
-            quoted = content[:_QUOTED_BYTES].decode("utf-8", "replace")
-            return garbled_failure(
-                quoted, says_json=says_json, endpoint=self._endpoint, patience=self._patience
-            )
-        if completion.error is not None:
-            return reported_failure(completion.error, endpoint=self._endpoint, patience=self._patience)
-        return completion
 
     def _make_client(self) -> AsyncOpenAI:
         import httpx

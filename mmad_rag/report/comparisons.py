@@ -14,7 +14,7 @@ from mmad_rag.benchmark.new_products import NewProducts
 from mmad_rag.benchmark.score_table import AVERAGE
 from mmad_rag.benchmark.second_reading import SecondReading
 from mmad_rag.benchmark.verdict import Verdict
-from mmad_rag.report.scores import SHORT, plain_table, points
+from mmad_rag.report.scores import SHORT, percent, plain_table, points
 
 _UNTOLD = "not told"
 
@@ -80,9 +80,9 @@ def decomposition_table(decomposition: Decomposition) -> Table:
         shown.add_row("  new products from", *map(_low, new))
         shown.add_row("  new products to", *map(_high, new))
     if found := decomposition.break_even:
-        shown.add_row("break-even routing", *(_percent(item.percent) for item in found))
-        shown.add_row("  95 % from", *(_percent(item.low) for item in found))
-        shown.add_row("  95 % to", *(_percent(item.high) for item in found))
+        shown.add_row("break-even routing", *(percent(item.percent, digits=0) for item in found))
+        shown.add_row("  95 % from", *(percent(item.low, digits=0) for item in found))
+        shown.add_row("  95 % to", *(percent(item.high, digits=0) for item in found))
     return shown
 
 
@@ -116,7 +116,3 @@ def _low(found: NewProducts | None) -> str:
 
 def _high(found: NewProducts | None) -> str:
     return points(found.high if found else None)
-
-
-def _percent(percent: float | None) -> str:
-    return "-" if percent is None else f"{percent:.0f}"

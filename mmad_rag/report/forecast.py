@@ -11,7 +11,7 @@ from mmad_rag.benchmark.forecast import Forecast
 from mmad_rag.benchmark.score_table import AVERAGE
 from mmad_rag.benchmark.spending import Spending
 from mmad_rag.models.price_table import Price
-from mmad_rag.report.scores import SHORT, plain_table
+from mmad_rag.report.scores import SHORT, percent, plain_table
 
 
 def forecast_table(found: Forecast) -> Table:
@@ -38,8 +38,8 @@ def gains_table(gains: Sequence[DetectableGain], title: str) -> Table:
     for gain in gains:
         shown.add_column(SHORT.get(gain.column, gain.column), justify="right", no_wrap=True)
     shown.add_row("questions", *(str(gain.questions) for gain in gains))
-    shown.add_row("on these products", *(_points(gain.these_products) for gain in gains))
-    shown.add_row("on new products", *(_points(gain.new_products) for gain in gains))
+    shown.add_row("on these products", *(percent(gain.these_products, digits=1) for gain in gains))
+    shown.add_row("on new products", *(percent(gain.new_products, digits=1) for gain in gains))
     return shown
 
 
@@ -74,8 +74,8 @@ def budget_line(found: Forecast) -> str | None:
         return f"{bought.usd:g} USD buy all {found.questions:,} questions in every arm"
     return (
         f"{bought.usd:g} USD buy {bought.limit:,} questions in every arm: give --limit {bought.limit}, which "
-        f"can show a gain of {_points(average.these_products)} points on these products, "
-        f"{_points(average.new_products)} on new ones"
+        f"can show a gain of {percent(average.these_products, digits=1)} points on these products, "
+        f"{percent(average.new_products, digits=1)} on new ones"
     )
 
 
@@ -108,7 +108,3 @@ def spending_lines(found: Spending) -> Iterator[str]:
 
 def _usd(usd: float | None) -> str:
     return "?" if usd is None else f"{usd:,.2f}"
-
-
-def _points(points: float | None) -> str:
-    return "-" if points is None else f"{points:.1f}"

@@ -33,17 +33,17 @@ def score_table(table: ScoreTable, title: str) -> Table:
     for column in table.columns:
         shown.add_column(SHORT.get(column, column), justify="right", no_wrap=True)
     for row in table.rows:
-        shown.add_row(row.name, *(_percent(cell.percent) for cell in row.cells))
+        shown.add_row(row.name, *(percent(cell.percent) for cell in row.cells))
     return shown
 
 
 def detection_line(table: ScoreTable) -> str:
     """Overkill and miss rate of Anomaly Detection: the mean over datasets, then each of them."""
     *rows, average = table.detection
-    shown = f"AD: overkill {_percent(average.overkill)} %, miss {_percent(average.miss)} %"
+    shown = f"AD: overkill {percent(average.overkill)} %, miss {percent(average.miss)} %"
     if len(rows) == 1:
         return shown
-    each = (f"{row.name} {_percent(row.overkill)} and {_percent(row.miss)}" for row in rows)
+    each = (f"{row.name} {percent(row.overkill)} and {percent(row.miss)}" for row in rows)
     return f"{shown}, the mean of {', '.join(each)}"
 
 
@@ -73,7 +73,7 @@ def arms_table(
         shown.add_column(SHORT.get(column, column), justify="right", no_wrap=True)
     for name, table in tables:
         cells = (table.cell(AVERAGE, column) for column in columns)
-        shown.add_row(name, *(_percent(cell.percent, digits=1) for cell in cells))
+        shown.add_row(name, *(percent(cell.percent, digits=1) for cell in cells))
     for comparison in comparisons:
         by_column = {difference.column: difference for difference in comparison.columns}
         found = [by_column.get(column) for column in columns]
@@ -143,8 +143,9 @@ def plain_table(title: str) -> Table:
     )
 
 
-def _percent(percent: float | None, digits: int = 2) -> str:
-    return "-" if percent is None else f"{percent:.{digits}f}"
+def percent(number: float | None, digits: int = 2) -> str:
+    """Without a sign; a dash where there is none."""
+    return "-" if number is None else f"{number:.{digits}f}"
 
 
 def points(difference: float | None) -> str:
