@@ -21,6 +21,7 @@ ROOMS = (
     "errors",
     "records",
     "images",
+    "reencode",
     "changes",
     "exposure",
     "knowledge",

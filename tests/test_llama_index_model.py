@@ -333,12 +333,14 @@ def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_spec_makes_the_llm_with_the_options_that_it_has_fields_for(provider: Path) -> None:
     model = load_model(
         "llama_index:made_up/vision-1",
-        temperature=0.25,
-        max_tokens=9,
-        seed=3,
-        api_key="sk-given",
-        base_url="http://localhost:1/v1",
-        deadline_s=5.0,
+        ModelOptions(
+            temperature=0.25,
+            max_tokens=9,
+            seed=3,
+            api_key="sk-given",
+            base_url="http://localhost:1/v1",
+            deadline_s=5.0,
+        ),
     )
     assert isinstance(model, LlamaIndexModel)
     llm = model._llm

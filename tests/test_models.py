@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import gc
-import inspect
 import math
 import subprocess
 import sys
@@ -15,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmad_rag.errors import InputError, ModelActionError, ModelRetryError, SpecError
-from mmad_rag.models import MODEL_FORMS, Model, load_model
-from mmad_rag.models.options import ModelOptions
+from mmad_rag.models import MODEL_FORMS, Model, ModelOptions, load_model
 from mmad_rag.models.per_loop import PerLoop
 from mmad_rag.models.scripted import ScriptedModel
 from mmad_rag.models.shortcut import Shortcut, ShortcutModel
@@ -87,13 +85,14 @@ def test_every_advertised_form_loads() -> None:
         if form.startswith(("transformers:", "llama_index:")):
             continue  # they need weights or a package, and have tests of their own
         spec = form.replace("NAME", "some-model").replace("TEXT", "A")
-        assert isinstance(load_model(spec, base_url="http://localhost:1/v1"), Model)
+        assert isinstance(load_model(spec, ModelOptions(base_url="http://localhost:1/v1")), Model)
 
 
 def test_loading_the_room_and_its_builtin_models_loads_nothing_heavy() -> None:
     code = (
-        "import sys; from mmad_rag.models import load_model; import mmad_rag.models.openai_model\n"
-        "load_model('builtin:reader'); load_model('openai:x', base_url='http://localhost:1/v1')\n"
+        "import sys; from mmad_rag.models import ModelOptions, load_model\n"
+        "import mmad_rag.models.openai_model\n"
+        "load_model('builtin:reader'); load_model('openai:x', ModelOptions(base_url='http://localhost:1/v1'))\n"
         "print(sorted({'openai', 'httpx', 'torch', 'open_clip', 'faiss'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -103,19 +102,10 @@ def test_loading_the_room_and_its_builtin_models_loads_nothing_heavy() -> None:
 # Options
 
 
-def test_load_model_has_the_options_and_defaults_of_model_options() -> None:
-    parameters = dict(inspect.signature(load_model).parameters)
-    del parameters["spec"]
-    assert {name: parameter.default for name, parameter in parameters.items()} == {
-        field.name: field.default for field in dataclasses.fields(ModelOptions)
-    }
-    assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters.values())
-
-
 @pytest.mark.parametrize("value", [-0.1, math.nan])
 def test_a_temperature_below_zero_is_refused(value: float) -> None:
     with pytest.raises(InputError, match=r"temperature is .*; give a number of at least 0"):
-        load_model("builtin:reader", temperature=value)
+        load_model("builtin:reader", ModelOptions(temperature=value))
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "timeout_s", "deadline_s"])

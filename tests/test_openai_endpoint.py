@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmad_rag.errors import ModelActionError, SpecError
-from mmad_rag.models import load_model
+from mmad_rag.models import ModelOptions, load_model
 from mmad_rag.models.endpoint import find_endpoint
 from tests.openai_asking import KEY, prompt
 from tests.openai_server import (
@@ -32,24 +32,29 @@ def test_what_is_handed_in_goes_before_the_environment(
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
     monkeypatch.setenv("OPENAI_API_KEY", "other")
-    asyncio.run(load_model("openai:m", base_url=openai_server.url, api_key=KEY).answer(prompt()))
+    asyncio.run(
+        load_model("openai:m", ModelOptions(base_url=openai_server.url, api_key=KEY)).answer(prompt())
+    )
     assert openai_server.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
 
 @pytest.mark.parametrize("base_url", [None, "https://API.openai.com/v1"])
 def test_openai_itself_is_not_asked_without_a_key(base_url: str | None) -> None:
     with pytest.raises(ModelActionError, match=r"no API key for api\.openai\.com/v1; set OPENAI_API_KEY"):
-        load_model("openai:gpt-4o", base_url=base_url)
+        load_model("openai:gpt-4o", ModelOptions(base_url=base_url))
 
 
 def test_a_local_server_is_asked_without_a_key(openai_server: OpenAIServer) -> None:
-    assert asyncio.run(load_model("openai:m", base_url=openai_server.url).answer(prompt())).text == "A"
+    assert (
+        asyncio.run(load_model("openai:m", ModelOptions(base_url=openai_server.url)).answer(prompt())).text
+        == "A"
+    )
 
 
 @pytest.mark.parametrize("key", ["sk one", "sk\nx", "schlüssel"])
 def test_a_key_that_no_header_can_hold_is_refused_without_showing_it(key: str) -> None:
     with pytest.raises(ModelActionError, match="set OPENAI_API_KEY again") as caught:
-        load_model("openai:gpt-4o", api_key=key)
+        load_model("openai:gpt-4o", ModelOptions(api_key=key))
     assert key not in str(caught.value)
 
 
@@ -98,6 +103,11 @@ def test_a_quote_is_one_short_line_without_secrets(before: str, after: str) -> N
 
 
 def test_the_identity_holds_what_changes_a_reply_and_no_secret() -> None:
-    model = load_model("openai:gpt-4o", base_url="http://user:hunter2@host:81/v1", api_key=KEY, seed=3)
+    model = load_model(
+        "openai:gpt-4o", ModelOptions(base_url="http://user:hunter2@host:81/v1", api_key=KEY, seed=3)
+    )
     assert model.identity == "openai:gpt-4o at host:81/v1, temperature=0.0, max_tokens=256, seed=3"
-    assert model.identity == load_model("openai:gpt-4o", base_url="https://host:81/v1/", seed=3).identity
+    assert (
+        model.identity
+        == load_model("openai:gpt-4o", ModelOptions(base_url="https://host:81/v1/", seed=3)).identity
+    )

@@ -180,7 +180,7 @@ def test_of_several_addresses_that_refuse_the_first_is_told() -> None:
 
 
 def test_half_a_character_fails_its_question_only(openai_server: OpenAIServer) -> None:
-    model = load_model("openai:m", base_url=openai_server.url)
+    model = load_model("openai:m", ModelOptions(base_url=openai_server.url))
     with pytest.raises(ModelRetryError, match="lone surrogate"):
         asyncio.run(model.answer(prompt("Is this \ud800 a defect?")))
     assert asyncio.run(model.answer(prompt())).text == "A"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmad_rag.images import open_picture
-from mmad_rag.models import load_model
+from mmad_rag.models import ModelOptions, load_model
 from mmad_rag.models.completion import read_completion
 from mmad_rag.prompt import TextPart, render
 from mmad_rag.records import MediaType, Prompt, Reply, Usage
@@ -38,7 +38,7 @@ def test_the_request_holds_instruction_texts_and_pictures_in_order(openai_server
         references=(picture(b"good one", MediaType.WEBP), picture(b"good two", MediaType.PNG)),
     )
     model = load_model(
-        "openai:some/model:7b", base_url=openai_server.url, api_key=KEY, temperature=0.5, seed=7
+        "openai:some/model:7b", ModelOptions(base_url=openai_server.url, api_key=KEY, temperature=0.5, seed=7)
     )
     asyncio.run(model.answer(shown))
 
@@ -74,7 +74,7 @@ def test_a_jpeg_that_is_called_png_is_sent_as_what_it_is(openai_server: OpenAISe
 
     path = tmp_path / "wrong.png"
     Image.new("RGB", (3, 2), "red").save(path, format="JPEG")
-    model = load_model("openai:m", base_url=openai_server.url)
+    model = load_model("openai:m", ModelOptions(base_url=openai_server.url))
     asyncio.run(model.answer(Prompt("What is this?", image=open_picture(path))))
     (url,) = openai_server.requests[0].image_urls()
     head, data = url.split(",")
@@ -83,19 +83,23 @@ def test_a_jpeg_that_is_called_png_is_sent_as_what_it_is(openai_server: OpenAISe
 
 
 def test_a_question_without_a_picture_is_text_only(openai_server: OpenAIServer) -> None:
-    model = load_model("openai:m", base_url=openai_server.url)
+    model = load_model("openai:m", ModelOptions(base_url=openai_server.url))
     asyncio.run(model.answer(Prompt("What is this?", image=None)))
     assert openai_server.requests[0].image_urls() == ()
 
 
 def test_options_that_are_none_are_left_out(openai_server: OpenAIServer) -> None:
-    model = load_model("openai:m", base_url=openai_server.url, temperature=None, max_tokens=None)
+    model = load_model(
+        "openai:m", ModelOptions(base_url=openai_server.url, temperature=None, max_tokens=None)
+    )
     asyncio.run(model.answer(prompt()))
     assert set(openai_server.requests[0].body) == {"model", "messages"}
 
 
 def test_max_completion_tokens_takes_the_place_of_max_tokens(openai_server: OpenAIServer) -> None:
-    model = load_model("openai:o3", base_url=openai_server.url, temperature=None, max_completion_tokens=2000)
+    model = load_model(
+        "openai:o3", ModelOptions(base_url=openai_server.url, temperature=None, max_completion_tokens=2000)
+    )
     asyncio.run(model.answer(prompt()))
     assert set(openai_server.requests[0].body) == {"model", "messages", "max_completion_tokens"}
     assert openai_server.requests[0].body["max_completion_tokens"] == 2000
@@ -171,7 +175,7 @@ def test_json_nested_beyond_all_measure_is_no_completion() -> None:
 
 
 def test_one_model_serves_many_loops_and_reuses_connections_within_one(openai_server: OpenAIServer) -> None:
-    model = load_model("openai:m", base_url=openai_server.url)
+    model = load_model("openai:m", ModelOptions(base_url=openai_server.url))
 
     async def both() -> tuple[Reply, Reply]:
         return await model.answer(prompt()), await model.answer(prompt())
@@ -187,7 +191,7 @@ def test_many_questions_at_once_each_get_their_own_reply(openai_server: OpenAISe
         return replies(request.texts()[-1])
 
     openai_server.default = echo
-    model = load_model("openai:m", base_url=openai_server.url)
+    model = load_model("openai:m", ModelOptions(base_url=openai_server.url))
 
     async def crowd() -> list[Reply]:
         return await asyncio.gather(*(model.answer(prompt(f"number {n}")) for n in range(20)))
@@ -198,7 +202,7 @@ def test_many_questions_at_once_each_get_their_own_reply(openai_server: OpenAISe
 
 def test_a_question_can_be_cancelled(openai_server: OpenAIServer) -> None:
     openai_server.default = hangs()
-    model = load_model("openai:m", base_url=openai_server.url)
+    model = load_model("openai:m", ModelOptions(base_url=openai_server.url))
 
     async def cancelled() -> None:
         task = asyncio.create_task(model.answer(prompt()))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmad_rag.errors import InputError
-from mmad_rag.models import load_model
+from mmad_rag.models import ModelOptions, load_model
 from mmad_rag.models.counting import CountingModel
 from mmad_rag.models.price_table import (
     DEFAULT_PICTURES,
@@ -44,12 +44,12 @@ def priced(identity: str, table: Path | None = None) -> tuple[float, float] | No
     ],
 )
 def test_a_real_models_identity_finds_its_price(name: str, dollars: tuple[float, float]) -> None:
-    assert priced(load_model(f"openai:{name}", api_key="unused").identity) == dollars
+    assert priced(load_model(f"openai:{name}", ModelOptions(api_key="unused")).identity) == dollars
 
 
 def test_the_same_name_elsewhere_has_no_price() -> None:
     """A gateway or a GPU of one's own charges what it likes."""
-    model = load_model("openai:gpt-4o", base_url="http://127.0.0.1:9/v1", api_key="unused")
+    model = load_model("openai:gpt-4o", ModelOptions(base_url="http://127.0.0.1:9/v1", api_key="unused"))
     assert priced(model.identity) is None
 
 

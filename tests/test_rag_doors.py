@@ -22,7 +22,7 @@ from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError, ModelActionError, ModelRetryError, PictureError, SpecError
 from mmad_rag.images import open_picture
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.models import Model
+from mmad_rag.models import Model, ModelOptions
 from mmad_rag.models.callable_model import CallableModel
 from mmad_rag.models.client_model import ClientModel
 from mmad_rag.models.doors import as_model
@@ -344,7 +344,7 @@ def test_a_client_is_asked_for_the_named_model(openai_server: OpenAIServer, retr
 
 def test_sampling_is_sent_and_part_of_the_identity(openai_server: OpenAIServer) -> None:
     with client_for(openai_server) as client:
-        model = ClientModel(client, "m", temperature=0.0, seed=3)
+        model = ClientModel(client, "m", ModelOptions(max_tokens=None, seed=3))
         asyncio.run(model.answer(Prompt(QUESTION, None)))
     assert model.identity.endswith(", temperature=0.0, seed=3")
     assert (openai_server.requests[0].body["temperature"], openai_server.requests[0].body["seed"]) == (0.0, 3)

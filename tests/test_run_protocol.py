@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmad_rag.benchmark.image_size import scaled_down
+from mmad_rag.reencode import scaled_down
 from mmad_rag.benchmark.mmad import load_questions
 from mmad_rag.benchmark.option_order import own_letter, shown_choices
 from mmad_rag.benchmark.outcomes import RUN_VERSION

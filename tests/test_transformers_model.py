@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -80,6 +81,7 @@ def ask(model: TransformersModel, *asked: Prompt) -> list[Reply]:
 
 
 def checkpoint_of(model: TransformersModel) -> Any:  # noqa: ANN401
+    assert model._engine is not None
     return model._engine.checkpoint
 
 
@@ -232,20 +234,48 @@ def test_the_identity_names_weights_and_what_else_can_change_a_reply(
     folders: dict[str, Path], tmp_path: Path
 ) -> None:
     folder = copy_of(folders["qwen2_vl"], tmp_path / "qwen")
-    one = load_model(f"transformers:@{folder}", max_tokens=5)
+    one = load_model(f"transformers:@{folder}", ModelOptions(max_tokens=5))
     assert one.identity.startswith("transformers:@qwen, files=")
     assert one.identity.endswith(", dtype=float32, max_tokens=5")
-    assert load_model(f"transformers:@{folder}", max_tokens=5, batch=2).identity == one.identity
+    assert load_model(f"transformers:@{folder}", ModelOptions(max_tokens=5, batch=2)).identity == one.identity
     others = [
-        load_model(f"transformers:@{folder}", max_tokens=6),
-        load_model(f"transformers:@{folder}", max_tokens=5, logprobs=4),
-        load_model(f"transformers:@{folder}", max_tokens=5, dtype="bfloat16"),
+        load_model(f"transformers:@{folder}", ModelOptions(max_tokens=6)),
+        load_model(f"transformers:@{folder}", ModelOptions(max_tokens=5, logprobs=4)),
+        load_model(f"transformers:@{folder}", ModelOptions(max_tokens=5, dtype="bfloat16")),
     ]
     change(folder / "processor_config.json", note="changed")
-    others.append(load_model(f"transformers:@{folder}", max_tokens=5))
+    others.append(load_model(f"transformers:@{folder}", ModelOptions(max_tokens=5)))
     assert len({one.identity, *(other.identity for other in others)}) == 5
     assert "dtype=bfloat16" in others[2].identity
     assert ask(others[2], prompts()[0])[0].usage is not None  # type: ignore[arg-type]  # loaded from that spec
+
+
+@pytest.mark.parametrize("dtype", ["auto", "bfloat16"])
+def test_what_is_not_asked_has_the_same_identity_and_loads_no_weights(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    from mmad_rag.models import transformers_model
+
+    folder = copy_of(folders["llava"], tmp_path / "llava")
+    config = json.loads((folder / "config.json").read_text())
+    for kept in ({}, {"dtype": None, "torch_dtype": None}):
+        (folder / "config.json").write_text(json.dumps(config | kept))
+        options = ModelOptions(max_tokens=3, dtype=dtype)
+        asked = load_model(f"transformers:@{folder}", options)
+        with monkeypatch.context() as patched:
+            patched.setattr(transformers_model, "load_checkpoint", lambda *_a, **_k: pytest.fail("loaded"))
+            planned = load_model(f"transformers:@{folder}", replace(options, device="cpu"), asks=False)
+            assert planned.identity == asked.identity
+        assert ask(planned, prompts()[0])[0].text == ask(asked, prompts()[0])[0].text  # type: ignore[arg-type]  # of that spec
+
+
+def test_damaged_files_are_for_loading_to_tell(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = copy_of(folders["llava"], tmp_path / "llava")
+    (folder / "config.json").write_text("{")
+    spec = f"transformers:@{folder}"
+    assert "dtype=auto" in load_model(spec, ModelOptions(max_tokens=3), asks=False).identity
+    with pytest.raises(ModelActionError):
+        load_model(spec, ModelOptions(max_tokens=3))
 
 
 def test_models_of_other_options_share_the_weights(
@@ -362,7 +392,7 @@ def test_the_device_can_be_named(folders: dict[str, Path]) -> None:
 
 def test_a_run_has_both_readings_of_a_local_model(folders: dict[str, Path], tmp_path: Path) -> None:
     """Arms share the weights, and first-token probabilities reach the run."""
-    model = load_model(f"transformers:@{folders['qwen2_vl']}", max_tokens=1, logprobs=20)
+    model = load_model(f"transformers:@{folders['qwen2_vl']}", ModelOptions(max_tokens=1, logprobs=20))
     benchmark = load_questions(make_benchmark(tmp_path / "data", images=1))
     asyncio.run(run_arms(benchmark, select(benchmark), [arm_of(model)], out=tmp_path / "out"))
     run = read_run(tmp_path / "out")
@@ -591,8 +621,13 @@ def test_what_the_hub_keeps_in_its_cache_is_loaded_without_a_network(
     copy_of(folders["qwen2_vl"], kept / "snapshots" / COMMIT)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    for path in (kept / "snapshots" / COMMIT).glob("*.safetensors"):
+        hidden = path.rename(tmp_path / path.name)
+        planned = load_model("transformers:made/up", ModelOptions(max_tokens=1), asks=False)
+        assert planned.identity.startswith("transformers:made/up, revision=0123456789abcdef, dtype=float32")
+        hidden.rename(path)
     for spec in ("made/up", f"made/up@{COMMIT}"):
-        model = load_model(f"transformers:{spec}", max_tokens=1)
+        model = load_model(f"transformers:{spec}", ModelOptions(max_tokens=1))
         assert (
             model.identity == "transformers:made/up, revision=0123456789abcdef, dtype=float32, max_tokens=1"
         )

@@ -6,9 +6,9 @@ import asyncio
 from collections import OrderedDict
 from pathlib import Path
 
-from mmad_rag.benchmark.image_size import scaled_down
 from mmad_rag.images import open_picture
 from mmad_rag.records import Picture
+from mmad_rag.reencode import scaled_down
 
 
 class PictureCache:

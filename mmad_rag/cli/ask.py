@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mmad_rag.cli.console import out, print_json
+from mmad_rag.cli.model_options import OptionsOption, model_options
 from mmad_rag.cli.options import (
     DEFAULT_INDEX,
     BaseUrlOption,
@@ -65,6 +66,7 @@ def ask(
     encoder: EncoderOption = None,
     tokens: TokensOption = DEFAULT_BUDGET,
     base_url: BaseUrlOption = None,
+    option: OptionsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a model one question about one picture, with knowledge unless told otherwise."""
@@ -81,7 +83,7 @@ def ask(
     choices = _choices(choice or ())
     shown = tuple(open_picture(path) for path in reference or ())
     prompt = Prompt(question, open_picture(image), choices, shown)
-    asked = load_model(model, base_url=base_url)
+    asked = load_model(model, model_options(option, base_url=base_url))
     if not no_knowledge:
         retriever = ClipRetriever(
             KnowledgeIndex.load(index_folder), encoder=encoder, budget=tokens, counter=token_counter(model)

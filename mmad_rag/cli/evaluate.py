@@ -11,6 +11,7 @@ import typer
 
 from mmad_rag.benchmark.mmad import TemplateKind
 from mmad_rag.cli.console import note, print_json
+from mmad_rag.cli.model_options import OptionsOption, model_options
 from mmad_rag.cli.options import (
     DEFAULT_INDEX,
     BaseUrlOption,
@@ -118,6 +119,7 @@ def evaluate(
     ] = 0.2,
     concurrency: Annotated[int, typer.Option("--concurrency", help="Questions under way at a time.")] = 8,
     base_url: BaseUrlOption = None,
+    option: OptionsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask every question in every arm; the same command continues an interrupted run.
@@ -142,18 +144,14 @@ def evaluate(
     benchmark = without_errata(whole, errata or ())
     selection = select(benchmark, only=only or (), limit=limit, seed=seed, pictures=not no_pictures)
     folder = out_folder or Path("runs") / "-".join([data.resolve().name, *model.replace("/", "-").split(":")])
-    asked = load_model(
-        model,
-        base_url=base_url,
-        api_key="unused" if plan else None,  # nothing is sent
-        logprobs=MAX_LOGPROBS if logprobs else None,
-    )
+    options = model_options(option, base_url=base_url, logprobs=MAX_LOGPROBS if logprobs else None)
+    asked = load_model(model, options, asks=not plan)
     price = price_of(asked.identity, load_prices(prices))
     index = KnowledgeIndex.load(index_folder) if set(names) - INDEXLESS_ARMS else None
     if plan:
         pictures = DEFAULT_PICTURES if price is None else price.pictures
         counter = token_counter(model.partition(":")[2])
-        asked = CountingModel(asked.identity, counter, pictures, reply_tokens=reply_tokens)
+        asked = CountingModel(asked.identity, counter, pictures, reply_tokens=reply_tokens, options=options)
     built = build_arms(names, asked, index, encoder=encoder, budget=tokens, context=context, seed=seed)
     if no_pictures and (idle := [name for name in names if name in PICTURE_ARMS]):
         note(f"without pictures no product is found: {', '.join(idle)} will show no knowledge")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -10,9 +11,9 @@ from mmad_rag.errors import SpecError
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.models.protocol import Model
 
-__all__ = ["MODEL_FORMS", "Model", "load_model"]
+__all__ = ["MODEL_FORMS", "Model", "ModelOptions", "load_model"]
 
-_Loader: TypeAlias = Callable[[str, ModelOptions], Model]
+_Loader: TypeAlias = Callable[[str, ModelOptions, bool], Model]
 
 MODEL_FORMS = MappingProxyType(
     {
@@ -30,73 +31,53 @@ MODEL_FORMS = MappingProxyType(
 """Every form of a model spec, with what it stands for: for messages and help."""
 
 
-def load_model(
-    spec: str,
-    *,
-    base_url: str | None = None,
-    api_key: str | None = None,
-    temperature: float | None = 0.0,
-    max_tokens: int | None = 256,
-    max_completion_tokens: int | None = None,
-    seed: int | None = None,
-    logprobs: int | None = None,
-    timeout_s: float = 120.0,
-    deadline_s: float = 600.0,
-    device: str = "auto",
-    dtype: str = "auto",
-    batch: int = 8,
-) -> Model:
-    """Load the model that a spec names (`MODEL_FORMS`); what the options mean is written in `ModelOptions`.
+def load_model(spec: str, options: ModelOptions | None = None, *, asks: bool = True) -> Model:
+    """Load the model that a spec names (`MODEL_FORMS`).
+
+    Args:
+        spec: `provider:name`.
+        options: Everything else it can be told.
+        asks: False where nothing will be asked of it, and its identity is all that is wanted: then neither
+            weights nor a key are needed.
 
     Raises:
         SpecError: the spec or the base URL is unknown or incomplete.
         InputError: an option is outside its range.
-        ModelActionError: OpenAI itself is asked and there is no key.
+        ModelActionError: OpenAI itself is asked and there is no key, or a checkpoint cannot be loaded.
 
     Example:
         >>> load_model("builtin:scripted/A").identity
         'builtin:scripted/A'
+        >>> load_model("openai:gpt-4o", ModelOptions(seed=1), asks=False).identity
+        'openai:gpt-4o at api.openai.com/v1, temperature=0.0, max_tokens=256, seed=1'
     """
-    options = ModelOptions(
-        base_url=base_url,
-        api_key=api_key,
-        temperature=temperature,
-        max_tokens=max_tokens,
-        max_completion_tokens=max_completion_tokens,
-        seed=seed,
-        logprobs=logprobs,
-        timeout_s=timeout_s,
-        deadline_s=deadline_s,
-        device=device,
-        dtype=dtype,
-        batch=batch,
-    )
+    options = options if options is not None else ModelOptions()
     provider, _, name = spec.partition(":")
     loader = _LOADERS.get(provider)
     if loader is None or not name.strip():
         raise _unknown(spec)
-    return loader(name, options)
+    return loader(name, options, asks)
 
 
-def _load_openai(name: str, options: ModelOptions) -> Model:
+def _load_openai(name: str, options: ModelOptions, asks: bool) -> Model:
     from mmad_rag.models.openai_model import OpenAIModel
 
-    return OpenAIModel(name, options)
+    return OpenAIModel(name, options if asks else replace(options, api_key="unused"))
 
 
-def _load_transformers(name: str, options: ModelOptions) -> Model:
+def _load_transformers(name: str, options: ModelOptions, asks: bool) -> Model:
     from mmad_rag.models.transformers_model import TransformersModel
 
-    return TransformersModel(name, options)
+    return TransformersModel(name, options, asks=asks)
 
 
-def _load_llama_index(name: str, options: ModelOptions) -> Model:
+def _load_llama_index(name: str, options: ModelOptions, _asks: bool) -> Model:
     from mmad_rag.models.llama_index_load import load_llama_index
 
     return load_llama_index(name, options)
 
 
-def _load_builtin(name: str, _options: ModelOptions) -> Model:
+def _load_builtin(name: str, _options: ModelOptions, _asks: bool) -> Model:
     from mmad_rag.models.reader import ReaderModel
     from mmad_rag.models.scripted import ScriptedModel
     from mmad_rag.models.shortcut import Shortcut, ShortcutModel

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,11 +14,14 @@ from mmad_rag.encoders.spec import expand
 from mmad_rag.errors import ModelActionError, SpecError
 
 _CHUNK = 1 << 20
-_READ = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
+_WEIGHTS = "*.safetensors"
+_READ = ("*.json", _WEIGHTS, "*.jinja", "*.txt", "*.model")
 """What a checkpoint is read from: no code, and no weights in a format that could hold code."""
 _NOT_FETCHED = ["*/*", "consolidated*"]
 """Some repositories hold their weights a second time, in another layout."""
 _SHOWN = 16
+_HEADER_DTYPES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
+"""As safetensors writes them -> as torch does."""
 _USE_HUB = "check the name behind transformers: (it is OWNER/NAME of the model hub, or @FOLDER)"
 _OR_LOCAL = "or name a folder that holds the checkpoint, transformers:@FOLDER"
 
@@ -33,8 +38,12 @@ class CheckpointFiles:
     """`revision=` with the hub's commit, or `files=` with a digest; 16 hex digits."""
 
 
-def find_files(name: str) -> CheckpointFiles:
+def find_files(name: str, *, weights: bool = True) -> CheckpointFiles:
     """Find `OWNER/NAME`, `OWNER/NAME@REVISION` or `@FOLDER`; what the hub has is downloaded once.
+
+    Args:
+        name: What stands behind `transformers:`.
+        weights: False leaves a hub's weights where they are: enough to know which checkpoint it is.
 
     Raises:
         SpecError: a name or a revision is empty.
@@ -47,23 +56,53 @@ def find_files(name: str) -> CheckpointFiles:
         )
     if not repository:
         return _local(expand(rest))
-    folder = _fetch(repository, rest or None)
-    _check(folder, f"transformers:{name}")
+    folder = _fetch(repository, rest or None, weights=weights)
+    _check(folder, f"transformers:{name}", weights=weights)
     return CheckpointFiles(folder, repository, f"revision={folder.name[:_SHOWN]}")
 
 
 def _local(folder: Path) -> CheckpointFiles:
     if not folder.is_dir():
         raise ModelActionError(f"there is no folder {folder}; check the path behind transformers:@")
-    _check(folder, str(folder))
+    _check(folder, str(folder), weights=True)
     return CheckpointFiles(folder, f"@{folder.resolve().name}", f"files={_digest(folder)[:_SHOWN]}")
 
 
-def _check(folder: Path, said: str) -> None:
+def weights_dtype(files: CheckpointFiles, dtype: str) -> str:
+    """The number format that weights will have when they are loaded, read without loading them.
+
+    Args:
+        files: where they lie.
+        dtype: what was asked for; `auto` is the configuration's, else that of the weights on disk, else
+            `auto` where neither says.
+    """
+    if dtype != "auto":
+        return dtype
+    try:
+        config = json.loads((files.folder / "config.json").read_bytes())
+        found = config.get("dtype") or config.get("torch_dtype")
+        if isinstance(found, str):
+            return found.removeprefix("torch.")
+        return next(
+            (_HEADER_DTYPES[kind] for kind in _stored_dtypes(files.folder) if kind in _HEADER_DTYPES), "auto"
+        )
+    except (OSError, ValueError, AttributeError):
+        return "auto"  # loading says better what is wrong
+
+
+def _stored_dtypes(folder: Path) -> Iterator[str]:
+    """From the header of the first file of weights: eight bytes of length, then JSON."""
+    for path in sorted(folder.glob("*.safetensors"))[:1]:
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        yield from (str(entry.get("dtype")) for entry in header.values())
+
+
+def _check(folder: Path, said: str, *, weights: bool) -> None:
     """Told here, because the loading code says the same in ten lines that name other formats."""
     if not (folder / "config.json").is_file():
         raise ModelActionError(f"{said} has no config.json, so it is no transformers checkpoint; {_USE_HUB}")
-    if not any(folder.glob("*.safetensors")):
+    if weights and not any(folder.glob("*.safetensors")):
         raise ModelActionError(
             f"{said} has no weights in .safetensors files, and other files could run code; "
             "save the model again with save_pretrained(), or take a checkpoint that has them"
@@ -90,16 +129,17 @@ def _file_digest(path: Path, _size: int, _changed_ns: int) -> str:
     return digest.hexdigest()
 
 
-def _fetch(repository: str, revision: str | None) -> Path:
+def _fetch(repository: str, revision: str | None, *, weights: bool) -> Path:
     """The snapshot's folder, which is named by its commit."""
     from huggingface_hub import errors, snapshot_download
 
     said = f"transformers:{repository}" + (f"@{revision}" if revision else "")
+    wanted = [pattern for pattern in _READ if weights or pattern != _WEIGHTS]
     try:
         with quick_hub():
             return Path(
                 snapshot_download(
-                    repository, revision=revision, allow_patterns=list(_READ), ignore_patterns=_NOT_FETCHED
+                    repository, revision=revision, allow_patterns=wanted, ignore_patterns=_NOT_FETCHED
                 )
             )
     except errors.HFValidationError as error:

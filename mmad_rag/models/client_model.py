@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mmad_rag.errors import InputError
-from mmad_rag.models.chat_messages import chat_messages
 from mmad_rag.models.completion import Completion
 from mmad_rag.models.endpoint import find_endpoint
 from mmad_rag.models.in_thread import in_thread
@@ -17,6 +16,8 @@ from mmad_rag.models.openai_errors import (
     status_failure,
     unsendable_failure,
 )
+from mmad_rag.models.openai_request import RequestMaker
+from mmad_rag.models.options import ModelOptions
 from mmad_rag.models.per_loop import PerLoop
 from mmad_rag.models.retry import Failure, Patience
 from mmad_rag.prompt import render
@@ -44,10 +45,8 @@ class ClientModel:
     Args:
         client: The client.
         name: The model's name at its endpoint.
-        temperature: Of sampling; None: the endpoint's default, as with the others.
-        max_tokens: The longest reply.
-        max_completion_tokens: The same for reasoning models, whose thinking it includes.
-        seed: Of sampling.
+        options: What is sent beside model and messages, and how pictures are sent; None sends nothing else.
+            Address, key, times and device in them have no part in it.
 
     Raises:
         InputError: the name is empty.
@@ -57,23 +56,13 @@ class ClientModel:
         self,
         client: OpenAI | AsyncOpenAI,
         name: str,
-        *,
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-        max_completion_tokens: int | None = None,
-        seed: int | None = None,
+        options: ModelOptions | None = None,
     ) -> None:
         if not name.strip():
             raise InputError("an OpenAI client needs the name of a model; give model_name, e.g. 'gpt-4o'")
         self._client = client
         self._name = name
-        sampling = {
-            "temperature": temperature,
-            "max_tokens": max_tokens,
-            "max_completion_tokens": max_completion_tokens,
-            "seed": seed,
-        }
-        self._sampling: dict[str, Any] = {key: value for key, value in sampling.items() if value is not None}
+        self._request = RequestMaker(options)
         # The key is wanted for hiding it in messages; a client may also get it elsewhere when it asks.
         self._endpoint = find_endpoint(str(client.base_url), client.api_key or _ANY_KEY)
         self._patience = Patience(attempts=1, connect_attempts=1)
@@ -81,9 +70,8 @@ class ClientModel:
 
     @property
     def identity(self) -> str:
-        """Model name, place and sampling."""
-        said = "".join(f", {name}={value}" for name, value in self._sampling.items())
-        return f"openai:{self._name} at {self._endpoint.place}{said}"
+        """Model name, place and everything sent that can change a reply."""
+        return f"openai:{self._name} at {self._endpoint.place}{self._request.said}"
 
     async def answer(self, prompt: Prompt) -> Reply:
         """Ask through the client, which asks again by its own rules.
@@ -92,7 +80,7 @@ class ClientModel:
             ModelActionError: every question would fail alike until the user acts.
             ModelRetryError: this question, or this moment, gives no reply.
         """
-        messages = chat_messages(render(prompt))
+        messages = await self._request.messages(render(prompt))
         start = time.perf_counter()
         completion = await self._attempt(messages)
         if isinstance(completion, Failure):
@@ -140,11 +128,13 @@ class ClientModel:
         if isinstance(self._client, openai.AsyncOpenAI):
             client = await self._copies.get()
             response = await client.chat.completions.with_raw_response.create(
-                model=self._name, messages=messages, **self._sampling
+                model=self._name, messages=messages, **self._request.fields
             )
         else:
             create = self._client.chat.completions.with_raw_response.create
-            response = await in_thread(lambda: create(model=self._name, messages=messages, **self._sampling))
+            response = await in_thread(
+                lambda: create(model=self._name, messages=messages, **self._request.fields)
+            )
         return response.content, response.headers.get("content-type", "")
 
     def _copy(self) -> AsyncOpenAI:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mmad_rag.models.options import Detail, ModelOptions
 from mmad_rag.models.price_table import PictureTokens
 from mmad_rag.prompt import TextPart, render
 from mmad_rag.records import Prompt, Reply, Usage
+from mmad_rag.reencode import size_within
 
 REPLY_TOKENS = 16
 """Tokens of a reply, where nobody says otherwise: a letter, or a short sentence around it."""
@@ -23,6 +25,7 @@ class CountingModel:
         count: Tokens of a text.
         pictures: How the model counts pictures.
         reply_tokens: What every reply is taken to be long.
+        options: Of the model; `image_size` and `detail` change what a picture counts for.
     """
 
     def __init__(
@@ -32,11 +35,13 @@ class CountingModel:
         pictures: PictureTokens,
         *,
         reply_tokens: int = REPLY_TOKENS,
+        options: ModelOptions | None = None,
     ) -> None:
         self._identity = identity
         self._count = count
         self._pictures = pictures
         self._reply_tokens = reply_tokens
+        self._options = options if options is not None else ModelOptions()
 
     @property
     def identity(self) -> str:
@@ -51,5 +56,6 @@ class CountingModel:
             if isinstance(part, TextPart):
                 tokens += self._count(part.text)
             else:
-                tokens += self._pictures.tokens(part.width, part.height)
+                width, height = size_within(part.width, part.height, self._options.image_size)
+                tokens += self._pictures.tokens(width, height, low=self._options.detail == Detail.LOW)
         return Reply("", self._identity, Usage(tokens, self._reply_tokens))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mmad_rag.errors import InputError, ModelActionError
 from mmad_rag.models import load_model
+from mmad_rag.models.options import ModelOptions
 from mmad_rag.models.protocol import Model
 from mmad_rag.records import Prompt, Reply
 
@@ -40,30 +41,40 @@ class NoModel:
         raise ModelActionError(f"there is no model to ask about {prompt.question!r}; {_FORMS}")
 
 
-def as_model(source: ModelSource | None, *, model_name: str | None = None) -> Model:
+def as_model(
+    source: ModelSource | None, *, model_name: str | None = None, options: ModelOptions | None = None
+) -> Model:
     """The model that is meant; libraries are recognised without being imported.
 
     Args:
         source: None gives a model that refuses every question.
         model_name: Which model of its endpoint an OpenAI client is to ask; for a client, and only for one.
+        options: What a spec's model, or the one that a client asks, is told; for these only. Of a client the
+            address, key, times and retries stay its own.
 
     Raises:
-        InputError: nothing of this kind can answer, or a client comes without a name, or a name without one.
+        InputError: nothing of this kind can answer, or a client comes without a name, or a name or options
+            with what takes none.
         SpecError: the spec is unknown or incomplete.
     """
     if is_client(source):
         from mmad_rag.models.client_model import ClientModel
 
-        return ClientModel(source, model_name or "")  # type: ignore[arg-type]  # just looked at
+        return ClientModel(source, model_name or "", options)  # type: ignore[arg-type]  # just looked at
     if model_name is not None:
         raise InputError(
             f"model_name={model_name!r} goes with an OpenAI client, and {_kind(source)} was given; "
             "leave it out, or give a client"
         )
+    if isinstance(source, str):
+        return load_model(source, options)
+    if options is not None:
+        raise InputError(
+            f"options go with a spec or an OpenAI client, and {_kind(source)} was given; "
+            "leave them out, and set up what you give"
+        )
     if source is None:
         return NoModel()
-    if isinstance(source, str):
-        return load_model(source)
     if _descends(source, "llama_index", ("LLM", "BaseLLM")):
         from mmad_rag.models.llama_index_model import LlamaIndexModel
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -15,6 +16,8 @@ _NO_KEY = "none"
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
 _HIDDEN = "[hidden]"
 _LONGEST_QUOTE = 300
+_SHORTEST_SECRET = 6
+"""Hiding a shorter header would blot out ordinary words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,16 @@ def find_endpoint(base_url: str | None, api_key: str | None) -> Endpoint:
         raise ModelActionError(
             "the API key holds spaces, line breaks or characters outside ASCII; set OPENAI_API_KEY again"
         )
-    hidden = (key, parts.password or "", unquote(parts.password or ""))
+    hidden = (key, parts.password or "", unquote(parts.password or ""), *_custom_headers())
     return Endpoint(url, key or _NO_KEY, place, tuple(dict.fromkeys(secret for secret in hidden if secret)))
+
+
+def _custom_headers() -> Iterator[str]:
+    """Values of the headers that the SDK takes from the environment: gateways want keys there."""
+    for line in os.environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines():
+        value = line.partition(":")[2].strip()
+        if len(value) >= _SHORTEST_SECRET:
+            yield value
 
 
 def _split(url: str) -> SplitResult:

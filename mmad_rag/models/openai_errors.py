@@ -7,7 +7,10 @@ What came                               | asked again | raised in the end | stan
 429 with code `insufficient_quota`      | no          | ModelActionError  | credit
 400 or 422 about a sampling option      | no          | ModelActionError  | options
 400, 413, 422 and other 4xx             | no          | ModelRetryError   | this question only
-408, 409, 429, 5xx                      | yes         | ModelRetryError   | this moment
+the same words to the first 8           | no          | ModelActionError  | key, model, options
+  questions, none answered              |             |                   |
+408, 409, 429, 5xx                      | yes         | ModelRetryError   | this moment; after 429, 503
+                                        |             |                   |   and 529 fewer at a time
 no answer in time, connection broken    | yes         | ModelRetryError   | this moment
 no connection (refused, unknown host,   | a few times | ModelActionError  | address, server not running
   TLS, none within `connect_s`)         |             |                   |
@@ -41,10 +44,21 @@ _STOPPING = {
     405: _ADDRESS,
 }
 _PASSING = frozenset({408, 409, 429})
+_OVERLOAD = frozenset({429, 503, 529})
 _LATER = "ask again later, or ask fewer questions at once"
 _THIS_QUESTION = "this question cannot be asked like this; others may still work"
 _REASONING = "reasoning models want max_completion_tokens in place of max_tokens, and no temperature"
-_SAMPLING = ("temperature", "max_tokens", "max_completion_tokens", "seed")
+_OPTIONS = frozenset(
+    {
+        "temperature",
+        "max_tokens",
+        "max_completion_tokens",
+        "reasoning_effort",
+        "seed",
+        "logprobs",
+        "top_logprobs",
+    }
+)
 
 
 def status_failure(
@@ -65,13 +79,20 @@ def status_failure(
         return Failure(happened, _STOPPING.get(status, _ADDRESS), stops_run=True)
     if error.get("code") == "insufficient_quota":
         return Failure(happened, _STOPPING[402], stops_run=True)
-    if status in (400, 422) and error.get("param") in _SAMPLING:
+    if status in (400, 422) and error.get("param") in _OPTIONS:
         advice = f"change or leave out the option {error['param']}; {_REASONING}"
         return Failure(happened, advice, stops_run=True)
     if status in _PASSING or status >= 500:
         wait = retry_after_s(headers, patience.wall())
-        return Failure(happened, _LATER, stops_run=False, attempts=patience.attempts, retry_after_s=wait)
-    return Failure(happened, _THIS_QUESTION, stops_run=False)
+        return Failure(
+            happened,
+            _LATER,
+            stops_run=False,
+            attempts=patience.attempts,
+            retry_after_s=wait,
+            overload=status in _OVERLOAD,
+        )
+    return Failure(happened, _THIS_QUESTION, stops_run=False, refused=True)
 
 
 def reported_failure(error: object, *, endpoint: Endpoint, patience: Patience) -> Failure:

@@ -58,14 +58,20 @@ class PictureTokens(_Strict):
             raise ValueError("give exactly one of tiles, patches and fixed")
         return self
 
-    def tokens(self, width: int, height: int) -> int:
-        """Tokens of a picture of this size in pixels, each at least 1."""
+    def tokens(self, width: int, height: int, *, low: bool = False) -> int:
+        """Tokens of a picture of this size in pixels, each at least 1.
+
+        With `low` detail a model that counts tiles takes the base alone (same guide); of the others no such
+        rule is known, and the whole picture is counted.
+        """
         if self.fixed is not None:
             return self.fixed
         if self.patches is not None:
             patches = min(_MOST_PATCHES, math.ceil(width / _PATCH) * math.ceil(height / _PATCH))
             return math.ceil(patches * self.patches.factor)
         assert self.tiles is not None  # noqa: S101 - see `_one`
+        if low:
+            return self.tiles.base
         scale = min(1.0, _LONG / max(width, height))
         scale = min(scale, _SHORT / min(width, height))
         tiles = math.ceil(width * scale / _TILE) * math.ceil(height * scale / _TILE)

@@ -70,6 +70,10 @@ class Failure:
     """Requests that this failure is worth; 1: asking again is no use."""
     retry_after_s: float | None = None
     """Seconds, at least 0, that the server asks to wait; None where it does not say."""
+    refused: bool = False
+    """Whether the server refused the question itself."""
+    overload: bool = False
+    """Whether the server asks for fewer requests."""
 
     def error(self, note: str = "") -> ModelError:
         """The error to raise: `happened`, `note` and `advice` in one message."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import TypeAlias
 from mmad_rag.errors import InputError
 from mmad_rag.models.batches import Batches
 from mmad_rag.models.checkpoint import Checkpoint, load_checkpoint
-from mmad_rag.models.checkpoint_files import find_files
+from mmad_rag.models.checkpoint_files import find_files, weights_dtype
 from mmad_rag.models.generation import Asked, answer_batch
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.prompt import render
@@ -31,6 +32,7 @@ class TransformersModel:
         name: `OWNER/NAME` of the model hub, `OWNER/NAME@REVISION`, or `@FOLDER`.
         options: of them count `device`, `dtype`, `batch`, `logprobs`, and `max_tokens` or
             `max_completion_tokens`.
+        asks: False leaves the weights where they are until the first question, if there ever is one.
 
     Raises:
         SpecError: the name is incomplete.
@@ -43,21 +45,19 @@ class TransformersModel:
         'transformers:Qwen/Qwen2.5-VL-7B-Instruct, revision=cc594898137f460b, dtype=bfloat16, max_tokens=256'
     """
 
-    def __init__(self, name: str, options: ModelOptions | None = None) -> None:
+    def __init__(self, name: str, options: ModelOptions | None = None, *, asks: bool = True) -> None:
         self._options = options if options is not None else ModelOptions()
         self._max_tokens = _reply_limit(self._options)
-        files = find_files(name)
-        key = (str(files.folder.resolve()), files.revision, self._options.device, self._options.dtype)
-        with _LOADING:
-            engine = _ENGINES.get(key)
-            if engine is None:
-                checkpoint = load_checkpoint(files, device=self._options.device, dtype=self._options.dtype)
-                engine = _Engine(checkpoint)
-                _ENGINES[key] = engine
-        self._engine = engine
+        self._files = find_files(name, weights=asks)
+        self._engine = self._find_engine() if asks else None
+        dtype = (
+            self._engine.checkpoint.dtype
+            if self._engine is not None
+            else weights_dtype(self._files, self._options.dtype)
+        )
         logprobs = "" if self._options.logprobs is None else f", logprobs={self._options.logprobs}"
         self._identity = (
-            f"transformers:{files.name}, {files.revision}, dtype={engine.checkpoint.dtype}, "
+            f"transformers:{self._files.name}, {self._files.revision}, dtype={dtype}, "
             f"max_tokens={self._max_tokens}{logprobs}"
         )
 
@@ -77,8 +77,21 @@ class TransformersModel:
         start = time.monotonic()
         asked = Asked(render(prompt), self._max_tokens, self._options.logprobs)
         group = (asked.max_tokens, bool(asked.pictures))
+        if self._engine is None:
+            self._engine = await asyncio.to_thread(self._find_engine)
         reply = await self._engine.ask(asked, group=group, size=self._options.batch)
         return dataclasses.replace(reply, latency_s=time.monotonic() - start)
+
+    def _find_engine(self) -> _Engine:
+        """That of another model with the same checkpoint, device and dtype; else a new one, loaded now."""
+        device, dtype = self._options.device, self._options.dtype
+        key = (str(self._files.folder.resolve()), self._files.revision, device, dtype)
+        with _LOADING:
+            engine = _ENGINES.get(key)
+            if engine is None:
+                engine = _Engine(load_checkpoint(self._files, device=device, dtype=dtype))
+                _ENGINES[key] = engine
+        return engine
 
 
 class _Engine(Batches[Asked, Reply]):

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from mmad_rag.errors import InputError
 from mmad_rag.images import PictureSource, open_picture
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.models import Model
+from mmad_rag.models import Model, ModelOptions
 from mmad_rag.models.doors import ModelSource, as_model
 from mmad_rag.rag.answer import Answer, Timings, answer_from
 from mmad_rag.rag.lookup import Addition, add_knowledge
@@ -42,9 +42,11 @@ class RagWrapper:
         budget: Tokens of knowledge per prompt, when an index is given; counted by the tokenizer of the model
             where its name is given and its tokenizer is at hand, else estimated.
         model_name: Which model an OpenAI client is to ask; with a client only.
+        options: What the model is told beside its name; with a spec or a client only.
 
     Raises:
-        InputError: neither or both of index and retriever are given, or the model is nothing that can answer.
+        InputError: neither or both of index and retriever are given, or the model is nothing that can answer,
+            or a name or options are given with what takes none.
 
     Example:
         >>> rag = RagWrapper("openai:gpt-4o", "indexes/default")          # doctest: +SKIP
@@ -60,12 +62,13 @@ class RagWrapper:
         retriever: Retriever | None = None,
         budget: int = DEFAULT_BUDGET,
         model_name: str | None = None,
+        options: ModelOptions | None = None,
     ) -> None:
         if (index is None) == (retriever is None):
             raise InputError("a RagWrapper needs an index or a retriever, one of the two; give index=...")
         if is_wrapped(model):
             raise InputError("this client adds knowledge already, and would add it twice; give the plain one")
-        self.model: Model = as_model(model, model_name=model_name)
+        self.model: Model = as_model(model, model_name=model_name, options=options)
         if retriever is None:
             loaded = index if isinstance(index, KnowledgeIndex) else KnowledgeIndex.load(str(index))
             spec = f"openai:{model_name}" if model_name else model

@@ -1,0 +1,70 @@
+"""Encode a picture again, smaller or in another format."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+from types import MappingProxyType
+
+from mmad_rag.images import to_rgb
+from mmad_rag.records import MediaType, Picture
+
+FORMATS = MappingProxyType({MediaType.PNG: "PNG", MediaType.JPEG: "JPEG", MediaType.WEBP: "WEBP"})
+"""Formats that pictures are encoded in -> their name in Pillow."""
+_QUALITY = 95
+
+
+def scaled_down(picture: Picture, longest: int) -> Picture:
+    """The picture with no side longer than `longest` pixels; one that is small enough stays as it is.
+
+    Its media type is that of the new bytes: JPEG and WebP stay what they are, the others become PNG, which
+    loses nothing. Its digest stays that of the bytes on disk, which is what a picture is known by: a
+    reference that is the query itself must be found out at any size.
+
+    Args:
+        picture: Of any size.
+        longest: Pixels, at least 1.
+    """
+    return reencoded(picture, longest=longest, media_type=None, quality=_QUALITY)
+
+
+def size_within(width: int, height: int, longest: int | None) -> tuple[int, int]:
+    """Width and height of a picture of this size that is scaled down to a longest side; all in pixels.
+
+    Example:
+        >>> size_within(1000, 500, 200), size_within(100, 50, 200)
+        ((200, 100), (100, 50))
+    """
+    ratio = min(1.0, math.inf if longest is None else longest / max(width, height))
+    return max(1, round(width * ratio)), max(1, round(height * ratio))
+
+
+def reencoded(
+    picture: Picture, *, longest: int | None, media_type: MediaType | None, quality: int
+) -> Picture:
+    """The picture at most so large, in this format; its own bytes where they are that already.
+
+    Args:
+        picture: Of any size and format.
+        longest: Pixels of the longer side, at least 1; None keeps the size. Nothing is ever scaled up.
+        media_type: One of `FORMATS`; None keeps JPEG and WebP, and makes PNG of the others where the
+            picture is scaled.
+        quality: Of JPEG and WebP, 1 to 100.
+    """
+    small_enough = longest is None or max(picture.width, picture.height) <= longest
+    if small_enough and media_type in (None, picture.media_type):
+        return picture
+    from PIL.Image import Resampling
+
+    image = to_rgb(picture)
+    size = size_within(picture.width, picture.height, longest)
+    if size != image.size:
+        image = image.resize(size, Resampling.LANCZOS)
+    kept = picture.media_type if picture.media_type in FORMATS else MediaType.PNG
+    new_type = media_type if media_type is not None else kept
+    buffer = io.BytesIO()
+    image.save(buffer, format=FORMATS[new_type], quality=quality)
+    return dataclasses.replace(
+        picture, data=buffer.getvalue(), media_type=new_type, width=image.width, height=image.height
+    )
