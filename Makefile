@@ -9,8 +9,8 @@ UV_LINKS := $(foreach l,$(PIP_FIND_LINKS),--find-links $(l))
 demo: .venv/ready            ## the whole job on the shipped sample, offline once installed
 	$(BIN)/mmad-rag demo
 
-test: .venv/ready            ## every test, with branch coverage
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=95
+test: .venv/ready .venv/servers/ready  ## every test, with branch coverage
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term --cov-fail-under=95
 
 quick: .venv/ready           ## the tests that take less than a minute together
 	$(BIN)/python -m pytest -n 2 -m "not slow"
@@ -32,6 +32,11 @@ format: .venv/ready          ## write the formatting
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python $(UV_LINKS) --constraint constraints.txt --editable . --group dev
+	touch $@
+
+.venv/servers/ready: tests/servers.txt | .venv/ready
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/servers
+	$(BIN)/uv pip install --quiet --python .venv/servers/bin/python $(UV_LINKS) --no-deps --requirement tests/servers.txt
 	touch $@
 
 clean:                       ## remove what the targets made
