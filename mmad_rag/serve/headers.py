@@ -47,6 +47,7 @@ def _travelling(headers: Iterable[tuple[str, str]], dropped: frozenset[str]) -> 
     named = {
         word.strip().lower() for name, value in pairs if name == "connection" for word in value.split(",")
     }
+    staying = _HOP_BY_HOP | dropped | named
     for name, value in pairs:
-        if name not in _HOP_BY_HOP | dropped | named and not name.startswith(PREFIX):
+        if name not in staying and not name.startswith(PREFIX):
             yield name, value

@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeVar
 
-from mmad_rag.records import FloatArray, Knowledge, Route
+from mmad_rag.records import Knowledge
 from mmad_rag.retrieve import ClipRetriever
+from mmad_rag.retrieve.seen import SeenPicture, SeenPictures
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.metrics import Metrics
 from mmad_rag.serve.pictures import data_url_bytes, open_limited
 
 _T = TypeVar("_T")
 
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What is remembered of a picture."""
-
-    vector: FloatArray
-    """In the index's space, shape (d,), unit length."""
-    digest: str
-    """SHA-256 (hex) of its bytes."""
-    route: Route
-    """Which product it shows; the question has no part in that."""
+_SMALL = 512 * 1024
+"""Characters of a `data:` URL, or bytes, that are hashed in half a millisecond."""
+_SHORT = 4_000
+"""Characters of a question that are compared with passages in half a millisecond."""
 
 
 class Lookup:
-    """A retriever, asked in threads: some embed pictures, another selects passages.
+    """A retriever, asked in threads where that takes long: some embed pictures, another selects passages.
 
     Two groups, because a picture that is known already should not wait behind one that is being embedded.
-    A picture is remembered by the digest of what was sent, and then neither decoded nor routed again.
+    A picture is remembered by the digest of what was sent, and then neither decoded nor routed again. What
+    takes half a millisecond (a picture that is known, passages found by their words) is done at once: handing
+    it to a thread and fetching it back takes longer, above all where both want the interpreter.
 
     Args:
         retriever: Whom to ask.
@@ -50,8 +42,7 @@ class Lookup:
         self._metrics = metrics
         self._eyes = ThreadPoolExecutor(limits.lookups, "mmad-rag-embed")
         self._hands = ThreadPoolExecutor(1, "mmad-rag-select")  # a retriever selects one at a time
-        self._seen: OrderedDict[str, _Seen] = OrderedDict()
-        self._lock = threading.Lock()
+        self._seen = SeenPictures(limits.pictures_kept)
 
     async def find(self, source: str | bytes, question: str) -> Knowledge:
         """What is known about the picture in a `data:` URL or in bytes.
@@ -59,44 +50,31 @@ class Lookup:
         Raises:
             RefusalError: 400 no whole picture, 413 too large.
         """
-        found = await _in(self._hands, lambda: self._find_remembered(source, question))
-        self._metrics.count_cache(hit=found is not None)
-        if found is not None:
-            return found
-        seen = await _in(self._eyes, lambda: self._look(source))
-        return await _in(self._hands, lambda: self._select(seen, question))
+        if len(source) <= _SMALL:
+            seen = self._seen.get(source)
+        else:
+            seen = await _in(self._hands, lambda: self._seen.get(source))
+        self._metrics.count_cache(hit=seen is not None)
+        found = seen if seen is not None else await _in(self._eyes, lambda: self._look(source))
+        if self._retriever.selects_by_words and len(question) <= _SHORT:
+            return self._select(found, question)
+        return await _in(self._hands, lambda: self._select(found, question))
 
     def close(self) -> None:
         """Let the threads end; nothing can be found any more."""
         self._eyes.shutdown(wait=False, cancel_futures=True)
         self._hands.shutdown(wait=False, cancel_futures=True)
 
-    def _find_remembered(self, source: str | bytes, question: str) -> Knowledge | None:
-        key = _key(source)
-        with self._lock:
-            seen = self._seen.get(key)
-            if seen is not None:
-                self._seen.move_to_end(key)
-        return None if seen is None else self._select(seen, question)
-
-    def _look(self, source: str | bytes) -> _Seen:
+    def _look(self, source: str | bytes) -> SeenPicture:
         data = source if isinstance(source, bytes) else data_url_bytes(source, self._limits)
         picture = open_limited(data, self._limits)
         vector = self._retriever.vector(picture)
-        seen = _Seen(vector, picture.digest, self._retriever.route_vector(vector, (picture.digest,)))
-        with self._lock:
-            self._seen[_key(source)] = seen
-            if len(self._seen) > self._limits.pictures_kept:
-                self._seen.popitem(last=False)
+        seen = SeenPicture(vector, picture.digest, self._retriever.route_vector(vector, (picture.digest,)))
+        self._seen.put(source, seen)
         return seen
 
-    def _select(self, seen: _Seen, question: str) -> Knowledge:
+    def _select(self, seen: SeenPicture, question: str) -> Knowledge:
         return self._retriever.retrieve_routed(question, seen.route, seen.vector, (seen.digest,))
-
-
-def _key(source: str | bytes) -> str:
-    data = source if isinstance(source, bytes) else source.encode("utf-8", "surrogatepass")
-    return hashlib.sha256(data).hexdigest()
 
 
 async def _in(pool: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Iterator
@@ -72,6 +73,9 @@ def run(app: Starlette, listener: socket.socket, *, grace_s: float) -> None:
         timeout_graceful_shutdown=max(1, round(grace_s)),
         lifespan="on",
     )
+    # What was loaded until here stays: looking through it for garbage would hold up requests.
+    gc.collect()
+    gc.freeze()
     with _quiet_signals():
         asyncio.run(uvicorn.Server(config).serve([listener]))
 

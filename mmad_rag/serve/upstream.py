@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import urllib.request
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -43,6 +45,7 @@ class Upstream:
         self._url = endpoint.url
         self._key = key
         self._limits = limits
+        self._proxy = _proxy_for(endpoint.url)
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
@@ -54,7 +57,6 @@ class Upstream:
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Content-Type", "Accept"),
-            trust_env=True,
         )
 
     async def close(self) -> None:
@@ -83,7 +85,12 @@ class Upstream:
             sent.append(("authorization", f"Bearer {self._key}"))
         try:
             reply = await self._session.request(
-                method, f"{self._url}{path}", headers=sent, data=_payload(data), allow_redirects=False
+                method,
+                f"{self._url}{path}",
+                headers=sent,
+                data=_payload(data),
+                allow_redirects=False,
+                proxy=self._proxy,
             )
         except aiohttp.ConnectionTimeoutError:
             raise self._unreached(f"no connection within {self._limits.connect_s:g} s") from None
@@ -122,3 +129,15 @@ def _payload(data: bytes) -> bytes | io.BytesIO | None:
     if len(data) > _LARGE:
         return io.BytesIO(data)
     return data or None
+
+
+def _proxy_for(url: str) -> str | None:
+    """The environment's proxy for an address, its user and password included; looked up once.
+
+    aiohttp's own way, `trust_env`, asks in threads at every request, and takes keys from `.netrc` besides.
+    """
+    parts = urlsplit(url)
+    found = urllib.request.getproxies().get(parts.scheme)
+    if not found or urllib.request.proxy_bypass(parts.hostname or ""):
+        return None
+    return found if "://" in found else f"http://{found}"

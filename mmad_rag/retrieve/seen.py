@@ -1,0 +1,57 @@
+"""Remember what was found about pictures, by the bytes or text that they came as."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from mmad_rag.records import FloatArray, Route
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPicture:
+    """What is remembered of a picture."""
+
+    vector: FloatArray
+    """In the index's space, shape (d,), unit length."""
+    digest: str
+    """SHA-256 (hex) of its bytes."""
+    route: Route
+    """Which product it shows; the question has no part in that."""
+
+
+class SeenPictures:
+    """The pictures that were asked about last; safe to use from several threads.
+
+    Args:
+        kept: How many; the one that was not asked about for the longest is forgotten first.
+    """
+
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._seen: OrderedDict[bytes, SeenPicture] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, source: str | bytes) -> SeenPicture | None:
+        """What is remembered of a picture that came as this `data:` URL or these bytes."""
+        key = _key(source)
+        with self._lock:
+            seen = self._seen.get(key)
+            if seen is not None:
+                self._seen.move_to_end(key)
+        return seen
+
+    def put(self, source: str | bytes, seen: SeenPicture) -> None:
+        """Remember a picture by what it came as."""
+        key = _key(source)
+        with self._lock:
+            self._seen[key] = seen
+            if len(self._seen) > self._kept:
+                self._seen.popitem(last=False)
+
+
+def _key(source: str | bytes) -> bytes:
+    data = source if isinstance(source, bytes) else source.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(data).digest()
