@@ -30,6 +30,7 @@ MAX_BYTES = 64 * 1024 * 1024
 _FORMATS = {"PNG": MediaType.PNG, "JPEG": MediaType.JPEG, "WEBP": MediaType.WEBP, "GIF": MediaType.GIF}
 _EXIF_ORIENTATION = 0x0112
 _PNG_END = b"IEND\xaeB`\x82"
+_WEB = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
@@ -92,6 +93,10 @@ def _read(source: Path | str | bytes | Image | npt.NDArray[np.uint8]) -> tuple[b
         return source, "<bytes>"
     if isinstance(source, str) and source[:5].lower() == "data:":
         return _read_data_url(source), "<data URL>"
+    if isinstance(source, str) and _WEB.match(source):
+        raise PictureError(
+            f"the picture at {source[:200]!r} is not fetched; give its bytes, a path or a data URL"
+        )
     if isinstance(source, str | Path):
         return _read_file(Path(source)), str(source)
     return _encode_pixels(source)

@@ -207,3 +207,9 @@ def test_damaged_bytes_are_opened_or_refused_never_anything_else(cut: int, junk:
     except PictureError as error:
         message = str(error)
     assert "0x" not in message
+
+
+@pytest.mark.parametrize("address", ["http://host/nut.png", "HTTPS://host/nut.png", "s3://bucket/nut.png"])
+def test_an_address_is_not_fetched_and_the_message_says_so(address: str) -> None:
+    with pytest.raises(PictureError, match=f"the picture at '{address}' is not fetched; give its bytes"):
+        open_picture(address)

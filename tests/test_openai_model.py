@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmad_rag.errors import ModelRetryError
 from mmad_rag.images import open_picture
 from mmad_rag.models import ModelOptions, load_model
 from mmad_rag.models.completion import read_completion
@@ -140,6 +141,27 @@ def test_whatever_is_missing_gives_an_empty_text(
     openai_server: OpenAIServer, body: dict[str, object], text: str
 ) -> None:
     assert ask(openai_server, json_body(body)) == Reply(text, model="some-model")
+
+
+@pytest.mark.parametrize(
+    ("message", "named"),
+    [
+        ({"content": None, "tool_calls": [{"function": {"name": "zoom"}}]}, r"\(zoom\)"),
+        ({"tool_calls": [{"function": {"name": "zoom"}}, {"custom": {"name": "crop"}}]}, r"\(zoom, crop\)"),
+        ({"content": "", "function_call": {"name": "look_up"}}, r"\(look_up\)"),
+        ({"content": None, "tool_calls": [None]}, r"\(without a name\)"),
+    ],
+)
+def test_a_tool_call_instead_of_text_fails_the_question(
+    openai_server: OpenAIServer, message: dict[str, object], named: str
+) -> None:
+    with pytest.raises(ModelRetryError, match=f"a tool instead of answering {named}; switch tools off"):
+        ask(openai_server, json_body({"choices": [{"message": message}]}))
+
+
+def test_text_beside_a_tool_call_is_the_reply(openai_server: OpenAIServer) -> None:
+    message = {"content": "B", "tool_calls": [{"function": {"name": "zoom"}}]}
+    assert ask(openai_server, json_body({"choices": [{"message": message}]})).text == "B"
 
 
 def test_a_body_is_read_whatever_media_type_it_claims(openai_server: OpenAIServer) -> None:

@@ -24,6 +24,8 @@ class Completion:
     """Token counts; None where they are absent or no numbers."""
     error: object
     """What stands under `error` where there are no choices; None otherwise."""
+    tools: tuple[str, ...] = ()
+    """Names of the tools that the model calls instead of, or beside, answering."""
     first_token: Mapping[str, float] | None = None
     """Likeliest first tokens -> probability in [0, 1]; None where the endpoint gives none."""
 
@@ -48,6 +50,7 @@ def read_completion(content: bytes) -> Completion | None:
         model=_text(body.get("model")),
         usage=_usage(_mapping(body.get("usage"))),
         error=body.get("error") if choice is None else None,
+        tools=_tools(message),
         first_token=_first_token(_mapping(_mapping(choice).get("logprobs")).get("content")),
     )
 
@@ -62,6 +65,15 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         return "".join(_text(part if isinstance(part, str) else _mapping(part).get("text")) for part in value)
     return ""
+
+
+def _tools(message: Mapping[str, object]) -> tuple[str, ...]:
+    """Of the present form and of the older one, `function_call`."""
+    listed = message.get("tool_calls")
+    calls = [_mapping(call) for call in listed] if isinstance(listed, list) else []
+    functions = [_mapping(call.get("function") or call.get("custom")) for call in calls]
+    functions += [_mapping(message.get("function_call"))] if message.get("function_call") else []
+    return tuple(_text(function.get("name")) or "without a name" for function in functions)
 
 
 def _first_token(content: object) -> Mapping[str, float] | None:

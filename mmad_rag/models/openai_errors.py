@@ -20,6 +20,8 @@ no connection (refused, unknown host,   | a few times | ModelActionError  | addr
 200 that says JSON, but holds no object | yes         | ModelRetryError   | this moment (cut off)
 200 with HTML or plain text             | no          | ModelActionError  | no such endpoint
 text that UTF-8 cannot hold             | no          | ModelRetryError   | this question only
+200 with a tool's call and no text      | no          | ModelRetryError   | this question only; alike for
+                                        |             |                   |   the first 8: the set-up
 200 without choices or content          | no          | nothing           | an empty reply
 """
 
@@ -132,6 +134,17 @@ def unsendable_failure() -> Failure:
     """The failure that text which UTF-8 cannot hold stands for."""
     happened = "the prompt holds half a character (a lone surrogate), which cannot be sent"
     return Failure(happened, "mend the text of the question or of the knowledge", stops_run=False)
+
+
+def tool_failure(tools: tuple[str, ...], *, endpoint: Endpoint) -> Failure:
+    """The failure that a call of tools in the place of an answer stands for; none are ever offered here."""
+    named = endpoint.quote(", ".join(tools))
+    return Failure(
+        f"the model at {endpoint.place} called a tool instead of answering ({named})",
+        "switch tools off at the endpoint, or take another model",
+        stops_run=False,
+        refused=True,
+    )
 
 
 def garbled_failure(content: str, *, says_json: bool, endpoint: Endpoint, patience: Patience) -> Failure:
