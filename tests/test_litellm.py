@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from mmad_rag.serve.app import make_app
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.upstream import Upstream as Target
 from tests.litellm_proxy import MASTER_KEY, PROGRAM, litellm_proxy
+from tests.official_client import ask, both_forms, whole_or_streamed
 from tests.serving import (
     RED,
     Upstream,
@@ -49,7 +50,6 @@ MOCKED = "B: from the gateway"
 LIMITS = Limits(timeout_s=30)
 QUESTION = asked(text_part("Is there a crack?"), image_part(data_url(RED)))
 BLOCK = "<reference_material>"
-both_forms = pytest.mark.parametrize("form", ["sync", "async"])
 
 
 @dataclass(frozen=True)
@@ -109,82 +109,57 @@ async def answer(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def ask(
-    form: str, base: str, body: Mapping[str, Any], key: str = MASTER_KEY
-) -> tuple[str, Mapping[str, str]]:
-    """What the official client reads, with the headers of the reply."""
-    place: dict[str, Any] = {"base_url": f"{base}/v1", "api_key": key, "max_retries": 0, "timeout": 30}
-
-    async def later() -> tuple[str, Mapping[str, str]]:
-        async with openai.AsyncOpenAI(**place) as client:
-            raw = await client.chat.completions.with_raw_response.create(**body)
-            got = raw.parse()
-            if not body.get("stream"):
-                return got.choices[0].message.content, raw.headers
-            return joined([chunk async for chunk in got]), raw.headers
-
-    if form == "async":
-        return asyncio.run(later())
-    with openai.OpenAI(**place) as client:
-        raw = client.chat.completions.with_raw_response.create(**body)
-        got: Any = raw.parse()
-        return (joined(list(got)) if body.get("stream") else got.choices[0].message.content), raw.headers
-
-
-def joined(chunks: list[Any]) -> str:
-    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
-
-
 def to(model: str, *, stream: bool = False) -> dict[str, Any]:
     return {**QUESTION, "model": model} | ({"stream": True} if stream else {})
 
 
 @both_forms
-@pytest.mark.parametrize("stream", [False, True])
+@whole_or_streamed
 def test_a_gateway_behind_serve_answers_through_it(chain: Chain, form: str, stream: bool) -> None:
-    text, headers = ask(form, chain.outer, to("mocked", stream=stream))
-    assert text == MOCKED
-    assert headers["x-mmad-rag-product"] == "red_disc"
-    assert headers["x-litellm-model-group"] == "mocked"
+    heard = ask(form, chain.outer, to("mocked", stream=stream), MASTER_KEY)
+    assert heard.text == MOCKED
+    assert heard.headers["x-mmad-rag-product"] == "red_disc"
+    assert heard.headers["x-litellm-model-group"] == "mocked"
 
 
 @both_forms
 def test_a_gateways_error_passes_through_serve(chain: Chain, form: str) -> None:
     with pytest.raises(openai.BadRequestError, match="Invalid model name passed in model=nobody") as caught:
-        ask(form, chain.outer, to("nobody"))
+        ask(form, chain.outer, to("nobody"), MASTER_KEY)
     assert caught.value.response.headers["x-mmad-rag-product"] == "red_disc"
     with pytest.raises(openai.RateLimitError, match="mock rate limit"):
-        ask(form, chain.outer, to("limited"))
+        ask(form, chain.outer, to("limited"), MASTER_KEY)
 
 
 @both_forms
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_gateway_before_serve_keeps_knowledge_or_headers(chain: Chain, form: str, stream: bool) -> None:
-    """It hands our headers on under names of its own."""
-    text, headers = ask(form, chain.gateway, to("knowing", stream=stream))
-    assert text == "A crack."
+@whole_or_streamed
+def test_a_gateway_before_serve_passes_the_reply_on_with_our_headers_renamed(
+    chain: Chain, form: str, stream: bool
+) -> None:
+    heard = ask(form, chain.gateway, to("knowing", stream=stream), MASTER_KEY)
+    assert heard.text == "A crack."
     assert len(chain.upstream.bodies) == 1
     block, question = chain.upstream.texts()
     assert block.count(BLOCK) == 1
     assert "Notes on the product that the picture probably shows: red" in block
     assert question == "Is there a crack?"
     assert chain.upstream.headers[-1]["authorization"] == "Bearer sk-up"
-    assert headers["llm_provider-x-mmad-rag-product"] == "red_disc"
-    assert "x-mmad-rag-product" not in headers
+    assert heard.headers["llm_provider-x-mmad-rag-product"] == "red_disc"
+    assert "x-mmad-rag-product" not in heard.headers
 
 
 @both_forms
-@pytest.mark.parametrize("stream", [False, True])
+@whole_or_streamed
 def test_two_serve_chained_through_a_gateway_answer_like_the_upstream(
     chain: Chain, form: str, stream: bool
 ) -> None:
-    direct, _ = ask(form, f"http://127.0.0.1:{chain.upstream.port}", to("m", stream=stream))
-    chained, headers = ask(form, chain.outer, to("knowing", stream=stream))
-    assert chained == direct == "A crack."
+    direct = ask(form, f"http://127.0.0.1:{chain.upstream.port}", to("m", stream=stream))
+    chained = ask(form, chain.outer, to("knowing", stream=stream), MASTER_KEY)
+    assert chained.text == direct.text == "A crack."
     assert len(chain.upstream.bodies) == 2
     assert chain.upstream.bodies[-1].decode().count(BLOCK) == 1
-    assert headers["x-mmad-rag-outcome"] == "product"
-    assert headers["llm_provider-x-mmad-rag-outcome"] == "already-there"
+    assert chained.headers["x-mmad-rag-outcome"] == "product"
+    assert chained.headers["llm_provider-x-mmad-rag-outcome"] == "already-there"
 
 
 @both_forms
