@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from types import MappingProxyType
 from typing import TypeAlias
@@ -231,6 +232,7 @@ def _name(product: str) -> str:
     return product.replace("_", " ")
 
 
+@lru_cache(maxsize=8192)
 def _tame(text: str) -> str:
     """One line that cannot close or open the fence."""
     return _FENCE_TAG.sub("‹", " ".join(text.split()))

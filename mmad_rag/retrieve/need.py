@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from mmad_rag.records import Field
 
+_QUESTIONS_KEPT = 4096
 _DEFECT_WORDS = re.compile(
     r"\b(defect|anomal|abnormal|damag|wrong|fault|flaw|broken|crack|scratch|stain|contamina|deform|missing"
     r"|discolou?r|misprint|leak|torn|dent(s|ed)?\b)",
@@ -72,6 +74,7 @@ def needs_defects(question: str) -> bool:
     return asks_about_defects(question) or not asked_fields(question)
 
 
+@lru_cache(maxsize=_QUESTIONS_KEPT)
 def asked_fields(question: str) -> frozenset[Field]:
     """The fields that the question's words ask for; empty when they name none."""
     return frozenset(field for pattern, fields in _TOPICS if pattern.search(question) for field in fields)

@@ -70,6 +70,7 @@ def run(app: Starlette, listener: socket.socket, *, grace_s: float) -> None:
         access_log=False,  # the gate logs, without queries, which may hold keys
         log_level="critical",  # a stream that breaks off is no error of this server
         server_header=False,
+        proxy_headers=False,  # nothing here asks where a client comes from
         timeout_graceful_shutdown=max(1, round(grace_s)),
         lifespan="on",
     )
