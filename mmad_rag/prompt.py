@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -145,6 +145,18 @@ def knowledge_text(knowledge: Knowledge) -> str:
         head = f"Notes on the product that the picture probably shows: {names}."
     passages = passages_text([hit.passage for hit in knowledge.hits], len(knowledge.route.products))
     return f"<{_FENCE}>\n{head} {_CAUTION}\n{passages}\n</{_FENCE}>"
+
+
+def joined_texts(parts: Iterable[PromptPart]) -> tuple[PromptPart, ...]:
+    """Texts in a row as one, with an empty line between: most chat templates put nothing between parts."""
+    joined: list[PromptPart] = []
+    for part in parts:
+        last = joined[-1] if joined else None
+        if isinstance(part, TextPart) and isinstance(last, TextPart):
+            joined[-1] = TextPart(f"{last.text}\n\n{part.text}")
+        else:
+            joined.append(part)
+    return tuple(joined)
 
 
 def passages_text(passages: Sequence[Passage], products: int) -> str:

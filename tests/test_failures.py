@@ -113,7 +113,7 @@ def test_eval_names_what_the_server_said_and_the_image(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = Busy()
-    monkeypatch.setattr("mmad_rag.models.load_model", lambda _spec, **_options: model)
+    monkeypatch.setattr("mmad_rag.models.load_model", lambda _spec, *_options, **_more: model)
     data = make_benchmark(tmp_path / "data", images=1)
     words = (
         *("eval", "--data", data, "--model", "openai:any", "--arms", "none", "--only", "red_disc"),
@@ -133,7 +133,7 @@ def test_measure_says_that_nothing_is_kept_unless_it_is(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = Busy()
-    monkeypatch.setattr("mmad_rag.models.load_model", lambda _spec, **_options: model)
+    monkeypatch.setattr("mmad_rag.models.load_model", lambda _spec, *_options, **_more: model)
     data, world = make_benchmark(tmp_path / "data", images=1), make_world(tmp_path / "world")
     words = ("knowledge", "measure", world.knowledge, "--against", world.knowledge, "--data", data)
     ran = cli(*words)

@@ -18,7 +18,7 @@ from mmad_rag.images import open_picture
 from mmad_rag.models import ModelOptions, load_model
 from mmad_rag.models.client_model import ClientModel
 from mmad_rag.models.sent_pictures import SentPictures
-from mmad_rag.records import MediaType, Prompt
+from mmad_rag.records import Field, Hit, Knowledge, MediaType, Passage, Prompt, Route, RouteOutcome
 from tests.openai_asking import KEY, picture, prompt
 from tests.openai_server import OpenAIServer, Request, fails, replies
 
@@ -112,6 +112,29 @@ def test_options_outside_their_range_are_refused(options: dict[str, Any], messag
         ModelOptions(**options)
 
 
+def test_texts_in_a_row_are_one_part_with_an_empty_line_between(openai_server: OpenAIServer) -> None:
+    """Most chat templates put nothing between parts: the question would begin inside the knowledge's line."""
+    passage = Passage("nut/normal/appearance/0", "nut", "normal", Field.APPEARANCE, "Normal state", "Round.")
+    route = Route(RouteOutcome.PRODUCT, (), ("nut",), 1.0)
+    knowledge = Knowledge(route, (Hit(passage, 1.0),), "index")
+    shown = Prompt("What is this?", image=None, knowledge=knowledge)
+    model = load_model("openai:m", ModelOptions(base_url=openai_server.url, api_key=KEY))
+    asyncio.run(model.answer(shown))
+    (text,) = openai_server.requests[-1].texts()
+    assert text.startswith("<reference_material>\n")
+    assert text.count("\n</reference_material>\n\n") == 1
+    assert "\n\nQuestion: What is this?\n" in text
+
+
+def test_without_a_system_role_the_instruction_comes_first(openai_server: OpenAIServer) -> None:
+    system, with_role = sent(openai_server).body["messages"]
+    (without,) = sent(openai_server, system_role=False).body["messages"]
+    assert without["role"] == "user"
+    first, *rest = with_role["content"]
+    joined = {"type": "text", "text": f"{system['content']}\n\n{first['text']}"}
+    assert without["content"] == [joined, *rest]
+
+
 # Pictures
 
 
@@ -198,6 +221,7 @@ def test_everything_that_can_change_a_reply_is_in_the_identity() -> None:
         {"image_format": "jpeg"},
         {"image_format": "jpeg", "image_quality": 50},
         {"extra_body": {"top_k": 1}},
+        {"system_role": False},
     ]
 
     def identity(**options: Any) -> str:  # noqa: ANN401

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from mmad_rag.errors import ModelActionError
-from mmad_rag.prompt import RenderedPrompt, TextPart
+from mmad_rag.prompt import RenderedPrompt, TextPart, joined_texts
 from mmad_rag.records import MediaType, Picture
 
 _Message: TypeAlias = dict[str, Any]
@@ -110,19 +110,15 @@ def _probe(speaker: Any, form: SystemForm, marks: re.Pattern[str], *, pictures: 
 
 
 def _messages(rendered: RenderedPrompt, form: SystemForm, marks: re.Pattern[str]) -> list[_Message]:
-    """Texts in a row become one part, with an empty line between them: templates put nothing there."""
+    """Texts in a row are one part, see `joined_texts`."""
     system = _tame(rendered.system, marks)
     parts = rendered.parts
     if form is SystemForm.FOLDED:
         parts = (TextPart(rendered.system), *parts)
-    content: list[_Message] = []
-    for part in parts:
-        if not isinstance(part, TextPart):
-            content.append({"type": "image"})
-        elif content and content[-1]["type"] == "text":
-            content[-1]["text"] += "\n\n" + _tame(part.text, marks)
-        else:
-            content.append({"type": "text", "text": _tame(part.text, marks)})
+    content: list[_Message] = [
+        {"type": "text", "text": _tame(part.text, marks)} if isinstance(part, TextPart) else {"type": "image"}
+        for part in joined_texts(parts)
+    ]
     user = {"role": "user", "content": content}
     if form is SystemForm.FOLDED:
         return [user]

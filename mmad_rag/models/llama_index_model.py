@@ -15,7 +15,7 @@ from mmad_rag.models.llama_index_errors import translate
 from mmad_rag.models.llama_index_reply import read_response
 from mmad_rag.models.llama_index_settings import describe, hide_secrets
 from mmad_rag.models.options import ModelOptions
-from mmad_rag.prompt import RenderedPrompt, TextPart, render
+from mmad_rag.prompt import RenderedPrompt, TextPart, joined_texts, render
 from mmad_rag.records import Prompt, Reply
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _messages(rendered: RenderedPrompt) -> list[ChatMessage]:
         TextBlock(text=part.text)
         if isinstance(part, TextPart)
         else ImageBlock(image=part.data, image_mimetype=part.media_type.value)
-        for part in rendered.parts
+        for part in joined_texts(rendered.parts)
     ]
     return [
         ChatMessage(role=MessageRole.SYSTEM, blocks=[TextBlock(text=rendered.system)]),

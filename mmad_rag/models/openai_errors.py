@@ -7,8 +7,8 @@ What came                               | asked again | raised in the end | stan
 429 with code `insufficient_quota`      | no          | ModelActionError  | credit
 400 or 422 about a sampling option      | no          | ModelActionError  | options
 400, 413, 422 and other 4xx             | no          | ModelRetryError   | this question only
-the same words to the first 8           | no          | ModelActionError  | key, model, options
-  questions, none answered              |             |                   |
+any of the others, to the first 8       | as those    | ModelActionError  | key, model, options, server
+  questions, in the same words          |             |                   |
 408, 409, 429, 5xx                      | yes         | ModelRetryError   | this moment; after 429, 503
                                         |             |                   |   and 529 fewer at a time
 no answer in time, connection broken    | yes         | ModelRetryError   | this moment
@@ -20,8 +20,7 @@ no connection (refused, unknown host,   | a few times | ModelActionError  | addr
 200 that says JSON, but holds no object | yes         | ModelRetryError   | this moment (cut off)
 200 with HTML or plain text             | no          | ModelActionError  | no such endpoint
 text that UTF-8 cannot hold             | no          | ModelRetryError   | this question only
-200 with a tool's call and no text      | no          | ModelRetryError   | this question only; alike for
-                                        |             |                   |   the first 8: the set-up
+200 with a tool's call and no text      | no          | ModelRetryError   | this question only
 200 without choices or content          | no          | nothing           | an empty reply
 """
 
@@ -102,7 +101,7 @@ def reported_failure(error: object, *, endpoint: Endpoint, patience: Patience) -
     code = _error_object(error).get("code")
     if isinstance(code, int) and 400 <= code <= 599:
         return status_failure(code, {}, error, endpoint=endpoint, patience=patience)
-    return Failure(_answered("an error", error, endpoint), _THIS_QUESTION, stops_run=False)
+    return Failure(_answered("an error", error, endpoint), _THIS_QUESTION, stops_run=False, refused=True)
 
 
 def connection_failure(

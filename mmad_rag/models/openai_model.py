@@ -104,6 +104,7 @@ class OpenAIModel:
             timeout_s=self._options.timeout_s,
             deadline_s=self._options.deadline_s,
             patience=replace(self._patience, clock=watch.clock),
+            judge=self._first.judged,
         )
         latency_s = watch.clock() - start
         return Reply(
@@ -130,7 +131,7 @@ class OpenAIModel:
             wait = result.retry_after_s
             # a wish longer than a question's own time is for the user to hear of, not for all to sit out
             line.throttle.complained(sent, wait if wait is None or wait < self._options.deadline_s else None)
-        return self._first.judged(result)
+        return result
 
     async def _ask(
         self, client: AsyncOpenAI, messages: list[ChatCompletionMessageParam], limit_s: float

@@ -61,6 +61,7 @@ class RequestMaker:
             "reasoning_effort": options.reasoning_effort,
             "seed": options.seed,
             "logprobs": options.logprobs,
+            "system_role": None if options.system_role else False,
             "detail": options.detail,
             "image_size": options.image_size,
             "image_format": options.media_type,
@@ -71,11 +72,11 @@ class RequestMaker:
 
     async def messages(self, rendered: RenderedPrompt) -> list[ChatCompletionMessageParam]:
         """The messages; pictures that have to be encoded anew are so in a thread."""
-        given = None if self._options is None else self._options.detail
-        detail = None if given is None else Detail(given)
-        if self._pictures.change_nothing:
-            return chat_messages(rendered, detail=detail)
-        return await asyncio.to_thread(lambda: chat_messages(self._prepared(rendered), detail=detail))
+        options = self._options if self._options is not None else ModelOptions()
+        detail = None if options.detail is None else Detail(options.detail)
+        if not self._pictures.change_nothing:
+            rendered = await asyncio.to_thread(self._prepared, rendered)
+        return chat_messages(rendered, detail=detail, system_role=options.system_role)
 
     def _prepared(self, rendered: RenderedPrompt) -> RenderedPrompt:
         parts = tuple(

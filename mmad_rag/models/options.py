@@ -61,6 +61,8 @@ class ModelOptions:
     """Ask for the probabilities of so many of the likeliest first tokens, 1 to 20; None asks for none."""
     extra_body: Mapping[str, object] | None = None
     """Further fields of the request, for what only one endpoint knows, e.g. `{"top_k": 1}`."""
+    system_role: bool = True
+    """False puts the instruction before the question, for models whose chat template has no system role."""
     detail: Detail | str | None = None
     """`auto`, `low` or `high`; None leaves it to the endpoint."""
     image_size: int | None = None

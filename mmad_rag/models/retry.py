@@ -87,10 +87,12 @@ async def persist(
     timeout_s: float,
     deadline_s: float,
     patience: Patience,
+    judge: Callable[[Failure], Failure] = lambda failure: failure,
 ) -> T:
     """Call `attempt` with its time limit in seconds until it succeeds, patience ends, or `deadline_s` passes.
 
-    A pause that would reach beyond the deadline is not begun: the question fails at once instead.
+    A pause that would reach beyond the deadline is not begun: the question fails at once instead. `judge` has
+    the last word on the failure that a question ends with.
 
     Raises:
         ModelActionError: the last failure stops the run.
@@ -107,7 +109,7 @@ async def persist(
         spent = patience.clock() - start
         pause = patience.pause_s(number, result.retry_after_s)
         if number >= result.attempts or spent + pause >= deadline_s:
-            raise result.error(_note(number, spent, deadline_s, result))
+            raise judge(result).error(_note(number, spent, deadline_s, result))
         await patience.sleep(pause)
 
 
