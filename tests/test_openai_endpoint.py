@@ -102,6 +102,11 @@ def test_a_quote_is_one_short_line_without_secrets(before: str, after: str) -> N
         assert len(quote.splitlines()) <= 1
 
 
+def test_a_stand_in_for_a_key_blots_nothing_out() -> None:
+    assert find_endpoint("http://host/v1", "k").quote("no luck") == "no luck"
+    assert find_endpoint("http://host/v1", "sk-123").quote("key sk-123") == "key [hidden]"
+
+
 def test_the_identity_holds_what_changes_a_reply_and_no_secret() -> None:
     model = load_model(
         "openai:gpt-4o", ModelOptions(base_url="http://user:hunter2@host:81/v1", api_key=KEY, seed=3)

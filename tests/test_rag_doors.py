@@ -29,7 +29,7 @@ from mmad_rag.models.doors import as_model
 from mmad_rag.models.scripted import ScriptedModel
 from mmad_rag.prompt import knowledge_text
 from mmad_rag.rag import Answer, Inquiry
-from mmad_rag.records import Prompt, Reply
+from mmad_rag.records import Knowledge, Prompt, Reply
 from mmad_rag.retrieve import ClipRetriever
 from tests.openai_server import OpenAIServer, drops, fails, hangs, html, json_body, replies
 from tests.world import COLOURS, World, png
@@ -50,6 +50,11 @@ def client_for(server: OpenAIServer, **options: Any) -> openai.OpenAI:  # noqa: 
 
 def async_client_for(server: OpenAIServer, **options: Any) -> openai.AsyncOpenAI:  # noqa: ANN401
     return openai.AsyncOpenAI(base_url=server.url, api_key="sk-secret", max_retries=0, **options)
+
+
+def first_text(knowledge: Knowledge) -> str:
+    """What stands before the picture: texts in a row are sent as one."""
+    return f"{knowledge_text(knowledge)}\n\nThe picture to inspect:"
 
 
 # -------------------------------------------------------------------------------------------- the answer
@@ -186,8 +191,8 @@ def test_a_callable_is_given_messages_with_the_knowledge(retriever: ClipRetrieve
     assert answer.knowledge is not None
     system, user = seen
     assert system["role"] == "system"
-    assert user["content"][0] == {"type": "text", "text": knowledge_text(answer.knowledge)}
-    assert user["content"][2]["image_url"]["url"].startswith("data:image/png;base64,")
+    assert user["content"][0] == {"type": "text", "text": first_text(answer.knowledge)}
+    assert user["content"][1]["image_url"]["url"].startswith("data:image/png;base64,")
     assert rag.model.identity.endswith(
         "callable:tests.test_rag_doors.test_a_callable_is_given_messages_with_the_knowledge.<locals>.ask"
     )
@@ -318,8 +323,8 @@ def test_a_llama_index_llm_is_shown_the_knowledge_and_the_picture(retriever: Cli
     answer = RagWrapper(Seeing(), retriever=retriever).ask(RED, QUESTION, CHOICES)
     assert (answer.choice, answer.product, len(answer.cited)) == ("B", "red_disc", 1)
     assert answer.knowledge is not None
-    assert shown[-1].blocks[0].text == knowledge_text(answer.knowledge)
-    assert [block.block_type for block in shown[-1].blocks] == ["text", "text", "image", "text"]
+    assert shown[-1].blocks[0].text == first_text(answer.knowledge)
+    assert [block.block_type for block in shown[-1].blocks] == ["text", "image", "text"]
 
 
 # ------------------------------------------------------------------------------------------------- clients
@@ -338,7 +343,7 @@ def test_a_client_is_asked_for_the_named_model(openai_server: OpenAIServer, retr
     assert request.body["model"] == "gpt-x"
     assert request.headers["x-line"] == "7"
     assert answer.knowledge is not None
-    assert request.texts()[0] == knowledge_text(answer.knowledge)
+    assert request.texts()[0] == first_text(answer.knowledge)
     assert rag.model.identity == f"openai:gpt-x at {openai_server.url.removeprefix('http://')}"
 
 

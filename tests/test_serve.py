@@ -135,6 +135,38 @@ def test_the_asynchronous_client_streams(base: str, upstream: Upstream) -> None:
     assert upstream.texts()[0].startswith("<reference_material>")
 
 
+def test_the_asynchronous_client_gets_a_whole_reply(base: str, upstream: Upstream) -> None:
+    async def read() -> tuple[str | None, str]:
+        async with openai.AsyncOpenAI(base_url=f"{base}/v1", api_key="sk-async", max_retries=0) as client:
+            raw = await client.chat.completions.with_raw_response.create(**QUESTION)
+            return raw.parse().choices[0].message.content, raw.headers["x-mmad-rag-product"]
+
+    assert asyncio.run(read()) == ("B", "red_disc")
+    assert upstream.texts()[0].startswith("<reference_material>")
+    assert upstream.headers[-1]["authorization"] == "Bearer sk-async"
+
+
+def test_the_asynchronous_client_reads_errors_of_both_servers(base: str, upstream: Upstream) -> None:
+    async def busy(_request: web.Request) -> web.StreamResponse:
+        body = {"error": {"message": "slow down", "type": "x", "param": None, "code": "rate_limited"}}
+        return web.json_response(body, status=429, headers={"Retry-After": "3"})
+
+    async def read() -> tuple[openai.RateLimitError, openai.BadRequestError]:
+        async with openai.AsyncOpenAI(base_url=f"{base}/v1", api_key="k", max_retries=0) as client:
+            with pytest.raises(openai.RateLimitError) as theirs:
+                await client.chat.completions.create(**QUESTION)
+            with pytest.raises(openai.BadRequestError) as ours:
+                await client.chat.completions.create(**asked(image_part("data:image/png;base64,@@@")))
+        return theirs.value, ours.value
+
+    upstream.behaviour = busy
+    theirs, ours = asyncio.run(read())
+    assert (theirs.code, theirs.response.headers["retry-after"]) == ("rate_limited", "3")
+    assert theirs.response.headers["x-mmad-rag-outcome"] == "product"
+    assert ours.code == "invalid_image"
+    assert len(upstream.bodies) == 1
+
+
 def test_a_slow_stream_arrives_as_it_is_sent(client: httpx.Client, upstream: Upstream) -> None:
     """Each event is passed on at once; together they may take longer than --timeout."""
     going = threading.Event()

@@ -16,7 +16,6 @@ from mmad_rag.images import open_picture
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.records import (
     Field,
-    FloatArray,
     Hit,
     Knowledge,
     Passage,
@@ -233,9 +232,9 @@ def test_the_oldest_picture_is_forgotten_first(index: KnowledgeIndex, encoder: E
     seen: list[bytes] = []
 
     class Counting(ClipRetriever):
-        def vector(self, picture: Picture, references: Sequence[Picture] = ()) -> FloatArray:
+        def route(self, picture: Picture, references: Sequence[Picture] = ()) -> Route:
             seen.append(picture.data)
-            return super().vector(picture, references)
+            return super().route(picture, references)
 
     async def work() -> None:
         lookup = Lookup(Counting(index, encoder=encoder), Limits(pictures_kept=1), Metrics())

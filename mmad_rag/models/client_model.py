@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
     from openai.types.chat import ChatCompletionMessageParam
 
-_OWN_HTTP = "AsyncHttpxClientWrapper"
-"""The class of the connections that an `AsyncOpenAI` makes when it is given none."""
 _ANY_KEY = "given-by-the-client"
 
 
@@ -142,7 +141,7 @@ class ClientModel:
         import openai
 
         client: Any = self._client
-        if type(client._client).__name__ != _OWN_HTTP:
+        if type(client._client) is not own_connections():
             return client  # type: ignore[no-any-return]  # only ever called for an AsyncOpenAI
         return client.copy(http_client=openai.DefaultAsyncHttpxClient())  # type: ignore[no-any-return]
 
@@ -150,3 +149,16 @@ class ClientModel:
         """Only connections that were made here are closed."""
         if copy is not self._client:
             await copy.close()
+
+
+@functools.cache
+def own_connections() -> type:
+    """The class of the connections that an `AsyncOpenAI` makes when it is given none.
+
+    The SDK does not say whether a client was given its connections, and its `copy` hands both kinds on. But
+    those that it makes are of a class that it keeps to itself: whoever gives some gives httpx's, or a
+    `DefaultAsyncHttpxClient`, or their own. So one client is made to look at, which asks nothing.
+    """
+    import openai
+
+    return type(openai.AsyncOpenAI(api_key=_ANY_KEY, base_url="http://localhost")._client)

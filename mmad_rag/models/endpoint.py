@@ -17,7 +17,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
 _HIDDEN = "[hidden]"
 _LONGEST_QUOTE = 300
 _SHORTEST_SECRET = 6
-"""Hiding a shorter header would blot out ordinary words."""
+"""Shorter keys are stand-ins for servers that want none; hiding them would blot out ordinary words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ def find_endpoint(base_url: str | None, api_key: str | None) -> Endpoint:
         raise ModelActionError(
             "the API key holds spaces, line breaks or characters outside ASCII; set OPENAI_API_KEY again"
         )
-    hidden = (key, parts.password or "", unquote(parts.password or ""), *_custom_headers())
+    own = key if len(key) >= _SHORTEST_SECRET else ""
+    hidden = (own, parts.password or "", unquote(parts.password or ""), *_custom_headers())
     return Endpoint(url, key or _NO_KEY, place, tuple(dict.fromkeys(secret for secret in hidden if secret)))
 
 

@@ -149,7 +149,7 @@ def tool_failure(tools: tuple[str, ...], *, endpoint: Endpoint) -> Failure:
 def garbled_failure(content: str, *, says_json: bool, endpoint: Endpoint, patience: Patience) -> Failure:
     """The failure that a body which is no JSON object stands for."""
     if says_json:
-        happened = _answered("JSON that cannot be read", content, endpoint)
+        happened = _answered("JSON that cannot be read" if content else "nothing", content, endpoint)
         return Failure(happened, _LATER, stops_run=False, attempts=patience.attempts)
     happened = _answered("something that is no chat completion", content, endpoint)
     return Failure(happened, f"is this an OpenAI-compatible endpoint? {_ADDRESS}", stops_run=True)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
 
-_TEXT_TYPES = {"image_url": "text", "input_image": "input_text"}
-"""Type of a picture part -> type of the text part beside it: chat completions, responses."""
+TextType: TypeAlias = Literal["text", "input_text"]
+"""What a text part is called: in chat completions, in responses."""
+
+_TEXT_TYPES: Mapping[str, TextType] = MappingProxyType({"image_url": "text", "input_image": "input_text"})
+"""Type of a picture part -> type of the text part beside it, where it stands in its own kind of message."""
 _OPTION_LINE = re.compile(r"^[ \t]*\(?[A-H][.):][ \t]*\S.*(?:\n|\Z)", re.MULTILINE)
 _OPEN_BLOCK = re.compile(r"<reference_material>\n.*?(?:\n</reference_material>|\Z)", re.DOTALL)
 
@@ -23,18 +27,22 @@ class Query:
     """Where the picture is, or what it is: a `data:` URL. Empty where the provider has it as a file."""
     question: str
     """The text of the last message of the user that holds any, without options; may be empty."""
-    text_type: str
+    text_type: TextType
     """What a text part is called in this kind of message."""
     has_block: bool
     """Whether the message holds reference material already."""
 
 
-def find_query(messages: Sequence[Any]) -> Query | None:
+def find_query(messages: Sequence[Any], text_type: TextType | None = None) -> Query | None:
     """The last picture of the last message of the user that holds one; None where there is none.
 
     Pictures of other messages, and earlier ones of the same, are not looked at: what they are for (normal
     examples, other views) only the words around them say. Lines that list options ("A. Yes") are left out
     of the question where there are two or more, because no retriever may see them.
+
+    Args:
+        messages: Those of a chat completion, or the items of a response.
+        text_type: What text parts are called where the messages are sent; None goes by the picture's part.
     """
     users = [
         (position, message)
@@ -50,7 +58,7 @@ def find_query(messages: Sequence[Any]) -> Query | None:
                 position=position,
                 url=_url(pictures[-1]),
                 question=question,
-                text_type=_TEXT_TYPES[pictures[-1]["type"]],
+                text_type=text_type or _TEXT_TYPES[pictures[-1]["type"]],
                 has_block=bool(_OPEN_BLOCK.search(_raw_text(message))),
             )
     return None

@@ -6,24 +6,43 @@ import asyncio
 import copy
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
 from mmad_rag.errors import InputError
 from mmad_rag.models.doors import is_client
+from mmad_rag.rag.conversation import TextType
 from mmad_rag.rag.lookup import Addition, add_knowledge
 from mmad_rag.retrieve import Retriever
+from mmad_rag.retrieve.seen import SeenPictures
 
 ClientT = TypeVar("ClientT")
 Report: TypeAlias = Callable[[Addition], None]
 
-_CONVERSATIONS = MappingProxyType({"/chat/completions": "messages", "/responses": "input"})
-"""Path of a request -> the field of its body that holds the conversation."""
 _MARK = "_mmad_rag_adds_knowledge"
 
 
-def wrap_client(client: ClientT, retriever: Retriever, report: Report | None = None) -> ClientT:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a request's body holds its conversation."""
+
+    name: str
+    """Of the field."""
+    text_type: TextType
+    """What the endpoint calls a text part; it may refuse the other."""
+
+
+_CONVERSATIONS = MappingProxyType(
+    {"/chat/completions": _Place("messages", "text"), "/responses": _Place("input", "input_text")}
+)
+"""By the path of the request."""
+
+
+def wrap_client(
+    client: ClientT, retriever: Retriever, report: Report | None = None, seen: SeenPictures | None = None
+) -> ClientT:
     """A client like the one given that adds knowledge to requests which show a picture.
 
     It is of a class made from the given client's class and overrides one method, `post`, through which the
@@ -36,6 +55,7 @@ def wrap_client(client: ClientT, retriever: Retriever, report: Report | None = N
         retriever: Looks things up: in the calling thread, or beside the loop for an asynchronous client.
         report: Called with what was added to each chat completion or response, or why nothing was, before
             the request is sent.
+        seen: Remembers pictures, as for `add_knowledge`.
 
     Raises:
         InputError: this is no OpenAI client, or it is wrapped already.
@@ -47,14 +67,13 @@ def wrap_client(client: ClientT, retriever: Retriever, report: Report | None = N
         raise InputError("this client adds knowledge already, and would add it twice; wrap the plain one")
 
     def added(path: str, body: object) -> object:
-        name = _CONVERSATIONS.get(path)
-        conversation = body.get(name) if isinstance(body, Mapping) and name is not None else None
-        if not isinstance(conversation, list):
+        place = _CONVERSATIONS.get(path)
+        if place is None or not isinstance(body, Mapping) or not isinstance(body.get(place.name), list):
             return body
-        addition = add_knowledge(conversation, retriever)
+        addition = add_knowledge(body[place.name], retriever, seen, text_type=place.text_type)
         if report is not None:
             report(addition)
-        return {**body, name: addition.messages} if addition.added else body  # type: ignore[dict-item]
+        return {**body, place.name: addition.messages} if addition.added else body
 
     def post(self: Any, path: str, *, body: object = None, **rest: Any) -> Any:  # noqa: ANN401
         return kind.post(self, path, body=added(path, body), **rest)

@@ -22,9 +22,12 @@ from mmad_rag.rag.wrap_client import Report, is_wrapped, wrap_client
 from mmad_rag.records import Choice, Knowledge, Picture, Prompt, Reply
 from mmad_rag.retrieve import DEFAULT_BUDGET, ClipRetriever, Retriever, token_counter
 from mmad_rag.retrieve.counter import ESTIMATE
+from mmad_rag.retrieve.seen import SeenPictures
 
 ClientT = TypeVar("ClientT")
 _LETTERS = frozenset("ABCDEFGH")
+_PICTURES_KEPT = 1_000
+"""Of conversations; about 15 kB each with 38 products."""
 
 
 class RagWrapper:
@@ -75,6 +78,7 @@ class RagWrapper:
             counter = token_counter(spec) if isinstance(spec, str) else ESTIMATE
             retriever = ClipRetriever(loaded, budget=budget, counter=counter)
         self.retriever: Retriever = retriever
+        self._seen = SeenPictures(_PICTURES_KEPT)
 
     @property
     def identity(self) -> str:
@@ -98,7 +102,8 @@ class RagWrapper:
             image: A path, bytes, `data:` URL, Pillow image or uint8 array.
             question: In plain words.
             choices: Letter -> option, for a multiple-choice question; letters from A to H.
-            references: Pictures of normal examples to show beside the query.
+            references: Pictures of normal examples to show beside the query. Together they count as much as
+                the picture when its product is looked for, so give examples of this product.
 
         Raises:
             InputError: the question is empty, or the choices are not letters with options.
@@ -158,7 +163,8 @@ class RagWrapper:
     def augment(self, messages: Sequence[Any]) -> list[Any]:
         """OpenAI-style messages with knowledge put in, for who asks the model by other means.
 
-        Those handed in are not changed. What becomes of which conversation: `consult`.
+        Those handed in are not changed. What becomes of which conversation: `consult`. A picture that came
+        in one of the last thousand `data:` URLs is not opened again, here and in `wrap`.
         """
         return self.consult(messages).messages
 
@@ -166,9 +172,9 @@ class RagWrapper:
         """As `augment`, with what was looked up, or why nothing was added; the cases: `add_knowledge`.
 
         Raises:
-            PictureError: a `data:` URL is broken, or what it holds is no picture, or too large a one.
+            PictureError: a `data:` URL is broken, or holds no whole picture, or too large a one.
         """
-        return add_knowledge(messages, self.retriever)
+        return add_knowledge(messages, self.retriever, self._seen)
 
     def wrap(self, client: ClientT, *, report: Report | None = None) -> ClientT:
         """A client like the given `openai.OpenAI` or `AsyncOpenAI` whose requests carry knowledge.
@@ -183,7 +189,7 @@ class RagWrapper:
         Raises:
             InputError: this is no OpenAI client, or it is wrapped already.
         """
-        return wrap_client(client, self.retriever, report)
+        return wrap_client(client, self.retriever, report, self._seen)
 
     async def _look_up(self, prompt: Prompt) -> Knowledge:
         """In a thread, because embedding a picture would hold up the loop."""

@@ -7,7 +7,8 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from mmad_rag.records import FloatArray, Route
+from mmad_rag.records import FloatArray, Knowledge, Picture, Route
+from mmad_rag.retrieve.clip import ClipRetriever
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,23 @@ class SeenPicture:
     """SHA-256 (hex) of its bytes."""
     route: Route
     """Which product it shows; the question has no part in that."""
+    index: str
+    """Fingerprint of the index by which it was routed."""
+
+
+def see(retriever: ClipRetriever, picture: Picture) -> SeenPicture:
+    """Embed and route a picture.
+
+    Raises:
+        EncoderError: the index's encoder has no image tower.
+    """
+    vector, route = retriever.vector(picture), retriever.route(picture)
+    return SeenPicture(vector, picture.digest, route, retriever.index.fingerprint)
+
+
+def recall(retriever: ClipRetriever, seen: SeenPicture, question: str) -> Knowledge:
+    """Exactly what `retriever.retrieve` finds for the picture, without the picture."""
+    return retriever.retrieve_routed(question, seen.route, seen.vector, (seen.digest,))
 
 
 class SeenPictures:

@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 from mmad_rag.prompt import knowledge_text
 from mmad_rag.rag.conversation import find_query, with_block
+from mmad_rag.rag.declared import is_data_url, unread_type
 from mmad_rag.records import Json, Knowledge, RouteOutcome
 from mmad_rag.serve.body import parse_body
 from mmad_rag.serve.fetch import ImageFetcher
 from mmad_rag.serve.lookup import Lookup
-from mmad_rag.serve.pictures import is_data_url
 from mmad_rag.serve.refusals import RefusalError
 
 PREFIX = "x-mmad-rag-"
@@ -35,7 +35,8 @@ class Augmented:
     data: bytes
     """JSON; the client's own bytes where nothing was added."""
     outcome: str
-    """`product`, `near-tie`, `not-in-the-catalogue`, `no-picture`, `picture-elsewhere` or `already-there`."""
+    """`product`, `near-tie`, `not-in-the-catalogue`, `no-picture`, `picture-elsewhere`, `picture-unreadable`
+    or `already-there`."""
     products: tuple[str, ...] = ()
     """The products whose knowledge was added."""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -62,7 +63,7 @@ class Augmenter:
         """
         body = parse_body(data)
         messages = body.get("messages") if body is not None else None
-        asked = find_query(messages) if isinstance(messages, list) else None
+        asked = find_query(messages, "text") if isinstance(messages, list) else None
         if body is None or messages is None or asked is None:
             return _untouched(data, "no-picture")
         if asked.has_block:
@@ -72,6 +73,8 @@ class Augmenter:
             if not self._fetcher.allows(asked.url):
                 return _untouched(data, "picture-elsewhere")
             source = await self._fetcher.fetch(asked.url)
+        elif unread_type(asked.url):
+            return _untouched(data, "picture-unreadable")
         knowledge = await self._lookup.find(source, asked.question)
         if knowledge.hits:
             data = _encode({**body, "messages": with_block(messages, asked, knowledge_text(knowledge))})

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from mmad_rag.records import Knowledge
 from mmad_rag.retrieve import ClipRetriever
-from mmad_rag.retrieve.seen import SeenPicture, SeenPictures
+from mmad_rag.retrieve.seen import SeenPicture, SeenPictures, recall, see
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.metrics import Metrics
 from mmad_rag.serve.pictures import data_url_bytes, open_limited
@@ -67,14 +67,12 @@ class Lookup:
 
     def _look(self, source: str | bytes) -> SeenPicture:
         data = source if isinstance(source, bytes) else data_url_bytes(source, self._limits)
-        picture = open_limited(data, self._limits)
-        vector = self._retriever.vector(picture)
-        seen = SeenPicture(vector, picture.digest, self._retriever.route_vector(vector, (picture.digest,)))
+        seen = see(self._retriever, open_limited(data, self._limits))
         self._seen.put(source, seen)
         return seen
 
     def _select(self, seen: SeenPicture, question: str) -> Knowledge:
-        return self._retriever.retrieve_routed(question, seen.route, seen.vector, (seen.digest,))
+        return recall(self._retriever, seen, question)
 
 
 async def _in(pool: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:

@@ -14,11 +14,6 @@ from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.refusals import RefusalError
 
 
-def is_data_url(url: str) -> bool:
-    """Whether the picture itself stands in the URL."""
-    return url[:5].lower() == "data:"
-
-
 def data_url_bytes(url: str, limits: Limits) -> bytes:
     """The bytes in a `data:` URL.
 
