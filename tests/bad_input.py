@@ -129,6 +129,7 @@ CASES: Mapping[str, Case] = {
     "five pictures": Case((*[lambda: GREEN] * 4, lambda: RED)),
     "broken data URL": Case((lambda: "data:image/png;base64,@@@",)),
     "bytes that are no picture": Case((lambda: b"no picture at all",)),
+    "data URL of a type not read here (HEIC)": Case((lambda: "data:image/heic;base64,AAAAGGZ0eXBoZWlj",)),
     "truncated picture": Case((lambda: RED[:60],)),
     "picture at an http address": Case((lambda: "http://127.0.0.1:9/nut.png",)),
     "picture of 75 MB, in a body of 100 MB": Case((many_bytes,)),

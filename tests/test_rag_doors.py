@@ -418,6 +418,17 @@ def test_a_clients_failures_are_ours_and_hide_its_key(
     assert caught.value.__context__ is None
 
 
+def test_a_client_whose_first_questions_are_all_refused_alike_stops_the_asking(
+    openai_server: OpenAIServer, retriever: ClipRetriever
+) -> None:
+    openai_server.default = fails(400, "API key not valid")
+    with client_for(openai_server) as client:
+        rag = RagWrapper(client, retriever=retriever, model_name="m")
+        answers = rag.ask_many([(RED, QUESTION)] * 20, concurrency=1, progress=False)
+    assert [type(answer) for answer in answers] == [ModelRetryError] * 7 + [ModelActionError] * 13
+    assert len(openai_server.requests) == 8
+
+
 def test_half_a_character_cannot_be_sent(openai_server: OpenAIServer) -> None:
     with client_for(openai_server) as client, pytest.raises(ModelRetryError, match="lone surrogate"):
         asyncio.run(ClientModel(client, "m").answer(Prompt("\ud800", None)))

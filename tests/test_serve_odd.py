@@ -280,4 +280,4 @@ def test_passages_are_selected_in_a_thread_where_that_takes_long(
     assert len(retriever.threads) == 1
     assert (retriever.threads[0] == "mmad-rag-select") is in_thread
     expected = retriever.retrieve(question.strip(), open_picture(RED))
-    assert upstream.texts() == [knowledge_text(expected), question]
+    assert upstream.texts() == [f"{knowledge_text(expected)}\n\n", question]

@@ -88,7 +88,8 @@ def test_knowledge_stands_first_in_the_message_with_the_picture(rag: RagWrapper)
     messages = [{"role": "system", "content": "Be brief."}, user(text(QUESTION), image(RED))]
     before = copy.deepcopy(messages)
     augmented = rag.augment(messages)
-    assert augmented == [before[0], user(text(block_of(rag, QUESTION, RED)), text(QUESTION), image(RED))]
+    block = block_of(rag, QUESTION, RED)
+    assert augmented == [before[0], user(text(f"{block}\n\n"), text(QUESTION), image(RED))]
     assert "red disc" in augmented[1]["content"][0]["text"]
     assert messages == before
 

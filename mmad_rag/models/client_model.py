@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mmad_rag.errors import InputError
 from mmad_rag.models.completion import Completion
 from mmad_rag.models.endpoint import find_endpoint
+from mmad_rag.models.first_answers import FirstAnswers
 from mmad_rag.models.in_thread import in_thread
 from mmad_rag.models.openai_answer import read_answer
 from mmad_rag.models.openai_errors import (
@@ -62,6 +63,7 @@ class ClientModel:
         self._client = client
         self._name = name
         self._request = RequestMaker(options)
+        self._first = FirstAnswers()
         # The key is wanted for hiding it in messages; a client may also get it elsewhere when it asks.
         self._endpoint = find_endpoint(str(client.base_url), client.api_key or _ANY_KEY)
         self._patience = Patience(attempts=1, connect_attempts=1)
@@ -83,7 +85,8 @@ class ClientModel:
         start = time.perf_counter()
         completion = await self._attempt(messages)
         if isinstance(completion, Failure):
-            raise completion.error()
+            raise self._first.judged(completion).error()
+        self._first.answered()
         return Reply(
             text=completion.text,
             model=completion.model or self._name,

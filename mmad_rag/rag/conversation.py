@@ -65,11 +65,16 @@ def find_query(messages: Sequence[Any], text_type: TextType | None = None) -> Qu
 
 
 def with_block(messages: Sequence[Any], query: Query, block: str) -> list[Any]:
-    """New messages, with a text part at the start of the one that shows the picture."""
+    """New messages, with a text part at the start of the one that shows the picture.
+
+    An empty line parts it from a text that follows: most chat templates put nothing between parts.
+    """
     changed = list(messages)
     message = changed[query.position]
-    part = {"type": query.text_type, "text": block}
-    changed[query.position] = {**message, "content": [part, *message["content"]]}
+    content = message["content"]
+    before_text = isinstance(content[0], Mapping) and content[0].get("type") in _TEXT_TYPES.values()
+    part = {"type": query.text_type, "text": f"{block}\n\n" if before_text else block}
+    changed[query.position] = {**message, "content": [part, *content]}
     return changed
 
 

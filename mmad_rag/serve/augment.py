@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -10,11 +9,11 @@ from urllib.parse import quote
 from mmad_rag.prompt import knowledge_text
 from mmad_rag.rag.conversation import find_query, with_block
 from mmad_rag.rag.declared import is_data_url, unread_type
-from mmad_rag.records import Json, Knowledge, RouteOutcome
+from mmad_rag.records import Knowledge, RouteOutcome
 from mmad_rag.serve.body import parse_body
+from mmad_rag.serve.encode import encode
 from mmad_rag.serve.fetch import ImageFetcher
 from mmad_rag.serve.lookup import Lookup
-from mmad_rag.serve.refusals import RefusalError
 
 PREFIX = "x-mmad-rag-"
 """How the names of our headers begin."""
@@ -77,7 +76,8 @@ class Augmenter:
             return _untouched(data, "picture-unreadable")
         knowledge = await self._lookup.find(source, asked.question)
         if knowledge.hits:
-            data = _encode({**body, "messages": with_block(messages, asked, knowledge_text(knowledge))})
+            changed = with_block(messages, asked, knowledge_text(knowledge))
+            data = encode({**body, "messages": changed}, message=asked.position, url=asked.url)
         return Augmented(
             data, _OUTCOMES[knowledge.route.outcome], knowledge.route.products, report_headers(knowledge)
         )
@@ -110,12 +110,3 @@ def _listed(ids: list[str]) -> str:
 
 def _untouched(data: bytes, outcome: str) -> Augmented:
     return Augmented(data, outcome, headers={f"{PREFIX}outcome": outcome})
-
-
-def _encode(body: Json) -> bytes:
-    try:
-        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
-    except ValueError as error:
-        raise RefusalError(
-            400, f"the body is no strict JSON ({error}); mend it", code="invalid_json"
-        ) from None
