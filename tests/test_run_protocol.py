@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmad_rag.reencode import scaled_down
 from mmad_rag.benchmark.mmad import load_questions
 from mmad_rag.benchmark.option_order import own_letter, shown_choices
 from mmad_rag.benchmark.outcomes import RUN_VERSION
@@ -27,6 +26,7 @@ from mmad_rag.models.reader import ReaderModel
 from mmad_rag.models.scripted import ScriptedModel
 from mmad_rag.prompt import prompt_digest
 from mmad_rag.records import Choice, MediaType, Outcome, Picture, Question
+from mmad_rag.reencode import scaled_down
 from tests.bench import arm_of, make_benchmark, question, scripted
 
 FOUR = tuple(map(Choice, "ABCD", ("one", "two", "three", "four")))
