@@ -11,6 +11,7 @@ MmadRagError                 any error that the user must act on (printed withou
 ├── ExtraError               an optional library is not installed
 └── ModelError               a model gave no reply
     ├── ModelActionError     the user must act (key, address, model name): a run stops
+    │   └── ModelSetUpError  likely so, because nothing was answered yet
     └── ModelRetryError      the provider failed for now; asking again later may work
 
 Every message says what happened, to which path or value, and what to do next.
@@ -59,6 +60,13 @@ class ModelError(MmadRagError):
 
 class ModelActionError(ModelError):
     """A model can give no reply until the user acts: a key, an address, a model name. A run stops."""
+
+
+class ModelSetUpError(ModelActionError):
+    """A model's first questions all failed alike, so probably the set-up is wrong.
+
+    A run that holds replies of this model knows better, and goes on.
+    """
 
 
 class ModelRetryError(ModelError):

@@ -212,6 +212,8 @@ def _eight_bit(image: Image) -> Image:
         grey = np.asarray(image, dtype=np.float64)
         top = _full_scale(image.mode, float(grey.max(initial=0.0)))
         return PilImage.fromarray(np.clip(grey / top * 255.0, 0, 255).round().astype(np.uint8))
-    if image.mode in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
+    if image.mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
         return image
+    if image.mode in ("PA", "La", "RGBa"):
+        return image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
     return image.convert("RGB")

@@ -7,6 +7,7 @@ import io
 import math
 from types import MappingProxyType
 
+from mmad_rag.errors import PictureError
 from mmad_rag.images import to_rgb
 from mmad_rag.records import MediaType, Picture
 
@@ -51,6 +52,9 @@ def reencoded(
         media_type: One of `FORMATS`; None keeps JPEG and WebP, and makes PNG of the others where the
             picture is scaled.
         quality: Of JPEG and WebP, 1 to 100.
+
+    Raises:
+        PictureError: the picture is larger than the format can hold.
     """
     small_enough = longest is None or max(picture.width, picture.height) <= longest
     if small_enough and media_type in (None, picture.media_type):
@@ -64,7 +68,13 @@ def reencoded(
     kept = picture.media_type if picture.media_type in FORMATS else MediaType.PNG
     new_type = media_type if media_type is not None else kept
     buffer = io.BytesIO()
-    image.save(buffer, format=FORMATS[new_type], quality=quality)
+    try:
+        image.save(buffer, format=FORMATS[new_type], quality=quality)
+    except (ValueError, OSError) as error:  # WebP holds 16,383 pixels a side, JPEG 65,500
+        raise PictureError(
+            f"the picture {picture.name} of {image.width}x{image.height} pixels cannot be written as "
+            f"{new_type.value} ({error}); scale it down (image_size), or choose another format"
+        ) from None
     return dataclasses.replace(
         picture, data=buffer.getvalue(), media_type=new_type, width=image.width, height=image.height
     )

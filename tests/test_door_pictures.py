@@ -63,7 +63,14 @@ BROKEN = [
 """Meant for us, and no picture."""
 WHOLE = [
     f"data:{kind};base64,{PNG}"
-    for kind in ("image/png", "IMAGE/PNG;charset=utf-8", "image/jpeg", "", "application/octet-stream")
+    for kind in (
+        "image/png",
+        "IMAGE/PNG;charset=utf-8",
+        "image/jpeg",
+        "",
+        "application/octet-stream",
+        "image/*",
+    )
 ]
 
 

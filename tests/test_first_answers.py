@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from mmad_rag.errors import ModelActionError, ModelError, ModelRetryError
+from mmad_rag.benchmark.mmad import load_questions
+from mmad_rag.benchmark.run import run_arms
+from mmad_rag.benchmark.run_folder import read_run
+from mmad_rag.benchmark.selection import select
+from mmad_rag.errors import ModelActionError, ModelError, ModelRetryError, ModelSetUpError
 from mmad_rag.models.first_answers import FAILURES
 from mmad_rag.models.openai_model import OpenAIModel
 from mmad_rag.models.options import ModelOptions
-from tests.openai_asking import KEY, Naps, prompt
+from mmad_rag.records import MediaType, Outcome, Prompt, Reply
+from tests.bench import arm_of, make_benchmark
+from tests.openai_asking import KEY, Naps, picture, prompt
 from tests.openai_server import Behaviour, OpenAIServer, fails, replies
 
 REFUSED = fails(400, "API key not valid. Please pass a valid API key.")
 """As an endpoint words it that has no 401."""
+
+
+def about(number: int) -> Prompt:
+    """A question about the picture of this number."""
+    return Prompt("Is there a defect?", image=picture(f"picture {number}".encode(), MediaType.JPEG))
 
 
 def errors(server: OpenAIServer, *behaviours: Behaviour) -> list[type[ModelError] | None]:
@@ -23,15 +36,15 @@ def errors(server: OpenAIServer, *behaviours: Behaviour) -> list[type[ModelError
     options = ModelOptions(base_url=server.url, api_key=KEY)
     model = OpenAIModel("m", options, patience=Naps().patience())
 
-    async def one() -> type[ModelError] | None:
+    async def one(number: int) -> type[ModelError] | None:
         try:
-            await model.answer(prompt())
+            await model.answer(about(number))
         except ModelError as error:
             return type(error)
         return None
 
     async def each() -> list[type[ModelError] | None]:
-        return [await one() for _ in behaviours]
+        return [await one(number) for number in range(len(behaviours))]
 
     return asyncio.run(each())
 
@@ -39,21 +52,22 @@ def errors(server: OpenAIServer, *behaviours: Behaviour) -> list[type[ModelError
 def test_the_eighth_of_only_refusals_stops_the_run(openai_server: OpenAIServer) -> None:
     assert FAILURES == 8
     got = errors(openai_server, *[REFUSED] * 8)
-    assert got == [ModelRetryError] * 7 + [ModelActionError]
+    assert got == [ModelRetryError] * 7 + [ModelSetUpError]
+    assert issubclass(ModelSetUpError, ModelActionError)
 
 
 def test_the_message_says_how_many_and_in_which_words(openai_server: OpenAIServer) -> None:
     options = ModelOptions(base_url=openai_server.url, api_key=KEY)
     model = OpenAIModel("m", options)
     openai_server.default = REFUSED
-    for _ in range(7):
+    for number in range(7):
         with pytest.raises(ModelRetryError):
-            asyncio.run(model.answer(prompt()))
-    with pytest.raises(ModelActionError) as caught:
-        asyncio.run(model.answer(prompt()))
+            asyncio.run(model.answer(about(number)))
+    with pytest.raises(ModelSetUpError) as caught:
+        asyncio.run(model.answer(about(7)))
     place = openai_server.url.removeprefix("http://")
     assert str(caught.value) == (
-        f"the first 8 questions all failed alike: {place} answered HTTP 400 "
+        f"the questions about the first 8 pictures all failed alike: {place} answered HTTP 400 "
         "(API key not valid. Please pass a valid API key.); check key, model and options: "
         "does the model take pictures, and these fields?"
     )
@@ -78,11 +92,11 @@ def test_a_server_that_fails_alike_each_time_stops_the_run_too(openai_server: Op
         "m", ModelOptions(base_url=openai_server.url, api_key=KEY), patience=Naps().patience()
     )
     for number in range(8):
-        expected = ModelRetryError if number < 7 else ModelActionError
+        expected = ModelRetryError if number < 7 else ModelSetUpError
         with pytest.raises(expected) as caught:
-            asyncio.run(model.answer(prompt()))
+            asyncio.run(model.answer(about(number)))
     assert len(openai_server.requests) == 8 * 6
-    assert "the first 8 questions all failed alike" in str(caught.value)
+    assert "the questions about the first 8 pictures all failed alike" in str(caught.value)
     assert str(caught.value).endswith("Else ask again later, or ask fewer questions at once")
 
 
@@ -90,14 +104,14 @@ def test_a_failure_that_passes_in_time_is_none(openai_server: OpenAIServer) -> N
     openai_server.default = fails(500)
     options = ModelOptions(base_url=openai_server.url, api_key=KEY)
     model = OpenAIModel("m", options, patience=Naps().patience())
-    for _ in range(7):
+    for number in range(7):
         with pytest.raises(ModelRetryError):
-            asyncio.run(model.answer(prompt()))
+            asyncio.run(model.answer(about(number)))
     openai_server.script(*[fails(500)] * 5, replies("A"))
-    assert asyncio.run(model.answer(prompt())).text == "A"
-    for _ in range(9):
+    assert asyncio.run(model.answer(about(7))).text == "A"
+    for number in range(9):
         with pytest.raises(ModelRetryError):
-            asyncio.run(model.answer(prompt()))
+            asyncio.run(model.answer(about(number)))
 
 
 def test_what_never_reached_the_endpoint_does_not_count(openai_server: OpenAIServer) -> None:
@@ -106,3 +120,48 @@ def test_what_never_reached_the_endpoint_does_not_count(openai_server: OpenAISer
     for _ in range(9):
         with pytest.raises(ModelRetryError, match="lone surrogate"):
             asyncio.run(model.answer(prompt("\ud800")))
+
+
+def test_one_picture_that_is_refused_stops_nothing_however_many_questions_it_has(
+    openai_server: OpenAIServer,
+) -> None:
+    options = ModelOptions(base_url=openai_server.url, api_key=KEY)
+    model = OpenAIModel("m", options)
+    openai_server.default = fails(413, "too large")
+    for number in range(20):
+        with pytest.raises(ModelRetryError):
+            asyncio.run(model.answer(Prompt(f"Question {number}?", image=about(0).image)))
+
+
+class Doubtful:
+    """A model that answers its first question, or none, and fails the others as the second look says."""
+
+    identity = "test:doubtful"
+
+    def __init__(self, error: type[ModelError], *, answers: int) -> None:
+        self.error = error
+        self.left = answers
+
+    async def answer(self, _prompt: Prompt) -> Reply:
+        self.left -= 1
+        if self.left >= 0:
+            return Reply("A", "doubtful")
+        raise self.error("all failed alike; check the set-up")
+
+
+def test_a_run_that_holds_replies_knows_better_and_goes_on(tmp_path: Path) -> None:
+    """Continued, only the hopeless questions are left: they are recorded as failed, and the run ends."""
+    benchmark = load_questions(make_benchmark(tmp_path / "data"))
+    chosen = select(benchmark, limit=4)
+
+    def go(folder: str, model: Doubtful) -> Counter[bool]:
+        asyncio.run(run_arms(benchmark, chosen, [arm_of(model)], out=tmp_path / folder, concurrency=1))
+        run = read_run(tmp_path / folder)
+        return Counter(row.outcome is Outcome.FAILED for row in run.rows)
+
+    assert go("run", Doubtful(ModelRetryError, answers=1)) == {False: 1, True: 3}
+    assert go("run", Doubtful(ModelSetUpError, answers=0)) == {False: 1, True: 3}
+    with pytest.raises(ModelSetUpError):
+        go("new", Doubtful(ModelSetUpError, answers=0))
+    with pytest.raises(ModelActionError):
+        go("run", Doubtful(ModelActionError, answers=0))

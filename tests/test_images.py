@@ -213,3 +213,15 @@ def test_damaged_bytes_are_opened_or_refused_never_anything_else(cut: int, junk:
 def test_an_address_is_not_fetched_and_the_message_says_so(address: str) -> None:
     with pytest.raises(PictureError, match=f"the picture at '{address}' is not fetched; give its bytes"):
         open_picture(address)
+
+
+@pytest.mark.parametrize(("mode", "opened"), [("PA", "RGBA"), ("La", "RGBA"), ("RGBa", "RGBA")])
+def test_pillow_images_of_rare_modes_are_taken(mode: str, opened: str) -> None:
+    image = Image.new("RGBA", (4, 3), (10, 20, 30, 255))
+    image = image.convert("P").convert("PA") if mode == "PA" else image
+    image = image.convert("LA").convert("La") if mode == "La" else image
+    image = image.convert("RGBa") if mode == "RGBa" else image
+    assert image.mode == mode
+    picture = open_picture(image)
+    assert (picture.width, picture.height, picture.media_type) == (4, 3, MediaType.PNG)
+    assert Image.open(io.BytesIO(picture.data)).mode == opened

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from mmad_rag.cli.model_options import model_options
 from mmad_rag.errors import InputError, MmadRagError, SpecError
 from mmad_rag.models import ModelOptions
+from mmad_rag.models.options import USED_BY
 from tests.openai_server import OpenAIServer, replies
 from tests.running import Cli
 from tests.world import World
@@ -22,7 +24,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_without_any_the_defaults_stand() -> None:
-    assert model_options(None) == model_options([]) == ModelOptions()
+    assert model_options(None, "openai:m") == model_options([], "openai:m") == ModelOptions()
 
 
 def test_each_value_becomes_what_its_option_is() -> None:
@@ -36,11 +38,8 @@ def test_each_value_becomes_what_its_option_is() -> None:
         "image_size=768",
         'extra_body={"top_k": 1, "mm": {"fps": [1, 2]}}',
         "deadline_s=1e2",
-        "device=cuda:0",
-        "dtype=bfloat16",
-        "batch=16",
     ]
-    assert model_options(given, base_url="http://host/v1", logprobs=20) == ModelOptions(
+    assert model_options(given, "openai:m", base_url="http://host/v1", logprobs=20) == ModelOptions(
         temperature=None,
         max_completion_tokens=4096,
         reasoning_effort="low",
@@ -50,16 +49,13 @@ def test_each_value_becomes_what_its_option_is() -> None:
         image_size=768,
         extra_body={"top_k": 1, "mm": {"fps": [1, 2]}},
         deadline_s=100.0,
-        device="cuda:0",
-        dtype="bfloat16",
-        batch=16,
         base_url="http://host/v1",
         logprobs=20,
     )
 
 
 def test_a_value_may_hold_an_equals_sign() -> None:
-    assert model_options(["organization=a=b"]).organization == "a=b"
+    assert model_options(["organization=a=b"], "openai:m").organization == "a=b"
 
 
 @pytest.mark.parametrize(
@@ -79,19 +75,56 @@ def test_a_value_may_hold_an_equals_sign() -> None:
     ],
 )
 def test_what_cannot_be_used_is_told(given: str, error: type[MmadRagError], message: str) -> None:
+    spec = "transformers:a/b" if given.startswith("device") else "openai:m"
     with pytest.raises(error, match=message):
-        model_options([given])
+        model_options([given], spec)
+
+
+def test_what_runs_here_is_told_where_and_how() -> None:
+    given = ["device=cuda:0", "dtype=bfloat16", "batch=16"]
+    assert model_options(given, "transformers:a/b") == ModelOptions(
+        device="cuda:0", dtype="bfloat16", batch=16
+    )
+
+
+def test_no_thinking_is_a_word_of_the_endpoints() -> None:
+    assert model_options(["reasoning_effort=none"], "openai:m").reasoning_effort == "none"
+
+
+@pytest.mark.parametrize(
+    ("spec", "given"),
+    [
+        ("builtin:reader", "detail=low"),
+        ("transformers:a/b", "image_size=9"),
+        ("openai:m", "batch=2"),
+        ("llama_index:openai/x", "system_role=false"),
+    ],
+)
+def test_what_a_provider_has_no_use_for_is_refused(spec: str, given: str) -> None:
+    name, provider = given.partition("=")[0], spec.partition(":")[0]
+    with pytest.raises(SpecError, match=f"{provider}: models have no use for --option {name}; leave it out"):
+        model_options([given], spec)
+
+
+def test_the_document_says_who_uses_what() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "MODELS.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| [^|]* \| ([^|]*) \|", page, re.MULTILINE))
+    providers = sorted(set(USED_BY) - {"builtin"})
+    for name in {name for names in USED_BY.values() for name in names}:
+        users = [provider for provider in providers if name in USED_BY[provider]]
+        said = rows[name].strip()
+        assert said == "all" if users == providers else sorted(re.findall(r"`(\w+):`", said)) == users, name
 
 
 def test_an_option_is_given_once() -> None:
     with pytest.raises(SpecError, match="gives seed twice"):
-        model_options(["seed=1", "seed=1"])
+        model_options(["seed=1", "seed=1"], "openai:m")
 
 
 def test_every_option_but_key_and_address_can_be_given() -> None:
     """And the document lists each."""
     with pytest.raises(SpecError) as caught:
-        model_options(["?"])
+        model_options(["?"], "openai:m")
     listed = str(caught.value).rpartition("one of ")[2].split(", ")
     assert {*listed, "api_key", "base_url"} == {field.name for field in dataclasses.fields(ModelOptions)}
     page = (Path(__file__).parents[1] / "docs" / "MODELS.md").read_text(encoding="utf-8")

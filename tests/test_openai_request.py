@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import math
 from typing import Any
 
 import openai
@@ -13,7 +14,7 @@ from PIL import Image
 
 from mmad_rag import ClipRetriever, KnowledgeIndex, RagWrapper
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.errors import InputError, ModelActionError
+from mmad_rag.errors import InputError, ModelActionError, PictureError
 from mmad_rag.images import open_picture
 from mmad_rag.models import ModelOptions, load_model
 from mmad_rag.models.client_model import ClientModel
@@ -70,6 +71,22 @@ def test_what_is_asked_cannot_be_changed_by_a_further_field(name: str) -> None:
         ModelOptions(extra_body={name: 1, "top_k": 1})
 
 
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"api_key": "sk-1"}, "extra_body holds api_key, and it is written into runs"),
+        ({"deep": [{"X-Authorization": "Bearer"}]}, "extra_body holds X-Authorization"),
+        ({"x": float("nan")}, "extra_body holds what JSON cannot"),
+        ({"x": object()}, "extra_body holds what JSON cannot"),
+        ([1], "extra_body is a list"),
+    ],
+)
+def test_further_fields_hold_neither_keys_nor_what_no_json_can_hold(extra: Any, message: str) -> None:  # noqa: ANN401
+    with pytest.raises(InputError, match=message):
+        ModelOptions(extra_body=extra)
+    assert ModelOptions(extra_body={"prompt_cache_key": "line 7", "max_tokens_to_think": 3}).extra_body
+
+
 def test_organization_and_project_are_headers(openai_server: OpenAIServer) -> None:
     headers = sent(openai_server, organization="org-1", project="proj-2").headers
     assert (headers["openai-organization"], headers["openai-project"]) == ("org-1", "proj-2")
@@ -79,9 +96,9 @@ def test_organization_and_project_are_headers(openai_server: OpenAIServer) -> No
 def test_headers_of_a_gateway_come_from_the_environment_and_are_hidden(
     openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "api-key: secret-of-azure\nx-line: 7")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "api-key: Bearer secret-of-azure\nx-line: 7")
     headers = sent(openai_server).headers
-    assert (headers["api-key"], headers["x-line"]) == ("secret-of-azure", "7")
+    assert (headers["api-key"], headers["x-line"]) == ("Bearer secret-of-azure", "7")
     openai_server.script(fails(401, "wrong secret-of-azure on line 7"))
     with pytest.raises(ModelActionError, match=r"wrong \[hidden\] on line 7"):
         sent(openai_server)
@@ -105,6 +122,8 @@ def test_detail_stands_beside_every_picture(openai_server: OpenAIServer, detail:
         ({"image_size": 0}, "image_size is 0; give a number of at least 1"),
         ({"image_quality": 0}, "image_quality is 0; give a number from 1 to 100"),
         ({"image_quality": 101}, "image_quality is 101; give a number from 1 to 100"),
+        ({"temperature": math.inf}, "temperature is inf"),
+        ({"organization": "Müller"}, "organization is 'Müller', which no header can hold"),
     ],
 )
 def test_options_outside_their_range_are_refused(options: dict[str, Any], message: str) -> None:
@@ -197,6 +216,15 @@ def test_quality_is_that_of_the_bytes(openai_server: OpenAIServer) -> None:
     assert sizes[0] < sizes[1] / 2
 
 
+@pytest.mark.parametrize(("size", "wanted"), [((16_384, 1), "webp"), ((65_536, 1), "jpeg")])
+def test_a_picture_larger_than_its_new_format_can_hold_is_told(size: tuple[int, int], wanted: str) -> None:
+    pictures = SentPictures(ModelOptions(image_format=wanted))
+    with pytest.raises(PictureError, match=rf"of {size[0]}x1 pixels cannot be written as image/{wanted}"):
+        pictures.prepared(open_picture(encoded("PNG", size=size)))
+    smaller = SentPictures(ModelOptions(image_format=wanted, image_size=1000))
+    assert smaller.prepared(open_picture(encoded("PNG", size=size))).width == 1000
+
+
 def test_a_picture_that_is_shown_again_is_encoded_once() -> None:
     pictures = SentPictures(ModelOptions(image_size=10))
     first = pictures.prepared(open_picture(encoded("PNG")))
@@ -231,10 +259,13 @@ def test_everything_that_can_change_a_reply_is_in_the_identity() -> None:
     same: list[dict[str, Any]] = [
         {"organization": "o", "project": "p", "api_key": "k", "timeout_s": 1.0, "deadline_s": 2.0},
         {"image_quality": 50},
+        {"temperature": 0},
+        {"extra_body": {}},
     ]
     assert {identity(**change) for change in same} == {identity()}
     assert identity() == "openai:m at host/v1, temperature=0.0, max_tokens=256"
     assert identity(extra_body={"b": 1, "a": [2]}).endswith(', extra_body={"a":[2],"b":1}')
+    assert identity(image_format="png", image_quality=5) == identity(image_format="png")
     assert identity(image_format="image/jpeg") == identity(image_format="jpeg")
 
 

@@ -19,7 +19,14 @@ from PIL import Image
 
 from mmad_rag import RagWrapper
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.errors import InputError, ModelActionError, ModelRetryError, PictureError, SpecError
+from mmad_rag.errors import (
+    InputError,
+    ModelActionError,
+    ModelRetryError,
+    ModelSetUpError,
+    PictureError,
+    SpecError,
+)
 from mmad_rag.images import open_picture
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models import Model, ModelOptions
@@ -424,8 +431,9 @@ def test_a_client_whose_first_questions_are_all_refused_alike_stops_the_asking(
     openai_server.default = fails(400, "API key not valid")
     with client_for(openai_server) as client:
         rag = RagWrapper(client, retriever=retriever, model_name="m")
-        answers = rag.ask_many([(RED, QUESTION)] * 20, concurrency=1, progress=False)
-    assert [type(answer) for answer in answers] == [ModelRetryError] * 7 + [ModelActionError] * 13
+        pictures = [png(COLOURS["red"], shade=number) for number in range(20)]
+        answers = rag.ask_many([(red, QUESTION) for red in pictures], concurrency=1, progress=False)
+    assert [type(answer) for answer in answers] == [ModelRetryError] * 7 + [ModelSetUpError] * 13
     assert len(openai_server.requests) == 8
 
 

@@ -131,8 +131,9 @@ def test_while_the_endpoint_asks_for_a_pause_nobody_begins() -> None:
         throttle.complained(0, 7.0)
         throttle.complained(1, 3.0)
         async with throttle.turn():
+            await throttle.pause()
             assert naps.slept == [7.0], "the longer of two wishes"
-        async with throttle.turn():
+            await throttle.pause()
             assert naps.slept == [7.0]
 
     asyncio.run(go())
@@ -219,6 +220,18 @@ def test_a_wish_longer_than_a_questions_time_fails_that_question_and_holds_up_no
 
     assert [reply.text for reply in asyncio.run(two())] == ["A", "A"]
     assert naps.slept == [5.5], "the question's own pause; by then the endpoint's wish is over"
+
+
+def test_an_endpoint_that_is_only_slow_to_allow_loses_no_question(openai_server: OpenAIServer) -> None:
+    """Forty refusals in a row, far more than other failures are worth; the deadline alone is the end."""
+    naps = Naps()
+    options = ModelOptions(base_url=openai_server.url, api_key=KEY, deadline_s=1000.0)
+    model = OpenAIModel("m", options, patience=naps.patience())
+    openai_server.script(*[fails(429)] * 40, replies("B"))
+    assert asyncio.run(model.answer(prompt())).text == "B"
+    openai_server.default = fails(529)
+    with pytest.raises(ModelRetryError, match="no further attempt fits into the 1000 s of one question"):
+        asyncio.run(model.answer(prompt()))
 
 
 def test_waiting_for_a_turn_is_neither_latency_nor_part_of_a_questions_time(

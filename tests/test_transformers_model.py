@@ -28,6 +28,7 @@ from mmad_rag.models.transformers_model import TransformersModel
 from mmad_rag.prompt import render
 from mmad_rag.records import Choice, Picture, Prompt, Reply
 from tests.bench import arm_of, make_benchmark
+from tests.running import Cli
 from tests.tiny_vlms import CONTEXT, FAMILIES, make_tokenizer
 
 CHOICES = (Choice("A", "Yes."), Choice("B", "No."))
@@ -267,6 +268,30 @@ def test_what_is_not_asked_has_the_same_identity_and_loads_no_weights(
             planned = load_model(f"transformers:@{folder}", replace(options, device="cpu"), asks=False)
             assert planned.identity == asked.identity
         assert ask(planned, prompts()[0])[0].text == ask(asked, prompts()[0])[0].text  # type: ignore[arg-type]  # of that spec
+
+
+def test_a_plan_counts_by_the_tokenizer_of_the_folder_where_it_has_one(
+    folders: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from mmad_rag.models import checkpoint
+
+    monkeypatch.setattr(checkpoint, "load_checkpoint", lambda *_a, **_k: pytest.fail("loaded"))
+    cli, data = Cli(capsys, monkeypatch), make_benchmark(tmp_path / "data")
+    folder = copy_of(folders["llava"], tmp_path / "llava")
+    words = ("eval", "--data", data, "--arms", "none", "--plan", "--json", "--out", tmp_path / "run")
+
+    def tokens() -> int:
+        ran = cli(*words, "--model", f"transformers:@{folder}")
+        assert ran.code == 0, ran.err
+        arms = json.loads(ran.out)["plan"]["arms"]
+        return int(arms[0]["input_tokens"])
+
+    by_bytes = tokens()
+    (folder / "tokenizer.json").unlink()
+    assert by_bytes > 2 * tokens(), "one token a byte against the estimate's one a word"
 
 
 def test_damaged_files_are_for_loading_to_tell(folders: dict[str, Path], tmp_path: Path) -> None:

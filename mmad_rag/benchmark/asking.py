@@ -18,7 +18,7 @@ from mmad_rag.benchmark.outcomes import OutcomeRow
 from mmad_rag.benchmark.pictures import PictureCache
 from mmad_rag.benchmark.purse import Budget, Purse
 from mmad_rag.benchmark.store import RunStore
-from mmad_rag.errors import ModelRetryError, PictureError
+from mmad_rag.errors import ModelRetryError, ModelSetUpError, PictureError
 from mmad_rag.models import Model
 from mmad_rag.prompt import prompt_digest
 from mmad_rag.records import Outcome, Passage, Picture, Prompt, Question, Reply
@@ -150,6 +150,10 @@ class Asking:
                 task, judged(row, task.question, reply, self._store.header.shuffle_options), reply
             )
         except (PictureError, ModelRetryError) as error:
+            return self._record(task, dataclasses.replace(row, error=writable(str(error))), None)
+        except ModelSetUpError as error:
+            if not self._store.has_replies:
+                raise
             return self._record(task, dataclasses.replace(row, error=writable(str(error))), None)
         finally:
             await self.purse.release(task.arm.name)

@@ -101,6 +101,11 @@ class RunStore:
         """Tokens of all replies, those that were asked for again included."""
         return Spent(self._usage, dict(self._dearest), self._uncounted)
 
+    @property
+    def has_replies(self) -> bool:
+        """Whether any question got a reply, now or before: then the model's set-up was right once."""
+        return any(outcome is not Outcome.FAILED for _, outcome in self._known.values())
+
     def kept(self, question: str, arm: str, key: str, rotation: int = 0) -> Outcome | None:
         """The outcome that need not be asked again: the latest one, if it has this key and did not fail."""
         known, outcome = self._known.get((question, arm, rotation), ("", Outcome.FAILED))

@@ -83,7 +83,7 @@ def ask(
     choices = _choices(choice or ())
     shown = tuple(open_picture(path) for path in reference or ())
     prompt = Prompt(question, open_picture(image), choices, shown)
-    asked = load_model(model, model_options(option, base_url=base_url))
+    asked = load_model(model, model_options(option, model, base_url=base_url))
     if not no_knowledge:
         retriever = ClipRetriever(
             KnowledgeIndex.load(index_folder), encoder=encoder, budget=tokens, counter=token_counter(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -136,7 +137,6 @@ def evaluate(
     from mmad_rag.models.counting import CountingModel
     from mmad_rag.models.options import MAX_LOGPROBS
     from mmad_rag.models.price_table import DEFAULT_PICTURES, load_prices, price_of
-    from mmad_rag.retrieve.counter import token_counter
 
     names = [name.strip() for name in arms.split(",") if name.strip()]
     check_arm_names(names)
@@ -144,13 +144,13 @@ def evaluate(
     benchmark = without_errata(whole, errata or ())
     selection = select(benchmark, only=only or (), limit=limit, seed=seed, pictures=not no_pictures)
     folder = out_folder or Path("runs") / "-".join([data.resolve().name, *model.replace("/", "-").split(":")])
-    options = model_options(option, base_url=base_url, logprobs=MAX_LOGPROBS if logprobs else None)
+    options = model_options(option, model, base_url=base_url, logprobs=MAX_LOGPROBS if logprobs else None)
     asked = load_model(model, options, asks=not plan)
     price = price_of(asked.identity, load_prices(prices))
     index = KnowledgeIndex.load(index_folder) if set(names) - INDEXLESS_ARMS else None
     if plan:
         pictures = DEFAULT_PICTURES if price is None else price.pictures
-        counter = token_counter(model.partition(":")[2])
+        counter = _counter_for(model)
         asked = CountingModel(asked.identity, counter, pictures, reply_tokens=reply_tokens, options=options)
     built = build_arms(names, asked, index, encoder=encoder, budget=tokens, context=context, seed=seed)
     if no_pictures and (idle := [name for name in names if name in PICTURE_ARMS]):
@@ -181,6 +181,17 @@ def evaluate(
         goes_on=True,
     )
     _tell(result, selection, budget=budget, prices=prices, seed=seed, as_json=as_json)
+
+
+def _counter_for(model: str) -> Callable[[str], int]:
+    """Of a checkpoint in a folder its own tokenizer, where it has one file for it."""
+    from mmad_rag.retrieve.counter import ESTIMATE, token_counter
+
+    name = model.partition(":")[2]
+    if not name.startswith("@"):
+        return token_counter(name)
+    own = Path(name[1:]).expanduser() / "tokenizer.json"
+    return token_counter(f"@{own}") if own.is_file() else ESTIMATE
 
 
 def _tell(

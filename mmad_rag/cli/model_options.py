@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from mmad_rag.errors import SpecError
-from mmad_rag.models.options import ModelOptions
+from mmad_rag.models.options import USED_BY, ModelOptions
 
 OptionsOption: TypeAlias = Annotated[
     list[str] | None,
@@ -23,6 +23,8 @@ OptionsOption: TypeAlias = Annotated[
     ),
 ]
 
+_HAS_A_NONE = "reasoning_effort"
+"""Its `none` is a word of the endpoints: no thinking."""
 _ELSEWHERE = {
     "api_key": "set OPENAI_API_KEY; a key on the command line is read by others",
     "base_url": "use --base-url",
@@ -30,17 +32,19 @@ _ELSEWHERE = {
 
 
 def model_options(
-    given: Sequence[str] | None, *, base_url: str | None = None, logprobs: int | None = None
+    given: Sequence[str] | None, spec: str, *, base_url: str | None = None, logprobs: int | None = None
 ) -> ModelOptions:
     """The options that were given, the others at their defaults.
 
     Args:
         given: Texts of the form `NAME=VALUE`; `none` stands for None, and `extra_body` takes JSON.
+        spec: The model that they are for.
         base_url: As `--base-url` gives it.
         logprobs: As `--logprobs` gives it; None leaves what was given.
 
     Raises:
-        SpecError: a text has another form, a name is unknown or given twice, or a value is of another kind.
+        SpecError: a text has another form, a name is unknown, given twice or of no use to the model's
+            provider, or a value is of another kind.
         InputError: a value is outside its range.
     """
     from pydantic import TypeAdapter, ValidationError
@@ -51,6 +55,9 @@ def model_options(
         if name in values:
             raise SpecError(f"--option gives {name} twice; give it once")
         values[name] = value
+    provider = spec.partition(":")[0]
+    if idle := sorted(set(values) - USED_BY.get(provider, frozenset(values))):
+        raise SpecError(f"{provider}: models have no use for --option {', '.join(idle)}; leave it out")
     if base_url is not None:
         values["base_url"] = base_url
     if logprobs is not None:
@@ -73,7 +80,7 @@ def _read(text: str) -> tuple[str, object]:
         raise SpecError(f"{name} is not given by --option; {_ELSEWHERE[name]}")
     if not equals or name not in names:
         raise SpecError(f"--option {text!r} is not of the form NAME=VALUE with one of {', '.join(names)}")
-    if value.lower() == "none":
+    if value.lower() == "none" and name != _HAS_A_NONE:
         return name, None
     if name == "extra_body":
         try:

@@ -71,10 +71,10 @@ def _load_transformers(name: str, options: ModelOptions, asks: bool) -> Model:
     return TransformersModel(name, options, asks=asks)
 
 
-def _load_llama_index(name: str, options: ModelOptions, _asks: bool) -> Model:
+def _load_llama_index(name: str, options: ModelOptions, asks: bool) -> Model:
     from mmad_rag.models.llama_index_load import load_llama_index
 
-    return load_llama_index(name, options)
+    return load_llama_index(name, options if asks else replace(options, api_key=options.api_key or "unused"))
 
 
 def _load_builtin(name: str, _options: ModelOptions, _asks: bool) -> Model:

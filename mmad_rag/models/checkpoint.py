@@ -70,11 +70,20 @@ def load_checkpoint(files: CheckpointFiles, *, device: str, dtype: str) -> Check
     return Checkpoint(name, model, processor, layout, ends, context)
 
 
+def check_dtype(dtype: str) -> None:
+    """Look at a number format's name.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    if dtype not in DTYPES:
+        raise InputError(f"there is no dtype {dtype!r}; give one of {', '.join(DTYPES)}")
+
+
 def _check(device: str, dtype: str) -> None:
     import torch
 
-    if dtype not in DTYPES:
-        raise InputError(f"there is no dtype {dtype!r}; give one of {', '.join(DTYPES)}")
+    check_dtype(dtype)
     if device == "auto":
         return
     try:

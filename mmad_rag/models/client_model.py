@@ -85,7 +85,7 @@ class ClientModel:
         start = time.perf_counter()
         completion = await self._attempt(messages)
         if isinstance(completion, Failure):
-            raise self._first.judged(completion).error()
+            raise self._first.error(completion, prompt)
         self._first.answered()
         return Reply(
             text=completion.text,

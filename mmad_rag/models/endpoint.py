@@ -70,8 +70,9 @@ def _custom_headers() -> Iterator[str]:
     """Values of the headers that the SDK takes from the environment: gateways want keys there."""
     for line in os.environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines():
         value = line.partition(":")[2].strip()
-        if len(value) >= _SHORTEST_SECRET:
-            yield value
+        for secret in (value, value.rpartition(" ")[2]):  # `Bearer ...`: the word behind it too
+            if len(secret) >= _SHORTEST_SECRET:
+                yield secret
 
 
 def _split(url: str) -> SplitResult:

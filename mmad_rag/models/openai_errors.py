@@ -5,12 +5,15 @@ What came                               | asked again | raised in the end | stan
 3xx that leads nowhere                  | no          | ModelActionError  | address
 401, 402, 403, 404, 405                 | no          | ModelActionError  | key, credit, model, address
 429 with code `insufficient_quota`      | no          | ModelActionError  | credit
-400 or 422 about a sampling option      | no          | ModelActionError  | options
+400 or 422 about an option              | no          | ModelActionError  | options
 400, 413, 422 and other 4xx             | no          | ModelRetryError   | this question only
-any of the others, to the first 8       | as those    | ModelActionError  | key, model, options, server
-  questions, in the same words          |             |                   |
-408, 409, 429, 5xx                      | yes         | ModelRetryError   | this moment; after 429, 503
-                                        |             |                   |   and 529 fewer at a time
+any of these to the questions about     | as those    | ModelSetUpError   | key, model, options, server
+  the first 8 pictures, in the same     |             |                   |
+  words, and none answered              |             |                   |
+429, 529                                | until the   | ModelRetryError   | this moment; fewer are asked
+                                        |   deadline  |                   |   at a time
+408, 409, other 5xx                     | yes         | ModelRetryError   | this moment; after 503 fewer
+                                        |             |                   |   are asked at a time
 no answer in time, connection broken    | yes         | ModelRetryError   | this moment
 no connection (refused, unknown host,   | a few times | ModelActionError  | address, server not running
   TLS, none within `connect_s`)         |             |                   |
@@ -45,15 +48,17 @@ _STOPPING = {
     405: _ADDRESS,
 }
 _PASSING = frozenset({408, 409, 429})
+_RATE = frozenset({429, 529})
 _OVERLOAD = frozenset({429, 503, 529})
+_UNTIL_THE_DEADLINE = 1_000_000
+"""Attempts: who is only asked to be slower loses no question to it before its time is up."""
 _LATER = "ask again later, or ask fewer questions at once"
 _THIS_QUESTION = "this question cannot be asked like this; others may still work"
 _REASONING = "reasoning models want max_completion_tokens in place of max_tokens, and no temperature"
+_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 _OPTIONS = frozenset(
     {
         "temperature",
-        "max_tokens",
-        "max_completion_tokens",
         "reasoning_effort",
         "seed",
         "logprobs",
@@ -80,7 +85,7 @@ def status_failure(
         return Failure(happened, _STOPPING.get(status, _ADDRESS), stops_run=True)
     if error.get("code") == "insufficient_quota":
         return Failure(happened, _STOPPING[402], stops_run=True)
-    if status in (400, 422) and error.get("param") in _OPTIONS:
+    if status in (400, 422) and _names_an_option(error):
         advice = f"change or leave out the option {error['param']}; {_REASONING}"
         return Failure(happened, advice, stops_run=True)
     if status in _PASSING or status >= 500:
@@ -89,11 +94,22 @@ def status_failure(
             happened,
             _LATER,
             stops_run=False,
-            attempts=patience.attempts,
+            attempts=_UNTIL_THE_DEADLINE if status in _RATE else patience.attempts,
             retry_after_s=wait,
             overload=status in _OVERLOAD,
         )
     return Failure(happened, _THIS_QUESTION, stops_run=False, refused=True)
+
+
+def _names_an_option(error: Mapping[str, object]) -> bool:
+    """Whether an option is refused that every question carries.
+
+    Of a longest reply that leaves a long prompt no room some say the same: it has to be called unsupported.
+    """
+    param, code = error.get("param"), error.get("code")
+    if not isinstance(param, str):
+        return False
+    return param in _OPTIONS or (param in _LIMITS and str(code).startswith("unsupported"))
 
 
 def reported_failure(error: object, *, endpoint: Endpoint, patience: Patience) -> Failure:

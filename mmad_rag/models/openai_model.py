@@ -104,7 +104,7 @@ class OpenAIModel:
             timeout_s=self._options.timeout_s,
             deadline_s=self._options.deadline_s,
             patience=replace(self._patience, clock=watch.clock),
-            judge=self._first.judged,
+            error_of=lambda failure, note: self._first.error(failure, prompt, note),
         )
         latency_s = watch.clock() - start
         return Reply(
@@ -122,6 +122,7 @@ class OpenAIModel:
         queued = self._patience.clock()
         async with line.throttle.turn() as sent:
             watch.waited_s += self._patience.clock() - queued
+            await line.throttle.pause()
             result = await self._ask(line.client, messages, limit_s)
         if not isinstance(result, Failure):
             line.throttle.answered(sent)

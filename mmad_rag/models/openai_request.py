@@ -12,6 +12,7 @@ from mmad_rag.models.chat_messages import chat_messages
 from mmad_rag.models.options import Detail, ModelOptions
 from mmad_rag.models.sent_pictures import SentPictures
 from mmad_rag.prompt import RenderedPrompt, TextPart
+from mmad_rag.records import MediaType
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam
@@ -42,7 +43,7 @@ class RequestMaker:
             "seed": options.seed,
             "logprobs": None if options.logprobs is None else True,
             "top_logprobs": options.logprobs,
-            "extra_body": None if options.extra_body is None else dict(options.extra_body),
+            "extra_body": dict(options.extra_body) if options.extra_body else None,
         }
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -54,9 +55,10 @@ class RequestMaker:
             return ""
         limit = "max_tokens" if options.max_completion_tokens is None else "max_completion_tokens"
         extra = options.extra_body
-        encoded_anew = options.image_size is not None or options.media_type is not None
+        lossy = options.media_type in (MediaType.JPEG, MediaType.WEBP)
+        encoded_anew = lossy or (options.image_size is not None and options.media_type is None)
         named = {
-            "temperature": options.temperature,
+            "temperature": None if options.temperature is None else float(options.temperature),
             limit: options.max_completion_tokens or options.max_tokens,
             "reasoning_effort": options.reasoning_effort,
             "seed": options.seed,
@@ -66,7 +68,7 @@ class RequestMaker:
             "image_size": options.image_size,
             "image_format": options.media_type,
             "image_quality": options.image_quality if encoded_anew else None,
-            "extra_body": None if extra is None else json.dumps(extra, sort_keys=True, separators=(",", ":")),
+            "extra_body": None if not extra else json.dumps(extra, sort_keys=True, separators=(",", ":")),
         }
         return "".join(f", {name}={value}" for name, value in named.items() if value is not None)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 from mmad_rag.errors import InputError
 from mmad_rag.records import MediaType
@@ -14,8 +18,26 @@ MAX_LOGPROBS = 20
 """As many alternatives as OpenAI's interface gives at a position."""
 
 _IMAGE = "image/"
+_SECRET = re.compile(
+    r'"([^"]*(?:api_?key|authorization|password|secret|access_?token|auth_?token)[^"]*)":', re.IGNORECASE
+)
 _OWN_FIELDS = frozenset({"model", "messages", "stream", "n", "tools", "tool_choice"})
 """Fields of a request that the question decides, or that would change what comes back."""
+
+
+_LENGTH = frozenset({"temperature", "max_tokens", "max_completion_tokens", "logprobs"})
+_REQUEST = frozenset({"organization", "project", "reasoning_effort", "extra_body", "system_role"})
+_PICTURES = frozenset({"detail", "image_size", "image_format", "image_quality"})
+_TIMES = frozenset({"timeout_s", "deadline_s"})
+USED_BY: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "openai": _LENGTH | _REQUEST | _PICTURES | _TIMES | {"seed"},
+        "transformers": _LENGTH | {"device", "dtype", "batch"},
+        "llama_index": _LENGTH | _TIMES | {"seed"},
+        "builtin": frozenset(),
+    }
+)
+"""Provider -> the options, beside address and key, that it has a use for."""
 
 
 class Detail(StrEnum):
@@ -74,7 +96,8 @@ class ModelOptions:
     timeout_s: float = 120.0
     """Seconds for one request, above 0, from sending to the last byte."""
     deadline_s: float = 600.0
-    """Seconds for one question, above 0, all retries and waiting included, from its first request on."""
+    """Seconds for one question, above 0, from its first request on: retries and pauses included, but not the
+    time that it waits for a turn."""
     device: str = "auto"
     """Where a model of this process runs: `auto` (the GPUs, else the CPU), `cpu`, `cuda:0`."""
     dtype: str = "auto"
@@ -84,6 +107,10 @@ class ModelOptions:
 
     def __post_init__(self) -> None:
         _check("temperature", self.temperature, least=0.0, above=False)
+        for name in ("organization", "project"):
+            value = getattr(self, name)
+            if value is not None and not (value.isascii() and value.isprintable()):
+                raise InputError(f"{name} is {value!r}, which no header can hold; give it in plain letters")
         _check("max_tokens", self.max_tokens, least=0, above=True)
         _check("max_completion_tokens", self.max_completion_tokens, least=0, above=True)
         if self.logprobs is not None and not 1 <= self.logprobs <= MAX_LOGPROBS:
@@ -99,10 +126,7 @@ class ModelOptions:
             raise InputError(f"image_format is {self.image_format}; give one of {names}")
         if self.detail is not None and self.detail not in list(Detail):
             raise InputError(f"detail is {self.detail}; give one of {', '.join(Detail)}")
-        if taken := _OWN_FIELDS & set(self.extra_body or ()):
-            raise InputError(
-                f"extra_body sets {', '.join(sorted(taken))}, which the question decides; leave it out"
-            )
+        _check_extra(self.extra_body)
 
     @property
     def media_type(self) -> MediaType | None:
@@ -111,8 +135,28 @@ class ModelOptions:
         return next((media_type for media_type in FORMATS if media_type == named), None)
 
 
+def _check_extra(extra: Mapping[str, object] | None) -> None:
+    if extra is None:
+        return
+    if not isinstance(extra, Mapping):
+        raise InputError(f"extra_body is a {type(extra).__name__}; give a mapping of names to JSON values")
+    if taken := _OWN_FIELDS & set(extra):
+        raise InputError(
+            f"extra_body sets {', '.join(sorted(taken))}, which the question decides; leave it out"
+        )
+    try:
+        written = json.dumps(extra, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"extra_body holds what JSON cannot ({error}); give plain values") from None
+    if found := _SECRET.search(written):
+        raise InputError(
+            f"extra_body holds {found[1]}, and it is written into runs; "
+            "give keys as headers, in OPENAI_CUSTOM_HEADERS, or keep them at the gateway"
+        )
+
+
 def _check(name: str, value: float | None, *, least: float, above: bool) -> None:
     """NaN is outside every range."""
-    if value is None or value > least or (value == least and not above):
+    if value is None or (least < value < math.inf) or (value == least and not above):
         return
     raise InputError(f"{name} is {value}; give a number {'above' if above else 'of at least'} {least:g}")

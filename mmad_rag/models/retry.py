@@ -87,12 +87,12 @@ async def persist(
     timeout_s: float,
     deadline_s: float,
     patience: Patience,
-    judge: Callable[[Failure], Failure] = lambda failure: failure,
+    error_of: Callable[[Failure, str], ModelError] = Failure.error,
 ) -> T:
     """Call `attempt` with its time limit in seconds until it succeeds, patience ends, or `deadline_s` passes.
 
-    A pause that would reach beyond the deadline is not begun: the question fails at once instead. `judge` has
-    the last word on the failure that a question ends with.
+    A pause that would reach beyond the deadline is not begun: the question fails at once instead. `error_of`
+    makes the error of the failure that a question ends with, and of a note on how it was tried.
 
     Raises:
         ModelActionError: the last failure stops the run.
@@ -109,7 +109,7 @@ async def persist(
         spent = patience.clock() - start
         pause = patience.pause_s(number, result.retry_after_s)
         if number >= result.attempts or spent + pause >= deadline_s:
-            raise judge(result).error(_note(number, spent, deadline_s, result))
+            raise error_of(result, _note(number, spent, deadline_s, result))
         await patience.sleep(pause)
 
 

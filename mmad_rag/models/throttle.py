@@ -40,13 +40,16 @@ class Throttle:
             self._inside += 1
             self._most = max(self._most, self._inside)
         try:
-            while (left := self._resume_at - self._clock()) > 0:
-                await self._sleep(left)
             yield self._cuts
         finally:
             async with self._freed:
                 self._inside -= 1
                 self._freed.notify_all()
+
+    async def pause(self) -> None:
+        """Sit out what the endpoint asked for; to be called within a turn, before the request."""
+        while (left := self._resume_at - self._clock()) > 0:
+            await self._sleep(left)
 
     def complained(self, sent: int, pause_s: float | None) -> None:
         """The endpoint asks for fewer requests.

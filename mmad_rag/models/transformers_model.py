@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from mmad_rag.errors import InputError
 from mmad_rag.models.batches import Batches
-from mmad_rag.models.checkpoint import Checkpoint, load_checkpoint
+from mmad_rag.models.checkpoint import Checkpoint, check_dtype, load_checkpoint
 from mmad_rag.models.checkpoint_files import find_files, weights_dtype
 from mmad_rag.models.generation import Asked, answer_batch
 from mmad_rag.models.options import ModelOptions
@@ -48,6 +48,7 @@ class TransformersModel:
     def __init__(self, name: str, options: ModelOptions | None = None, *, asks: bool = True) -> None:
         self._options = options if options is not None else ModelOptions()
         self._max_tokens = _reply_limit(self._options)
+        check_dtype(self._options.dtype)
         self._files = find_files(name, weights=asks)
         self._engine = self._find_engine() if asks else None
         dtype = (

@@ -9,10 +9,10 @@ _TYPE = re.compile(r"data:([^;,/\s]{1,127}/[^;,/\s]{1,127})[;,]", re.IGNORECASE)
 _READ = frozenset(
     {
         *("image/png", "image/x-png", "image/apng"),
-        *("image/jpeg", "image/jpg", "image/pjpeg"),
-        *("image/webp", "image/gif", "image/tiff"),
+        *("image/jpeg", "image/jpg", "image/pjpeg", "image/jfif"),
+        *("image/webp", "image/gif", "image/tiff", "image/tif"),
         *("image/bmp", "image/x-bmp", "image/x-ms-bmp"),
-        "application/octet-stream",  # says nothing, as an absent type does
+        *("application/octet-stream", "binary/octet-stream", "image/*", "*/*"),  # say nothing
     }
 )
 """Media types under which a picture is opened, so that one that cannot be read there is an error."""
