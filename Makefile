@@ -12,7 +12,7 @@ demo: .venv/ready            ## the whole job on the shipped sample, offline onc
 test: .venv/ready .venv/servers/ready  ## every test, with branch coverage
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term --cov-fail-under=95
 
-quick: .venv/ready           ## the tests that take less than a minute together
+quick: .venv/ready           ## all but the tests marked slow
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 check: lint types test       ## all that CI runs

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.index import KnowledgeIndex
 from tests.world import World, colour_encoder, make_world
+
+# No absolute times: a busy machine must not fail a test.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 pytest_plugins = ["tests.openai_server"]
 
@@ -14,7 +19,13 @@ pytest_plugins = ["tests.openai_server"]
 @pytest.fixture(autouse=True)
 def _no_real_providers(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may reach a provider by a key or an address of the person who runs it."""
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
+    for name in (
+        "OPENAI_API_KEY",
+        "OPENAI_BASE_URL",
+        "OPENAI_ORG_ID",
+        "OPENAI_PROJECT_ID",
+        "OPENAI_CUSTOM_HEADERS",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 

@@ -199,3 +199,9 @@ def test_verify_compares_with_encoders(cli: Cli, built: Path, world: World) -> N
     assert cli("index", "verify", built, "--encoder", "builtin:tiny").code == 0
     ran = cli("index", "verify", built, "--text-encoder", "builtin:tiny")
     assert "passages have no vectors, so builtin:tiny did not make them" in ran.out
+
+
+def test_without_a_folder_the_knowledge_that_ships_is_indexed(cli: Cli, tmp_path: Path) -> None:
+    built = cli("build-index", "--encoder", "builtin:tiny", "--out", tmp_path / "index")
+    assert built.code == 0, built.err
+    assert len(KnowledgeIndex.load(tmp_path / "index").products) == 38

@@ -18,6 +18,7 @@ from mmad_rag.index.manifest import Calibration, Logistic, ReferenceScale
 from mmad_rag.records import Field, Picture, RouteOutcome
 from mmad_rag.report.retrieval import knowledge_lines, route_lines
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever, estimate_tokens
+from mmad_rag.retrieve.clip import LONGEST_QUESTION
 from tests.world import COLOURS, ColourTower, World, colour_encoder, png
 
 EFFECT = "There is a defect in the object. What is the effect of the defect?"
@@ -247,3 +248,11 @@ def test_what_was_found_is_shown_with_numbers_ids_and_evidence(
     assert "  [1] red_disc/normal/identity/1" in "\n".join(lines)
     nothing = list(knowledge_lines(ClipRetriever(index, encoder=encoder).retrieve(EFFECT, None)))
     assert nothing[-1] == "knowledge: none is added to the prompt"
+
+
+def test_a_very_long_question_is_looked_up_by_its_end(index: KnowledgeIndex, encoder: Encoder) -> None:
+    retriever = ClipRetriever(index, encoder=encoder)
+    picture = open_picture(png(COLOURS["red"], shade=99))
+    end = "Where is the crack? " * 200
+    assert len(end) == LONGEST_QUESTION
+    assert retriever.retrieve("What is it for? " * 50_000 + end, picture) == retriever.retrieve(end, picture)

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from mmad_rag.encoders.protocol import Encoder
+from mmad_rag.errors import SpecError
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.serve.app import make_app
@@ -97,3 +98,14 @@ def test_a_proxy_that_is_not_there_keeps_its_password_to_itself(
     assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_unreachable")
     assert "sesame" not in response.text + caplog.text
     assert proxy.bodies == []
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://127.0.0.1:9", "ftp://127.0.0.1:9", "http://127.0.0.1:port", "http://"]
+)
+def test_a_proxy_that_is_no_http_address_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    with pytest.raises(SpecError, match="the environment's proxy for http: addresses is no http address"):
+        Target("http://upstream.example/v1", limits=Limits())

@@ -291,7 +291,7 @@ def test_a_plan_counts_by_the_tokenizer_of_the_folder_where_it_has_one(
 
     by_bytes = tokens()
     (folder / "tokenizer.json").unlink()
-    assert by_bytes > 2 * tokens(), "one token a byte against the estimate's one a word"
+    assert by_bytes > 1.5 * tokens(), "one token a byte against the estimate's one a word, pictures alike"
 
 
 def test_damaged_files_are_for_loading_to_tell(folders: dict[str, Path], tmp_path: Path) -> None:

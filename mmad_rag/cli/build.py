@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def build_index(
-    knowledge: Annotated[Path, typer.Argument(help="Folder of <product>.yaml files.")],
+    knowledge: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of <product>.yaml files; without one, the knowledge that ships."),
+    ] = None,
     out_folder: Annotated[Path, typer.Option("--out", help="Where the index goes.")] = DEFAULT_INDEX,
     encoder: Annotated[
         str,
@@ -62,10 +65,11 @@ def build_index(
     from mmad_rag.index.known import reuse_of
     from mmad_rag.index.write import refuse_foreign
     from mmad_rag.knowledge import load_knowledge
+    from mmad_rag.knowledge.shipped import shipped_knowledge
 
     refuse_foreign(out_folder)
     older = _older(out_folder)
-    base = load_knowledge(knowledge)
+    base = load_knowledge(knowledge if knowledge is not None else shipped_knowledge())
     loaded = load_encoder(encoder)
     text = choose_text_encoder(text_encoder, loaded)
     if text.reason:

@@ -52,6 +52,8 @@ _RATE = frozenset({429, 529})
 _OVERLOAD = frozenset({429, 503, 529})
 _UNTIL_THE_DEADLINE = 1_000_000
 """Attempts: who is only asked to be slower loses no question to it before its time is up."""
+_NOT_MADE = frozenset({"ConnectError", "ConnectTimeout"})
+"""Classes of httpx, and of httpx2, which the SDK uses since 3.0; by name, because the other may be absent."""
 _LATER = "ask again later, or ask fewer questions at once"
 _THIS_QUESTION = "this question cannot be asked like this; others may still work"
 _REASONING = "reasoning models want max_completion_tokens in place of max_tokens, and no temperature"
@@ -124,10 +126,8 @@ def connection_failure(
     error: openai.APIConnectionError, *, endpoint: Endpoint, patience: Patience
 ) -> Failure:
     """The failure that a connection which broke, or was never made, stands for."""
-    import httpx
-
     reason = endpoint.quote(str(_root(error)) or type(_root(error)).__name__)
-    if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout):
+    if type(error.__cause__).__name__ in _NOT_MADE:
         return Failure(
             f"no connection could be made to {endpoint.place} ({reason})",
             "start the server, or correct the base URL (OPENAI_BASE_URL or --base-url)",

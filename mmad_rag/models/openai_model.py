@@ -171,7 +171,6 @@ class OpenAIModel:
         return _Line(self._make_client(), Throttle(self._patience.clock, self._patience.sleep))
 
     def _make_client(self) -> AsyncOpenAI:
-        import httpx
         import openai.resources.chat.completions  # now, not on the clock of the first request
 
         return openai.AsyncOpenAI(
@@ -179,7 +178,7 @@ class OpenAIModel:
             api_key=self._endpoint.key,
             organization=self._options.organization,
             project=self._options.project,
-            timeout=httpx.Timeout(None, connect=self._patience.connect_s),  # the rest: see `_attempt`
+            timeout=openai.Timeout(None, connect=self._patience.connect_s),  # the rest: see `_attempt`
             max_retries=0,  # the SDK would wait as long as a Retry-After says, whatever the timeout
         )
 

@@ -30,6 +30,10 @@ from mmad_rag.retrieve.similarity import vector_similarity, word_similarity
 _VECTORS_KEPT = 20_000
 
 
+LONGEST_QUESTION = 4000
+"""Characters, the last ones, of a question by which passages are chosen; a model is shown all of it."""
+
+
 class ClipRetriever:
     """Looks up knowledge for the product that it sees in the picture.
 
@@ -154,6 +158,7 @@ class ClipRetriever:
     def _selected(
         self, question: str, found: Route, vector: FloatArray | None, digests: Collection[str]
     ) -> Knowledge:
+        question = question[-LONGEST_QUESTION:]
         with self._lock:
             hits = select(
                 self.index,

@@ -33,8 +33,6 @@ With both known beforehand, tiktoken is only called when it finds what it wants:
 """
 _INSTALLED = ("llama_index", "core", "_static", "tiktoken_cache")
 """Where a package carries the tables: its name, then the folders below it."""
-_KEPT = 4096
-"""Texts whose count is remembered: marks, headings and the passages that are shown together recur."""
 _SAME_TABLE = {"o200k_harmony": "o200k_base"}
 _ENVIRONMENT = threading.Lock()
 
@@ -53,7 +51,7 @@ class NamedCounter:
         return self.count(text)
 
 
-ESTIMATE = NamedCounter("estimate", lru_cache(maxsize=_KEPT)(estimate_tokens))
+ESTIMATE = NamedCounter("estimate", estimate_tokens)
 """The counter that needs no tokenizer; see `estimate_tokens` for its error."""
 
 

@@ -21,6 +21,7 @@ _LATIN_END, _TWO_BYTES_END, _WIDE_START = "\u0250", "\u0800", "\u2e80"
 _PLAIN_SIGNS_END = "\u2030"
 
 
+@lru_cache(maxsize=4096)  # marks, headings and passages that are shown together recur
 def estimate_tokens(text: str) -> int:
     """Tokens of `text`, estimated from its letters.
 

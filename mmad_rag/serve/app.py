@@ -129,4 +129,5 @@ async def _refuse_http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
     found = "there is nothing at this path" if error.status_code == 404 else error.detail
     message = f"{found}; this server has {_KNOWN}"
-    return RefusalError(error.status_code, message, code="not_found", headers=error.headers).response()
+    code = "method_not_allowed" if error.status_code == 405 else "not_found"
+    return RefusalError(error.status_code, message, code=code, headers=error.headers).response()

@@ -77,8 +77,11 @@ def run(app: Starlette, listener: socket.socket, *, grace_s: float) -> None:
     # What was loaded until here stays: looking through it for garbage would hold up requests.
     gc.collect()
     gc.freeze()
-    with _quiet_signals():
-        asyncio.run(uvicorn.Server(config).serve([listener]))
+    try:
+        with _quiet_signals():
+            asyncio.run(uvicorn.Server(config).serve([listener]))
+    finally:
+        gc.unfreeze()
 
 
 @contextlib.contextmanager

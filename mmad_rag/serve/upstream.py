@@ -29,7 +29,7 @@ class Upstream:
         limits: Times.
 
     Raises:
-        SpecError: the base URL cannot be used.
+        SpecError: the base URL cannot be used, or the environment's proxy for it.
     """
 
     def __init__(self, base_url: str, *, key: str | None = None, limits: Limits) -> None:
@@ -46,6 +46,8 @@ class Upstream:
         self._key = key
         self._limits = limits
         self._proxy = _proxy_for(endpoint.url)
+        way = urlsplit(self._proxy or "")
+        self._by = f" by the proxy {way.hostname}:{way.port or 80}" if self._proxy else ""
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
@@ -119,7 +121,8 @@ class Upstream:
     def _unreached(self, why: str) -> RefusalError:
         return RefusalError(
             502,
-            f"the upstream {self.place} cannot be reached ({why}); check that it runs, and --upstream",
+            f"the upstream {self.place} cannot be reached{self._by} ({why}); "
+            "check that it runs, and --upstream",
             code="upstream_unreachable",
         )
 
@@ -140,4 +143,15 @@ def _proxy_for(url: str) -> str | None:
     found = urllib.request.getproxies().get(parts.scheme)
     if not found or urllib.request.proxy_bypass(parts.hostname or ""):
         return None
-    return found if "://" in found else f"http://{found}"
+    proxy = found if "://" in found else f"http://{found}"
+    try:
+        usable = urlsplit(proxy).scheme in ("http", "https") and bool(urlsplit(proxy).hostname)
+        _ = urlsplit(proxy).port
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SpecError(
+            f"the environment's proxy for {parts.scheme}: addresses is no http address with a port; "
+            f"correct {parts.scheme.upper()}_PROXY, or name the upstream's host in NO_PROXY"
+        )
+    return proxy
