@@ -1,4 +1,4 @@
-"""Expert knowledge of industrial products for any multimodal LLM: retrieve it, inject it, measure it."""
+"""Expert knowledge of industrial products for any multimodal LLM: retrieve it, add it, measure it."""
 
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.rag import RagWrapper

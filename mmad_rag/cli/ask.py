@@ -35,7 +35,7 @@ def retrieve(
     tokens: TokensOption = DEFAULT_BUDGET,
     as_json: JsonOption = False,
 ) -> None:
-    """Show which product a picture is routed to, why, and what would be injected."""
+    """Show which product a picture is routed to, why, and what a model would be shown."""
     from mmad_rag.images import open_picture
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.report.retrieval import knowledge_lines
