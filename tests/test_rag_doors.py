@@ -437,6 +437,17 @@ def test_a_client_whose_first_questions_are_all_refused_alike_stops_the_asking(
     assert len(openai_server.requests) == 8
 
 
+def test_rate_limits_over_a_client_are_no_refusals_of_the_set_up(
+    openai_server: OpenAIServer, retriever: ClipRetriever
+) -> None:
+    openai_server.default = fails(429)
+    with client_for(openai_server) as client:
+        rag = RagWrapper(client, retriever=retriever, model_name="m")
+        pictures = [png(COLOURS["red"], shade=number) for number in range(12)]
+        answers = rag.ask_many([(red, QUESTION) for red in pictures], concurrency=1, progress=False)
+    assert [type(answer) for answer in answers] == [ModelRetryError] * 12
+
+
 def test_half_a_character_cannot_be_sent(openai_server: OpenAIServer) -> None:
     with client_for(openai_server) as client, pytest.raises(ModelRetryError, match="lone surrogate"):
         asyncio.run(ClientModel(client, "m").answer(Prompt("\ud800", None)))

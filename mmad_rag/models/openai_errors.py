@@ -96,7 +96,7 @@ def status_failure(
             happened,
             _LATER,
             stops_run=False,
-            attempts=_UNTIL_THE_DEADLINE if status in _RATE else patience.attempts,
+            attempts=_UNTIL_THE_DEADLINE if status in _RATE and patience.attempts > 1 else patience.attempts,
             retry_after_s=wait,
             overload=status in _OVERLOAD,
         )
