@@ -12,10 +12,15 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import uvicorn
 from aiohttp import web
 from starlette.applications import Starlette
 
+from mmad_rag.retrieve import ClipRetriever
+from mmad_rag.serve.app import make_app
+from mmad_rag.serve.limits import Limits
+from mmad_rag.serve.upstream import Upstream as Target
 from tests.world import COLOURS, png
 
 RED = png(COLOURS["red"], shade=99)
@@ -158,3 +163,19 @@ def app_server(app: Starlette) -> Iterator[str]:
         server.should_exit = True
         thread.join(10)
         listener.close()
+
+
+@contextlib.contextmanager
+def endpoint(retriever: ClipRetriever, url: str, limits: Limits | None = None) -> Iterator[httpx.Client]:
+    """The endpoint in front of an upstream while the block lasts, with a plain client for it."""
+    limits = limits if limits is not None else Limits()
+    with (
+        app_server(make_app(retriever, Target(url, limits=limits), limits=limits)) as base,
+        httpx.Client(base_url=base, timeout=20, trust_env=False) as client,
+    ):
+        yield client
+
+
+def ask(client: httpx.Client, body: dict[str, Any]) -> httpx.Response:
+    """Send a chat completion."""
+    return client.post("/v1/chat/completions", json=body)

@@ -10,7 +10,6 @@ import logging
 import socket
 import threading
 from collections.abc import AsyncIterator, Collection, Iterator
-from typing import Any
 
 import httpx
 import numpy as np
@@ -31,17 +30,17 @@ from mmad_rag.records import FloatArray, Knowledge, Route
 from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.retrieve.seen import SeenPicture, SeenPictures
 from mmad_rag.serve import lookup
-from mmad_rag.serve.app import make_app
 from mmad_rag.serve.gate import Gate
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.metrics import Metrics
-from mmad_rag.serve.upstream import Upstream as Target
 from tests.serving import (
     RED,
     Upstream,
     app_server,
+    ask,
     asked,
     data_url,
+    endpoint,
     image_part,
     text_part,
     upstream_server,
@@ -67,20 +66,6 @@ def retriever(index: KnowledgeIndex, encoder: Encoder) -> ClipRetriever:
 def by_words(world: World, encoder: Encoder) -> KnowledgeIndex:
     """An index without a text encoder."""
     return KnowledgeIndex.build(world.knowledge, encoder, references=world.references)
-
-
-@contextlib.contextmanager
-def endpoint(retriever: ClipRetriever, url: str, limits: Limits | None = None) -> Iterator[httpx.Client]:
-    limits = limits or Limits()
-    with (
-        app_server(make_app(retriever, Target(url, limits=limits), limits=limits)) as base,
-        httpx.Client(base_url=base, timeout=20, trust_env=False) as client,
-    ):
-        yield client
-
-
-def ask(client: httpx.Client, body: dict[str, Any]) -> httpx.Response:
-    return client.post("/v1/chat/completions", json=body)
 
 
 def error_of(response: httpx.Response) -> tuple[int, str, str]:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import logging
 import socket
 from collections.abc import Iterator
-from typing import Any
 
-import httpx
 import pytest
 
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import SpecError
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.retrieve import ClipRetriever
-from mmad_rag.serve.app import make_app
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.upstream import Upstream as Target
-from tests.serving import RED, Upstream, app_server, asked, data_url, image_part, text_part, upstream_server
+from tests.serving import (
+    RED,
+    Upstream,
+    ask,
+    asked,
+    data_url,
+    endpoint,
+    image_part,
+    text_part,
+    upstream_server,
+)
 
 QUESTION = asked(text_part("Is there a crack?"), image_part(data_url(RED)))
 
@@ -27,20 +33,6 @@ QUESTION = asked(text_part("Is there a crack?"), image_part(data_url(RED)))
 @pytest.fixture
 def retriever(index: KnowledgeIndex, encoder: Encoder) -> ClipRetriever:
     return ClipRetriever(index, encoder=encoder)
-
-
-@contextlib.contextmanager
-def endpoint(retriever: ClipRetriever, url: str) -> Iterator[httpx.Client]:
-    limits = Limits()
-    with (
-        app_server(make_app(retriever, Target(url, limits=limits), limits=limits)) as base,
-        httpx.Client(base_url=base, timeout=20, trust_env=False) as client,
-    ):
-        yield client
-
-
-def ask(client: httpx.Client, body: dict[str, Any]) -> httpx.Response:
-    return client.post("/v1/chat/completions", json=body)
 
 
 @pytest.fixture
