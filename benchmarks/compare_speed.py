@@ -20,11 +20,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from mmad_rag.benchmark.audit.choose_hard import HARD_VERSION, HardSubset
 from mmad_rag.benchmark.hard_file import hard_bytes
-from mmad_rag.benchmark.hard_subset import HARD_VERSION, HardSubset
-from mmad_rag.benchmark.outcomes import RUN_VERSION, ArmHeader, OutcomeRow, RunHeader
-from mmad_rag.benchmark.run_folder import questions_sha256
-from mmad_rag.benchmark.store import RunStore
+from mmad_rag.benchmark.run.reader import questions_sha256
+from mmad_rag.benchmark.run.records import RUN_VERSION, ArmHeader, OutcomeRow, RunHeader
+from mmad_rag.benchmark.run.store import RunStore
 from mmad_rag.reading.parse import PARSER_VERSION
 from mmad_rag.records import Choice, Outcome, Question, RouteOutcome, Subtask
 

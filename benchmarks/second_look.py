@@ -18,17 +18,17 @@ from pathlib import Path
 
 import numpy as np
 
-from mmad_rag.benchmark.mmad import load_questions
+from mmad_rag.benchmark.data.mmad import load_questions
 from mmad_rag.benchmark.sample import render_sample
 from mmad_rag.benchmark.sample.catalogue import LOOK_ALIKES
-from mmad_rag.changes import CHANGES, changed
 from mmad_rag.encoders import load_encoder
 from mmad_rag.images import open_picture
+from mmad_rag.images.perturb import CHANGES, changed
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.views import WHOLE, view_of
+from mmad_rag.index.build.views import WHOLE, view_of
 from mmad_rag.records import FloatArray, Picture, Route, RouteOutcome
-from mmad_rag.retrieve.route import Router
-from mmad_rag.retrieve.second_look import SecondLook
+from mmad_rag.retrieve.routing.router import Router
+from mmad_rag.retrieve.routing.tie_break import SecondLook
 
 KNOWLEDGE = Path(__file__).parent.parent / "knowledge"
 OTHER = {first: second for pair in LOOK_ALIKES for first, second in (pair, pair[::-1])}

@@ -25,19 +25,19 @@ from pathlib import Path
 
 import numpy as np
 
-from mmad_rag.benchmark.compare import Comparison, compare_arms
-from mmad_rag.benchmark.mmad import load_questions
-from mmad_rag.benchmark.outcomes import OutcomeRow
+from mmad_rag.benchmark.analysis.compare import Comparison, compare_arms
+from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.sample.catalogue import CATALOGUE
 from mmad_rag.benchmark.sample.facts import load_facts
-from mmad_rag.benchmark.score_table import AVERAGE
+from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.encoders import load_encoder
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.knowledge import KnowledgeBase, load_knowledge
-from mmad_rag.models.reader import ReaderModel
+from mmad_rag.models.builtin.reader import ReaderModel
 from mmad_rag.records import Field, Hit, Knowledge, Outcome, Prompt, Question, Route, RouteOutcome
-from mmad_rag.retrieve.select import Similarity, select
-from mmad_rag.retrieve.similarity import vector_similarity, word_similarity
+from mmad_rag.retrieve.selection.select import Similarity, select
+from mmad_rag.retrieve.selection.similarity import vector_similarity, word_similarity
 
 BUDGETS = (100, 150, 300, 600)
 BASELINE = "BM25"

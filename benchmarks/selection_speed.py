@@ -24,8 +24,8 @@ from mmad_rag.index.manifest import EncoderStamp
 from mmad_rag.knowledge import load_knowledge
 from mmad_rag.knowledge.shipped import shipped_knowledge
 from mmad_rag.records import NORMAL_ENTRY, Field, FloatArray, Passage
-from mmad_rag.retrieve.select import DEFAULT_BUDGET, Similarity, select
-from mmad_rag.retrieve.similarity import vector_similarity, word_similarity
+from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET, Similarity, select
+from mmad_rag.retrieve.selection.similarity import vector_similarity, word_similarity
 
 PASSAGES = 5_000
 DIMENSIONS = 384

@@ -17,12 +17,12 @@ from aiohttp import web
 from openai.types.chat import ChatCompletion
 
 from mmad_rag import RagWrapper
-from mmad_rag.benchmark.mmad import load_questions
-from mmad_rag.benchmark.run import run_arms
-from mmad_rag.benchmark.selection import select
+from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.data.selection import select
+from mmad_rag.benchmark.run.run_arms import run_arms
 from mmad_rag.errors import DataError, MmadRagError, ModelActionError
 from mmad_rag.models import Model, ModelOptions
-from mmad_rag.models.openai_model import OpenAIModel
+from mmad_rag.models.openai.model import OpenAIModel
 from mmad_rag.records import Prompt, Reply
 from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.serve.app import make_app

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmad_rag.benchmark.arms import Arm
-from mmad_rag.benchmark.outcomes import OutcomeRow
+from mmad_rag.benchmark.run.arms import Arm
+from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.models import Model
-from mmad_rag.models.scripted import ScriptedModel
+from mmad_rag.models.builtin.scripted import ScriptedModel
 from mmad_rag.records import Choice, Outcome, Prompt, Question, Subtask
 from tests.world import COLOURS, SHAPES, png
 

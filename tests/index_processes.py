@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from mmad_rag.errors import IndexMismatchError
+from mmad_rag.files import locked
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.lock import locked
 
 
 def write(folder: Path, generations: list[Path], times: int) -> None:

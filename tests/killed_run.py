@@ -6,10 +6,10 @@ import asyncio
 import sys
 from pathlib import Path
 
-from mmad_rag.benchmark.arms import Arm
-from mmad_rag.benchmark.mmad import load_questions
-from mmad_rag.benchmark.run import run_arms
-from mmad_rag.benchmark.selection import select
+from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.data.selection import select
+from mmad_rag.benchmark.run.arms import Arm
+from mmad_rag.benchmark.run.run_arms import run_arms
 from mmad_rag.records import Prompt, Reply
 from tests.bench import arm_of
 

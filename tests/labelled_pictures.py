@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mmad_rag.report.retrieval_eval import retrieval_tables
+from mmad_rag.report.tables.routing import retrieval_tables
 from mmad_rag.retrieval_eval import RetrievalResult
 from tests.world import COLOURS, SHAPES, World, png
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
-from mmad_rag.models.openai_model import OpenAIModel
+from mmad_rag.models.openai.model import OpenAIModel
+from mmad_rag.models.openai.retry import Patience
 from mmad_rag.models.options import ModelOptions
-from mmad_rag.models.retry import Patience
 from mmad_rag.records import Choice, MediaType, Picture, Prompt, Reply
 from tests.openai_server import Behaviour, OpenAIServer
 

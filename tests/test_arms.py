@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from mmad_rag.benchmark import arm_retrievers
-from mmad_rag.benchmark.arm_retrievers import other_product
-from mmad_rag.benchmark.arms import ARM_NAMES, INDEXLESS_ARMS, Arm, base_arms, build_arms
-from mmad_rag.benchmark.arms import __doc__ as arms_doc
-from mmad_rag.benchmark.mmad import load_questions
-from mmad_rag.benchmark.run import run_arms
-from mmad_rag.benchmark.run_folder import read_run
-from mmad_rag.benchmark.selection import select
+from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.data.selection import select
+from mmad_rag.benchmark.run import arm_retrievers
+from mmad_rag.benchmark.run.arm_retrievers import other_product
+from mmad_rag.benchmark.run.arms import ARM_NAMES, INDEXLESS_ARMS, Arm, base_arms, build_arms
+from mmad_rag.benchmark.run.arms import __doc__ as arms_doc
+from mmad_rag.benchmark.run.reader import read_run
+from mmad_rag.benchmark.run.run_arms import run_arms
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import IndexMismatchError, SpecError
 from mmad_rag.images import open_picture
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models.blind import BlindModel
-from mmad_rag.models.scripted import ScriptedModel
+from mmad_rag.models.builtin.scripted import ScriptedModel
 from mmad_rag.prompt import prompt_digest
 from mmad_rag.rag import RagWrapper
 from mmad_rag.records import Choice, Prompt, RouteOutcome

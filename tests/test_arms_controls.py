@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmad_rag.benchmark.arms import build_arms
-from mmad_rag.benchmark.mmad import load_questions
-from mmad_rag.benchmark.run import run_arms
-from mmad_rag.benchmark.run_folder import read_run
-from mmad_rag.benchmark.selection import select
+from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.data.selection import select
+from mmad_rag.benchmark.run.arms import build_arms
+from mmad_rag.benchmark.run.reader import read_run
+from mmad_rag.benchmark.run.run_arms import run_arms
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError, SpecError
 from mmad_rag.images import open_picture
@@ -25,8 +25,7 @@ from mmad_rag.index import KnowledgeIndex
 from mmad_rag.knowledge import load_knowledge
 from mmad_rag.knowledge.shipped import shipped_knowledge
 from mmad_rag.models.blind import BlindModel
-from mmad_rag.models.reader import ReaderModel, choice_scores
-from mmad_rag.models.words import content_words
+from mmad_rag.models.builtin.reader import ReaderModel, choice_scores
 from mmad_rag.prompt import knowledge_text
 from mmad_rag.records import (
     NORMAL_ENTRY,
@@ -41,12 +40,13 @@ from mmad_rag.records import (
     RouteOutcome,
 )
 from mmad_rag.retrieve import ClipRetriever
-from mmad_rag.retrieve.counter import NamedCounter
 from mmad_rag.retrieve.filler import FillerRetriever
-from mmad_rag.retrieve.nearest_product import nearest_product
+from mmad_rag.retrieve.full_text import WholeProductRetriever
 from mmad_rag.retrieve.neutral_text import NOUNS, SENTENCES
-from mmad_rag.retrieve.tokens import estimate_tokens
-from mmad_rag.retrieve.whole import WholeProductRetriever
+from mmad_rag.retrieve.routing.nearest_product import nearest_product
+from mmad_rag.retrieve.selection.token_estimate import estimate_tokens
+from mmad_rag.retrieve.selection.tokenizers import NamedCounter
+from mmad_rag.words import content_words
 from tests.bench import make_benchmark, question, scripted
 from tests.shared import MMAD, needs_shared
 from tests.world import COLOURS, World, png

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmad_rag.benchmark.audit import CHANCE, Audit, ShortcutCell, audit_questions
-from mmad_rag.benchmark.hard_subset import hard_subset
-from mmad_rag.benchmark.leak import ANY_DEFECT, leak_report
-from mmad_rag.benchmark.mmad import load_questions
-from mmad_rag.benchmark.shortcuts import ShortcutName, centralities, chance_of, shortcut_credits
+from mmad_rag.benchmark.audit.audit import CHANCE, Audit, ShortcutCell, audit_questions
+from mmad_rag.benchmark.audit.choose_hard import hard_subset
+from mmad_rag.benchmark.audit.leakage import ANY_DEFECT, leak_report
+from mmad_rag.benchmark.audit.shortcuts import ShortcutName, centralities, chance_of, shortcut_credits
+from mmad_rag.benchmark.data.mmad import load_questions
 from mmad_rag.knowledge import load_knowledge
 from mmad_rag.records import Choice, Question, Subtask
 from tests.running import Cli

@@ -14,8 +14,8 @@ import pytest
 from mmad_rag import images
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.models.first_answers import FAILURES
-from mmad_rag.models.retry import Patience
+from mmad_rag.models.openai.retry import Patience
+from mmad_rag.models.openai.setup_check import FAILURES
 from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.serve.limits import Limits
 from tests.bad_input import CASES, Case, answers

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mmad_rag.models.background_loop import BACKGROUND
-from mmad_rag.models.batches import Batches
+from mmad_rag.models.transformers.batching import Batches
 
 
 class Doubler:

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mmad_rag.changes import CHANGES, change_named, changed
 from mmad_rag.errors import InputError, PictureError
 from mmad_rag.images import open_picture, to_rgb
+from mmad_rag.images.perturb import CHANGES, change_named, changed
 from mmad_rag.records import Picture
 
 Pixels = npt.NDArray[np.uint8]

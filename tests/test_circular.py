@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from mmad_rag.benchmark.circular import circular_scores, circular_subset
-from mmad_rag.benchmark.mmad import load_questions
-from mmad_rag.benchmark.option_order import own_letter, shown_choices
-from mmad_rag.benchmark.run import RunResult, run_arms
-from mmad_rag.benchmark.run_folder import answered_part, read_run
-from mmad_rag.benchmark.selection import select
+from mmad_rag.benchmark.analysis.circular import circular_scores, circular_subset
+from mmad_rag.benchmark.data.draws import own_letter, shown_choices
+from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.data.selection import select
+from mmad_rag.benchmark.run.reader import answered_part, read_run
+from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
 from mmad_rag.errors import DataError
 from mmad_rag.records import Prompt
 from tests.bench import arm_of, make_benchmark, question, scripted

@@ -14,7 +14,7 @@ from mmad_rag.index import KnowledgeIndex
 from mmad_rag.prompt import knowledge_text
 from mmad_rag.records import Field, Hit, Knowledge, Passage, Route, RouteOutcome
 from mmad_rag.retrieve import cited_passages
-from mmad_rag.retrieve.select import select
+from mmad_rag.retrieve.selection.select import select
 from tests.running import Cli
 from tests.world import World
 

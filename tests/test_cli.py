@@ -470,7 +470,7 @@ def test_an_interrupt_is_told_without_a_traceback(
     def interrupted(_path: Path) -> object:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mmad_rag.benchmark.run_folder.read_run", interrupted)
+    monkeypatch.setattr("mmad_rag.benchmark.run.reader.read_run", interrupted)
     (tmp_path / "run").mkdir()
     ran = cli("score", tmp_path / "run")
     assert ran.code == 130

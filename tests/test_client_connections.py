@@ -9,7 +9,7 @@ import httpx
 import openai
 import pytest
 
-from mmad_rag.models.client_model import ClientModel, own_connections
+from mmad_rag.models.openai.client import ClientModel, own_connections
 from mmad_rag.records import Prompt
 from tests.openai_server import OpenAIServer
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmad_rag.benchmark.compare import compare_arms
-from mmad_rag.benchmark.mmad import load_questions
-from mmad_rag.benchmark.outcomes import ArmHeader, Run
+from mmad_rag.benchmark.analysis.compare import compare_arms
+from mmad_rag.benchmark.analysis.summary import RunSummary, summarise
+from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.run.records import ArmHeader, Run
 from mmad_rag.records import Outcome
-from mmad_rag.report.comparisons import verdict_lines, verdict_notes
-from mmad_rag.report.run_summary import RunSummary, summarise
+from mmad_rag.report.tables.verdicts import verdict_lines, verdict_notes
 from tests.bench import make_benchmark, row
 from tests.running import Cli
 from tests.test_report import HEADER
@@ -46,7 +46,7 @@ def run_with(root: Path, rates: Mapping[str, float], *, images: int = 12) -> Run
 def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that is read as a run of seven arms."""
     run = run_with(tmp_path, RATES)
-    monkeypatch.setattr("mmad_rag.benchmark.run_folder.read_run", lambda _folder: run)
+    monkeypatch.setattr("mmad_rag.benchmark.run.reader.read_run", lambda _folder: run)
     return tmp_path
 
 
@@ -102,7 +102,7 @@ def test_a_run_whose_arms_tell_no_effect_says_what_to_run(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = run_with(tmp_path, {"none": 0.3, "rag": 0.6}, images=2)
-    monkeypatch.setattr("mmad_rag.benchmark.run_folder.read_run", lambda _folder: run)
+    monkeypatch.setattr("mmad_rag.benchmark.run.reader.read_run", lambda _folder: run)
     assert "What the gain" not in cli("compare", tmp_path).out
     found = cli("compare", tmp_path, "--decompose")
     assert found.code == 1

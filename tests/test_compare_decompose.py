@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from mmad_rag.benchmark.compare import compare_arms
-from mmad_rag.benchmark.decompose import EFFECTS, Decomposition, decompose, formula_of
-from mmad_rag.benchmark.joint import join_arms
+from mmad_rag.benchmark.analysis.compare import compare_arms
+from mmad_rag.benchmark.analysis.decompose import EFFECTS, Decomposition, decompose, formula_of
+from mmad_rag.benchmark.stats.resample import join_arms
 from mmad_rag.records import Question, Subtask
 from tests.bench import question
 from tests.test_compare_new_products import asked, elsewhere, rows_of

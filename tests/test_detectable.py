@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from mmad_rag.benchmark.detectable import detectable_gains
+from mmad_rag.benchmark.stats.power import detectable_gains
 from mmad_rag.errors import DataError
 from mmad_rag.records import Question, Subtask
 from tests.bench import question

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmad_rag.benchmark.answers import AnswerRecord
-from mmad_rag.benchmark.detection import says_the_opposite
-from mmad_rag.benchmark.score import score_answers, score_run
-from mmad_rag.benchmark.score_table import AVERAGE, DetectionRates, Rule
+from mmad_rag.benchmark.score.answers_file import AnswerRecord
+from mmad_rag.benchmark.score.detection import says_the_opposite
+from mmad_rag.benchmark.score.score import score_answers, score_run
+from mmad_rag.benchmark.score.table import AVERAGE, DetectionRates, Rule
 from mmad_rag.cli.console import plain
 from mmad_rag.records import Choice, Outcome, Question, Subtask
-from mmad_rag.report.scores import detection_line
+from mmad_rag.report.tables.scores import detection_line
 from tests.bench import question, row
 
 AD, CLS = "Anomaly Detection", "Defect Classification"

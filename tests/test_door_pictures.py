@@ -15,9 +15,9 @@ from PIL import features
 from mmad_rag import RagWrapper
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import PictureError
+from mmad_rag.images.data_url import unread_type
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.rag import Addition
-from mmad_rag.rag.declared import unread_type
 from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.serve.app import make_app
 from mmad_rag.serve.limits import Limits

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mmad_rag.benchmark.errata import ERRATA, apply_errata, errata_in
-from mmad_rag.benchmark.mmad import Benchmark, load_questions
-from mmad_rag.benchmark.run_folder import read_run
+from mmad_rag.benchmark.data.errata import ERRATA, apply_errata, errata_in
+from mmad_rag.benchmark.data.mmad import Benchmark, load_questions
+from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.errors import DataError
 from tests.bench import entry, qa
 from tests.running import Cli

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from mmad_rag.benchmark.compare import compare_arms
-from mmad_rag.benchmark.forecast import Forecast
-from mmad_rag.benchmark.outcomes import ArmHeader, Run
-from mmad_rag.benchmark.run_folder import read_run
+from mmad_rag.benchmark.analysis.compare import compare_arms
+from mmad_rag.benchmark.analysis.cost import spending
+from mmad_rag.benchmark.analysis.forecast import Forecast
+from mmad_rag.benchmark.run.reader import read_run
+from mmad_rag.benchmark.run.records import ArmHeader, Run
 from mmad_rag.benchmark.sample import render_sample
-from mmad_rag.benchmark.spending import spending
 from mmad_rag.images import open_picture
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.models.counting import CountingModel
-from mmad_rag.models.price_table import PictureTokens, load_prices
+from mmad_rag.models.dry_run import CountingModel
+from mmad_rag.models.prices import PictureTokens, load_prices
 from mmad_rag.prompt import TextPart, render
 from mmad_rag.records import Choice, Outcome, Prompt, Question, Usage
-from mmad_rag.report.forecast import budget_line, spending_lines
-from mmad_rag.report.page_tables import spending_grid
+from mmad_rag.report.tables.forecast import budget_line, spending_lines
+from mmad_rag.report.tables.gains import spending_grid
 from tests.bench import question, row
 from tests.openai_server import OpenAIServer, replies
 from tests.running import Cli
@@ -120,7 +120,7 @@ def test_a_budget_foresees_circular_evaluation(cli: Cli, bench: Path, tmp_path: 
 
 
 def test_budgets_that_buy_nothing_or_everything() -> None:
-    from mmad_rag.benchmark.forecast import BudgetForecast
+    from mmad_rag.benchmark.analysis.forecast import BudgetForecast
 
     none = Forecast(10, 10, (), None, 0.2, (), None)
     assert budget_line(none) is None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mmad_rag.benchmark.arms import ARM_NAMES
+from mmad_rag.benchmark.run.arms import ARM_NAMES
 from mmad_rag.benchmark.sample import render_sample
 from mmad_rag.index import KnowledgeIndex
 from tests.running import Cli

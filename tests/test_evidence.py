@@ -9,7 +9,7 @@ import pytest
 
 from mmad_rag.index import KnowledgeIndex, Reference
 from mmad_rag.records import FloatArray
-from mmad_rag.retrieve.evidence import DefectEvidence
+from mmad_rag.retrieve.routing.defect_evidence import DefectEvidence
 
 
 def unit(*values: float) -> FloatArray:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmad_rag.exposure import lifted
 from mmad_rag.images import open_picture, to_rgb
-from mmad_rag.index.views import VIEWS, WHOLE, view_of
+from mmad_rag.images.exposure import lifted
+from mmad_rag.index.build.views import VIEWS, WHOLE, view_of
 from mmad_rag.records import Picture
 
 

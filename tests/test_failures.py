@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mmad_rag.benchmark.outcomes import OutcomeRow, Run
+from mmad_rag.benchmark.analysis.failures import Failure, FailureCause, advice, failure_lines, failures_of
+from mmad_rag.benchmark.run.records import OutcomeRow, Run
 from mmad_rag.errors import ModelRetryError
 from mmad_rag.records import Outcome, Prompt, Reply
-from mmad_rag.report.failures import Failure, FailureCause, advice, failure_lines, failures_of
 from tests.bench import make_benchmark, question, row
 from tests.running import Cli
 from tests.test_report import HEADER
@@ -154,7 +154,7 @@ def test_an_interrupt_says_how_to_go_on_only_where_the_same_command_does(
     async def interrupted(*_arguments: object, **_options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mmad_rag.benchmark.run.run_arms", interrupted)
+    monkeypatch.setattr("mmad_rag.benchmark.run.run_arms.run_arms", interrupted)
     data, world = make_benchmark(tmp_path / "data", images=1), make_world(tmp_path / "world")
     if kept:
         ran = cli("eval", "--data", data, "--model", "builtin:first", "--arms", "none", "--out", tmp_path)

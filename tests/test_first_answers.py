@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from mmad_rag.benchmark.mmad import load_questions
-from mmad_rag.benchmark.run import run_arms
-from mmad_rag.benchmark.run_folder import read_run
-from mmad_rag.benchmark.selection import select
+from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.data.selection import select
+from mmad_rag.benchmark.run.reader import read_run
+from mmad_rag.benchmark.run.run_arms import run_arms
 from mmad_rag.errors import ModelActionError, ModelError, ModelRetryError, ModelSetUpError
-from mmad_rag.models.first_answers import FAILURES
-from mmad_rag.models.openai_model import OpenAIModel
+from mmad_rag.models.openai.model import OpenAIModel
+from mmad_rag.models.openai.setup_check import FAILURES
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.records import MediaType, Outcome, Prompt, Reply
 from tests.bench import arm_of, make_benchmark

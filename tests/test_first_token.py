@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from mmad_rag.benchmark.first_token import letter_probabilities, likeliest
-from mmad_rag.benchmark.mmad import load_questions
-from mmad_rag.benchmark.run import run_arms
-from mmad_rag.benchmark.run_folder import read_run
-from mmad_rag.benchmark.score import score_run
-from mmad_rag.benchmark.score_table import Rule
-from mmad_rag.benchmark.second_reading import SecondReading, second_reading
-from mmad_rag.benchmark.selection import select
+from mmad_rag.benchmark.analysis.summary import summarise
+from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.data.selection import select
+from mmad_rag.benchmark.run.first_token import letter_probabilities, likeliest
+from mmad_rag.benchmark.run.reader import read_run
+from mmad_rag.benchmark.run.run_arms import run_arms
+from mmad_rag.benchmark.score.first_token_score import SecondReading, second_reading
+from mmad_rag.benchmark.score.score import score_run
+from mmad_rag.benchmark.score.table import Rule
 from mmad_rag.errors import InputError
-from mmad_rag.models.completion import read_completion
-from mmad_rag.models.openai_model import OpenAIModel
+from mmad_rag.models.openai.model import OpenAIModel
+from mmad_rag.models.openai.response import read_completion
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.records import Outcome, Prompt, Reply
-from mmad_rag.report.run_summary import summarise
 from tests.bench import arm_of, make_benchmark, row
 from tests.openai_asking import KEY, prompt
 from tests.openai_server import OpenAIServer, json_body

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import EncoderError, IndexMismatchError, InputError, KnowledgeError, PictureError
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.embed import embed_keys, embed_pictures, embed_texts, fitting_pieces, unit
-from mmad_rag.index.references import find_references
+from mmad_rag.index.build.embed import embed_keys, embed_pictures, embed_texts, fitting_pieces, unit
+from mmad_rag.index.build.references import find_references
+from mmad_rag.index.build.views import DEFAULT_VIEWS
 from mmad_rag.index.search import VectorSearch
-from mmad_rag.index.views import DEFAULT_VIEWS
 from tests.world import COLOURS, ColourTower, World, colour_encoder, png
 
 

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.index import KnowledgeIndex, Manifest
+from mmad_rag.index.folder.write import update_index
 from mmad_rag.index.manifest import Calibration, Logistic, ReferenceScale
-from mmad_rag.index.write import update_index
 from tests.index_calibration import CALIBRATION, with_it
 from tests.world import World, png
 

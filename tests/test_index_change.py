@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import EncoderError, IndexMismatchError, InputError, KnowledgeError, PictureError
 from mmad_rag.index import Key, KnowledgeIndex, Reference
-from mmad_rag.index.embed import KEY_TEMPLATES
-from mmad_rag.index.known import Reuse, reuse_of
+from mmad_rag.index.build.embed import KEY_TEMPLATES
+from mmad_rag.index.build.reuse import Reuse, reuse_of
 from mmad_rag.knowledge import KnowledgeBase, load_knowledge
 from mmad_rag.knowledge.base import ProductFile, read_product
 from mmad_rag.records import FloatArray, Picture

@@ -17,9 +17,9 @@ import pytest
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import IndexMismatchError
 from mmad_rag.index import KnowledgeIndex, Manifest
-from mmad_rag.index.files import name_on_disk
+from mmad_rag.index.folder.files import name_on_disk
+from mmad_rag.index.folder.verify import verify_index
 from mmad_rag.index.manifest import FileStamp
-from mmad_rag.index.verify import verify_index
 from tests.index_calibration import with_it
 from tests.world import World
 

@@ -11,7 +11,7 @@ import pytest
 
 from mmad_rag.errors import IndexMismatchError
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.write import update_index
+from mmad_rag.index.folder.write import update_index
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from mmad_rag import files as lock
 from mmad_rag.errors import IndexMismatchError
-from mmad_rag.index import KnowledgeIndex, lock, read, verify
-from mmad_rag.index.write import update_index
+from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.folder import read, verify
+from mmad_rag.index.folder.write import update_index
 
 ROOT = Path(__file__).parents[1]
 

@@ -17,17 +17,17 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from mmad_rag.cli.knowledge import knowledge_app
+from mmad_rag.cli.commands.knowledge import knowledge_app
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import KnowledgeError, PictureError
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.knowledge import load_knowledge, passages_of, read_product
 from mmad_rag.knowledge.catalogue import DATASETS, DEFECT_FOLDERS
+from mmad_rag.knowledge.images import CornerColour, measure_pictures
 from mmad_rag.knowledge.json_schema import SCHEMA_FILE, product_schema, schema_text
 from mmad_rag.knowledge.lint import lint
 from mmad_rag.knowledge.mmad_import import LICENCE, export_mmad, import_mmad
 from mmad_rag.knowledge.new import new_product
-from mmad_rag.knowledge.pictures import CornerColour, measure_pictures
 from mmad_rag.knowledge.placeholders import PLACEHOLDER
 from mmad_rag.knowledge.template import measured_lines, template_text
 from mmad_rag.records import NORMAL_ENTRY, Field

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mmad_rag.cli.knowledge import knowledge_app
+from mmad_rag.cli.commands.knowledge import knowledge_app
 from mmad_rag.errors import KnowledgeError
 from mmad_rag.knowledge.catalogue import DEFECT_FOLDERS
 from mmad_rag.knowledge.lint import lint, uncovered_folders
-from mmad_rag.report.coverage import coverage_rows, coverage_table
+from mmad_rag.report.tables.coverage import coverage_rows, coverage_table
 from tests.world import PRODUCT, World
 
 GOOD = PRODUCT.format(product="red_disc", colour="red", shape="disc")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmad_rag.benchmark.mmad import (
+from mmad_rag.benchmark.data.mmad import (
     SUBTASK_OF_TYPE,
     Benchmark,
     TemplateKind,
@@ -20,7 +20,7 @@ from mmad_rag.benchmark.mmad import (
     split_path,
     templates_of,
 )
-from mmad_rag.benchmark.selection import select
+from mmad_rag.benchmark.data.selection import select
 from mmad_rag.errors import DataError
 from mmad_rag.images import open_picture
 from mmad_rag.records import Choice, Subtask

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmad_rag.errors import ModelActionError, ModelRetryError
-from mmad_rag.models.retry import Failure, Patience, persist, retry_after_s
+from mmad_rag.models.openai.retry import Failure, Patience, persist, retry_after_s
 
 PASSING = Failure("the server is busy", "ask again later", stops_run=False, attempts=4)
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from mmad_rag.errors import InputError, ModelActionError, ModelRetryError, SpecError
 from mmad_rag.models import MODEL_FORMS, Model, ModelOptions, load_model
-from mmad_rag.models.per_loop import PerLoop
-from mmad_rag.models.scripted import ScriptedModel
-from mmad_rag.models.shortcut import Shortcut, ShortcutModel
+from mmad_rag.models.builtin.scripted import ScriptedModel
+from mmad_rag.models.builtin.shortcut import Shortcut, ShortcutModel
+from mmad_rag.models.event_loops import PerLoop
 from mmad_rag.records import Choice, Prompt, Reply
 
 OPEN = Prompt("What is this?", image=None)
@@ -91,7 +91,7 @@ def test_every_advertised_form_loads() -> None:
 def test_loading_the_room_and_its_builtin_models_loads_nothing_heavy() -> None:
     code = (
         "import sys; from mmad_rag.models import ModelOptions, load_model\n"
-        "import mmad_rag.models.openai_model\n"
+        "import mmad_rag.models.openai.model\n"
         "load_model('builtin:reader'); load_model('openai:x', ModelOptions(base_url='http://localhost:1/v1'))\n"
         "print(sorted({'openai', 'httpx', 'torch', 'open_clip', 'faiss'} & set(sys.modules)))"
     )

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from mmad_rag.benchmark.run_folder import read_run
-from mmad_rag.benchmark.score_table import AVERAGE
+from mmad_rag.benchmark.analysis.summary import RunSummary, summarise
+from mmad_rag.benchmark.run.reader import read_run
+from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.records import RouteOutcome
-from mmad_rag.report.run_summary import RunSummary, summarise
 from tests.openai_server import OpenAIServer, replies
 from tests.sample_world import render_small
 

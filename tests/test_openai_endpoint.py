@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mmad_rag.errors import ModelActionError, SpecError
 from mmad_rag.models import ModelOptions, load_model
-from mmad_rag.models.endpoint import find_endpoint
+from mmad_rag.models.openai.endpoint import find_endpoint
 from tests.openai_asking import KEY, prompt
 from tests.openai_server import (
     OpenAIServer,

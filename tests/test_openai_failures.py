@@ -11,11 +11,11 @@ import pytest
 
 from mmad_rag.errors import ModelActionError, ModelError, ModelRetryError
 from mmad_rag.models import load_model
-from mmad_rag.models.endpoint import find_endpoint
-from mmad_rag.models.openai_errors import connection_failure
-from mmad_rag.models.openai_model import OpenAIModel
+from mmad_rag.models.openai.endpoint import find_endpoint
+from mmad_rag.models.openai.errors import connection_failure
+from mmad_rag.models.openai.model import OpenAIModel
+from mmad_rag.models.openai.retry import Patience
 from mmad_rag.models.options import ModelOptions
-from mmad_rag.models.retry import Patience
 from tests.openai_asking import KEY, Naps, ask, prompt
 from tests.openai_server import (
     Behaviour,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mmad_rag.errors import ModelRetryError
 from mmad_rag.images import open_picture
 from mmad_rag.models import ModelOptions, load_model
-from mmad_rag.models.completion import read_completion
+from mmad_rag.models.openai.response import read_completion
 from mmad_rag.prompt import TextPart, render
 from mmad_rag.records import MediaType, Prompt, Reply, Usage
 from tests.openai_asking import CHOICES, KEY, Naps, ask, picture, prompt

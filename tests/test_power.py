@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from statsmodels.stats.power import TTestPower
 
-from mmad_rag.benchmark.compare import compare_arms
-from mmad_rag.benchmark.detectable import DetectableGain, detectable_gains
-from mmad_rag.benchmark.score_table import AVERAGE
+from mmad_rag.benchmark.analysis.compare import compare_arms
+from mmad_rag.benchmark.score.table import AVERAGE
+from mmad_rag.benchmark.stats.power import DetectableGain, detectable_gains
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Question, Subtask
 from tests.bench import question, row

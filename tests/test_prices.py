@@ -8,8 +8,8 @@ import pytest
 
 from mmad_rag.errors import InputError
 from mmad_rag.models import ModelOptions, load_model
-from mmad_rag.models.counting import CountingModel
-from mmad_rag.models.price_table import (
+from mmad_rag.models.dry_run import CountingModel
+from mmad_rag.models.prices import (
     DEFAULT_PICTURES,
     SHIPPED,
     Patches,

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmad_rag.benchmark.arms import ARM_NAMES, build_arms
+from mmad_rag.benchmark.run.arms import ARM_NAMES, build_arms
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import SpecError
 from mmad_rag.images import open_picture
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.models.scripted import ScriptedModel
+from mmad_rag.models.builtin.scripted import ScriptedModel
 from mmad_rag.prompt import TextPart, knowledge_text, prompt_digest, render, wording_digest
 from mmad_rag.records import (
     Choice,
@@ -26,7 +26,7 @@ from mmad_rag.records import (
     Route,
     RouteOutcome,
 )
-from mmad_rag.retrieve.select import select
+from mmad_rag.retrieve.selection.select import select
 from tests.bench import question
 from tests.golden_file import check_golden
 from tests.world import png

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from mmad_rag.benchmark.circular import circular_scores
-from mmad_rag.benchmark.mmad import load_questions
-from mmad_rag.benchmark.purse import Budget, Purse, Spent
-from mmad_rag.benchmark.run import RunResult, run_arms
-from mmad_rag.benchmark.run_folder import answered_part, read_run
-from mmad_rag.benchmark.selection import select
+from mmad_rag.benchmark.analysis.circular import circular_scores
+from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.data.selection import select
+from mmad_rag.benchmark.run.budget import Budget, Purse, Spent
+from mmad_rag.benchmark.run.reader import answered_part, read_run
+from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
 from mmad_rag.errors import ModelActionError
 from mmad_rag.records import Prompt, Reply, Usage
 from tests.bench import arm_of, make_benchmark

@@ -14,7 +14,7 @@ from mmad_rag.errors import IndexMismatchError, InputError, ModelRetryError, Pic
 from mmad_rag.images import open_picture
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models import Model
-from mmad_rag.models.scripted import ScriptedModel
+from mmad_rag.models.builtin.scripted import ScriptedModel
 from mmad_rag.rag import run_sync
 from mmad_rag.records import Choice, Prompt
 from mmad_rag.retrieve import ClipRetriever

@@ -30,10 +30,10 @@ from mmad_rag.errors import (
 from mmad_rag.images import open_picture
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models import Model, ModelOptions
-from mmad_rag.models.callable_model import CallableModel
-from mmad_rag.models.client_model import ClientModel
-from mmad_rag.models.doors import as_model
-from mmad_rag.models.scripted import ScriptedModel
+from mmad_rag.models.adapt import as_model
+from mmad_rag.models.builtin.scripted import ScriptedModel
+from mmad_rag.models.callable import CallableModel
+from mmad_rag.models.openai.client import ClientModel
 from mmad_rag.prompt import knowledge_text
 from mmad_rag.rag import Answer, Inquiry
 from mmad_rag.records import Knowledge, Prompt, Reply
@@ -268,7 +268,7 @@ def test_a_callable_that_gives_no_text_is_told_what_is_wanted(retriever: ClipRet
 
 def test_a_llama_index_llm_is_recognised(retriever: ClipRetriever) -> None:
     llms = pytest.importorskip("llama_index.core.llms")
-    from mmad_rag.models.llama_index_model import LlamaIndexModel
+    from mmad_rag.models.llama_index.model import LlamaIndexModel
 
     rag = RagWrapper(llms.MockLLM(max_tokens=3), retriever=retriever)
     assert isinstance(rag.model, LlamaIndexModel)
@@ -280,7 +280,7 @@ def test_recognising_loads_no_library() -> None:
     import subprocess
 
     code = (
-        "import sys; from mmad_rag.models.doors import as_model; as_model(lambda m: 'A'); as_model(None);"
+        "import sys; from mmad_rag.models.adapt import as_model; as_model(lambda m: 'A'); as_model(None);"
         "print({'openai', 'llama_index'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,8 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmad_rag.models.reader import ReaderModel, choice_scores
-from mmad_rag.models.words import content_words, stem
+from mmad_rag.models.builtin.reader import ReaderModel, choice_scores
 from mmad_rag.records import (
     NORMAL_ENTRY,
     Choice,
@@ -31,6 +30,7 @@ from mmad_rag.records import (
     Route,
     RouteOutcome,
 )
+from mmad_rag.words import content_words, stem
 from tests.shared import MMAD, needs_shared
 
 READER = ReaderModel()

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mmad_rag.benchmark.compare import compare_arms
-from mmad_rag.benchmark.outcomes import RUN_VERSION, ArmHeader, OutcomeRow, Run, RunHeader
-from mmad_rag.benchmark.score import score_run
-from mmad_rag.benchmark.score_table import Rule
+from mmad_rag.benchmark.analysis.compare import compare_arms
+from mmad_rag.benchmark.analysis.summary import RoutingCounts, summarise
+from mmad_rag.benchmark.run.records import RUN_VERSION, ArmHeader, OutcomeRow, Run, RunHeader
+from mmad_rag.benchmark.score.score import score_run
+from mmad_rag.benchmark.score.table import Rule
 from mmad_rag.errors import DataError
 from mmad_rag.records import Choice, Outcome, Question, RouteOutcome, Subtask
-from mmad_rag.report.run_summary import RoutingCounts, summarise
-from mmad_rag.report.scores import arms_notes, arms_table, score_notes, score_table
+from mmad_rag.report.tables.scores import arms_notes, arms_table, score_notes, score_table
 
 
 def asked(number: int, place: int) -> Question:

@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmad_rag.benchmark.joint import join_arms
-from mmad_rag.benchmark.levels import arm_levels
-from mmad_rag.benchmark.mmad import load_questions
-from mmad_rag.benchmark.option_order import shown_choices
-from mmad_rag.benchmark.outcomes import ArmHeader, OutcomeRow, Run
-from mmad_rag.benchmark.run_folder import questions_sha256
-from mmad_rag.benchmark.store import RunStore, clear_run
+from mmad_rag.benchmark.analysis.arm_scores import arm_levels
+from mmad_rag.benchmark.analysis.flips import find_flips
+from mmad_rag.benchmark.analysis.summary import RunSummary, summarise
+from mmad_rag.benchmark.data.draws import shown_choices
+from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.run.reader import questions_sha256
+from mmad_rag.benchmark.run.records import ArmHeader, OutcomeRow, Run
+from mmad_rag.benchmark.run.store import RunStore, clear_run
+from mmad_rag.benchmark.stats.resample import join_arms
 from mmad_rag.errors import DataError
 from mmad_rag.records import (
     Choice,
@@ -30,12 +32,10 @@ from mmad_rag.records import (
     Subtask,
     Usage,
 )
-from mmad_rag.report.flips import find_flips
-from mmad_rag.report.page import render_page, write_page
-from mmad_rag.report.page_charts import Entry, Interval, dot_chart
-from mmad_rag.report.page_picture import thumbnail
+from mmad_rag.report.html.charts import Entry, Interval, dot_chart
+from mmad_rag.report.html.page import render_page, write_page
+from mmad_rag.report.html.thumbnail import thumbnail
 from mmad_rag.report.page_text import visible
-from mmad_rag.report.run_summary import RunSummary, summarise
 from tests.bench import make_benchmark, question, row
 from tests.page_reader import PageReader, cells
 from tests.running import Cli

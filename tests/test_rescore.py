@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from mmad_rag.benchmark.mmad import load_questions
-from mmad_rag.benchmark.outcomes import Run
-from mmad_rag.benchmark.rescore import rescore
-from mmad_rag.benchmark.run import run_arms
-from mmad_rag.benchmark.run_folder import read_run
-from mmad_rag.benchmark.selection import select
-from mmad_rag.benchmark.two_runs import put_together
+from mmad_rag.benchmark.analysis.summary import summarise_two
+from mmad_rag.benchmark.analysis.two_runs import put_together
+from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.data.selection import select
+from mmad_rag.benchmark.run.reader import read_run
+from mmad_rag.benchmark.run.records import Run
+from mmad_rag.benchmark.run.rescore import rescore
+from mmad_rag.benchmark.run.run_arms import run_arms
 from mmad_rag.errors import DataError
-from mmad_rag.models.scripted import ScriptedModel
+from mmad_rag.models.builtin.scripted import ScriptedModel
 from mmad_rag.reading.parse import PARSER_VERSION
 from mmad_rag.records import Usage
-from mmad_rag.report.run_summary import summarise_two
 from tests.bench import arm_of, make_benchmark, scripted
 from tests.running import Cli
 
@@ -83,7 +83,7 @@ def test_a_run_of_another_parser_goes_on_after_it_was_read_again(data: Path, tmp
 
 
 def test_replies_read_again_are_not_paid_for_twice(data: Path, tmp_path: Path) -> None:
-    from mmad_rag.benchmark.store import RunStore
+    from mmad_rag.benchmark.run.store import RunStore
     from tests.test_purse import Costly
 
     folder = go(data, tmp_path / "out", Costly())  # type: ignore[arg-type]

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmad_rag.changes import CHANGES
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import DataError, EncoderError, InputError
 from mmad_rag.images import open_picture
-from mmad_rag.index.views import WHOLE, view_of
+from mmad_rag.images.perturb import CHANGES
+from mmad_rag.index.build.views import WHOLE, view_of
 from mmad_rag.retrieval_eval.embed import embed_changes
-from mmad_rag.retrieval_eval.pictures import Reason, find_pictures
+from mmad_rag.retrieval_eval.images import Reason, find_pictures
 from mmad_rag.retrieval_eval.vector_cache import ABOUT, VECTORS, VectorCache, VectorKey
 from tests.sample_world import render_small
 from tests.shared import MMAD, needs_shared

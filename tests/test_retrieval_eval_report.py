@@ -17,8 +17,8 @@ from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import DataError, ExtraError
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.rows import Reference
-from mmad_rag.report.retrieval_files import write_retrieval
-from mmad_rag.report.retrieval_plots import check_plots, draw_retrieval
+from mmad_rag.report.routing_files import write_retrieval
+from mmad_rag.report.routing_plots import check_plots, draw_retrieval
 from mmad_rag.retrieval_eval import RetrievalEvaluation, RetrievalResult, evaluate_retrieval
 from mmad_rag.retrieval_eval.confusion import ConfusedPair, Confusion
 from mmad_rag.retrieval_eval.figures import Router
@@ -258,7 +258,7 @@ def test_bad_options_are_one_message(
 
 
 def test_what_was_left_out_is_counted_with_examples() -> None:
-    from mmad_rag.retrieval_eval.pictures import FoundPictures, Reason
+    from mmad_rag.retrieval_eval.images import FoundPictures, Reason
     from mmad_rag.retrieval_eval.result import left_out
 
     names = tuple(f"{number}.png" for number in range(7))

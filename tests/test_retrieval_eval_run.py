@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmad_rag.changes import CHANGES
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import IndexMismatchError, InputError
+from mmad_rag.images.perturb import CHANGES
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.report.retrieval_eval import retrieval_notes
-from mmad_rag.report.retrieval_files import write_retrieval
+from mmad_rag.report.routing_files import write_retrieval
+from mmad_rag.report.tables.routing import retrieval_notes
 from mmad_rag.retrieval_eval import RetrievalEvaluation, evaluate_retrieval, parse_changes
 from mmad_rag.retrieval_eval.confusion import OUTSIDE
 from mmad_rag.retrieval_eval.figures import ALL_CHANGES, Router
+from mmad_rag.retrieval_eval.images import Reason
 from mmad_rag.retrieval_eval.latency import Step
-from mmad_rag.retrieval_eval.pictures import Reason
 from mmad_rag.retrieval_eval.result import figures_of
 from mmad_rag.retrieve import ClipRetriever
 from tests.labelled_pictures import shown_text, write_labelled

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmad_rag.changes import changed
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import EncoderError, IndexMismatchError, InputError
 from mmad_rag.images import open_picture
+from mmad_rag.images.perturb import changed
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.manifest import Calibration, Logistic, ReferenceScale
 from mmad_rag.records import Field, Picture, RouteOutcome
-from mmad_rag.report.retrieval import knowledge_lines, route_lines
+from mmad_rag.report.explain import knowledge_lines, route_lines
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever, estimate_tokens
 from mmad_rag.retrieve.clip import LONGEST_QUESTION
 from tests.world import COLOURS, ColourTower, World, colour_encoder, png

@@ -19,22 +19,22 @@ from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError
 from mmad_rag.images import open_picture
 from mmad_rag.index import Key, KnowledgeIndex, Reference
+from mmad_rag.index.build.views import WHOLE, view_of
 from mmad_rag.index.manifest import Calibration, Logistic, ReferenceScale
-from mmad_rag.index.views import WHOLE, view_of
 from mmad_rag.records import FloatArray, RouteOutcome
-from mmad_rag.report.retrieval import route_lines
+from mmad_rag.report.explain import route_lines
 from mmad_rag.retrieve import ClipRetriever
-from mmad_rag.retrieve.calibrate import (
+from mmad_rag.retrieve.routing.calibrate import (
     calibrate_by_leaving_out,
     calibrate_on,
     with_calibration,
 )
-from mmad_rag.retrieve.cases import LabelledVector
-from mmad_rag.retrieve.fuse import fuse
-from mmad_rag.retrieve.known import Evidence, known_features, known_probability
-from mmad_rag.retrieve.route import Router, route
-from mmad_rag.retrieve.scores import CatalogueScores
-from mmad_rag.retrieve.second_look import SecondLook
+from mmad_rag.retrieve.routing.fuse import fuse
+from mmad_rag.retrieve.routing.leave_one_out import LabelledVector
+from mmad_rag.retrieve.routing.open_set import Evidence, known_features, known_probability
+from mmad_rag.retrieve.routing.router import Router, route
+from mmad_rag.retrieve.routing.scores import CatalogueScores
+from mmad_rag.retrieve.routing.tie_break import SecondLook
 from tests.world import World, colour_encoder
 
 
@@ -317,7 +317,7 @@ def test_the_threshold_can_be_set_by_recall(index: KnowledgeIndex) -> None:
 def test_a_sample_of_many_references_is_seeded(
     index: KnowledgeIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mmad_rag.retrieve.calibrate._ROWS_AT_MOST", 9)
+    monkeypatch.setattr("mmad_rag.retrieve.routing.calibrate._ROWS_AT_MOST", 9)
     base = spread_references(index)
     first, again = (calibrate_by_leaving_out(base, seed=1) for _ in range(2))
     assert first == again

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from mmad_rag.benchmark.arms import Arm
-from mmad_rag.benchmark.asking import RunProgress
-from mmad_rag.benchmark.mmad import Benchmark, TemplateKind, load_questions
-from mmad_rag.benchmark.outcomes import OutcomeRow
-from mmad_rag.benchmark.pictures import PictureCache
-from mmad_rag.benchmark.run import RunResult, run_arms
-from mmad_rag.benchmark.run_folder import read_run
-from mmad_rag.benchmark.score import score_run
-from mmad_rag.benchmark.score_table import Rule
-from mmad_rag.benchmark.selection import select
+from mmad_rag.benchmark.data.mmad import Benchmark, TemplateKind, load_questions
+from mmad_rag.benchmark.data.selection import select
+from mmad_rag.benchmark.run.arms import Arm
+from mmad_rag.benchmark.run.image_cache import PictureCache
+from mmad_rag.benchmark.run.reader import read_run
+from mmad_rag.benchmark.run.records import OutcomeRow
+from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
+from mmad_rag.benchmark.run.worker import RunProgress
+from mmad_rag.benchmark.score.score import score_run
+from mmad_rag.benchmark.score.table import Rule
 from mmad_rag.errors import DataError, ModelActionError, ModelRetryError, PictureError, SpecError
 from mmad_rag.images import open_picture
 from mmad_rag.prompt import prompt_digest
@@ -346,7 +346,7 @@ def test_an_unreadable_template_fails_the_questions_it_is_for(data: Path, tmp_pa
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The pictures that are really opened."""
-    from mmad_rag.benchmark import pictures
+    from mmad_rag.benchmark.run import image_cache as pictures
 
     paths: list[Path] = []
 

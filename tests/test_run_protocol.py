@@ -12,21 +12,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmad_rag.benchmark.mmad import load_questions
-from mmad_rag.benchmark.option_order import own_letter, shown_choices
-from mmad_rag.benchmark.outcomes import RUN_VERSION
-from mmad_rag.benchmark.run import RunResult, run_arms
-from mmad_rag.benchmark.run_folder import read_run
-from mmad_rag.benchmark.score import score_run
-from mmad_rag.benchmark.score_table import Rule
-from mmad_rag.benchmark.selection import select
+from mmad_rag.benchmark.data.draws import own_letter, shown_choices
+from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.data.selection import select
+from mmad_rag.benchmark.run.reader import read_run
+from mmad_rag.benchmark.run.records import RUN_VERSION
+from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
+from mmad_rag.benchmark.score.score import score_run
+from mmad_rag.benchmark.score.table import Rule
 from mmad_rag.errors import DataError
 from mmad_rag.images import open_picture, to_rgb
-from mmad_rag.models.reader import ReaderModel
-from mmad_rag.models.scripted import ScriptedModel
+from mmad_rag.images.encode import scaled_down
+from mmad_rag.models.builtin.reader import ReaderModel
+from mmad_rag.models.builtin.scripted import ScriptedModel
 from mmad_rag.prompt import prompt_digest
 from mmad_rag.records import Choice, MediaType, Outcome, Picture, Question
-from mmad_rag.reencode import scaled_down
 from tests.bench import arm_of, make_benchmark, question, scripted
 
 FOUR = tuple(map(Choice, "ABCD", ("one", "two", "three", "four")))

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from mmad_rag.benchmark.mmad import load_questions
+from mmad_rag.benchmark.data.mmad import load_questions
 from mmad_rag.benchmark.sample import CATALOGUE, GOOD, LOOK_ALIKES, draw
 from mmad_rag.benchmark.sample.facts import Family, load_facts
 from mmad_rag.benchmark.sample.questions import TYPES, ask

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmad_rag.benchmark.answers import AnswerRecord, read_answers
-from mmad_rag.benchmark.mmad import SUBTASK_OF_TYPE, load_questions
-from mmad_rag.benchmark.outcomes import OutcomeRow
-from mmad_rag.benchmark.score import score_answers, score_run
-from mmad_rag.benchmark.score_table import AVERAGE, Cell, Rule, ScoreTable
+from mmad_rag.benchmark.data.mmad import SUBTASK_OF_TYPE, load_questions
+from mmad_rag.benchmark.run.records import OutcomeRow
+from mmad_rag.benchmark.score.answers_file import AnswerRecord, read_answers
+from mmad_rag.benchmark.score.score import score_answers, score_run
+from mmad_rag.benchmark.score.table import AVERAGE, Cell, Rule, ScoreTable
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Question, Subtask
 from tests.bench import question, row

@@ -9,25 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from mmad_rag.benchmark.arms import build_arms
+from mmad_rag.benchmark.analysis.subsets import rightly_routed, subset_lines
+from mmad_rag.benchmark.analysis.summary import summarise
+from mmad_rag.benchmark.audit.choose_hard import HARD_VERSION, HardSubset
+from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.data.selection import select
 from mmad_rag.benchmark.hard_file import choose_hard, hard_bytes, read_hard
-from mmad_rag.benchmark.hard_subset import HARD_VERSION, HardSubset
-from mmad_rag.benchmark.mmad import load_questions
-from mmad_rag.benchmark.outcomes import RunHeader
-from mmad_rag.benchmark.passage_log import PassageLog
-from mmad_rag.benchmark.run import run_arms
-from mmad_rag.benchmark.run_folder import answered_part, read_passages, read_run
+from mmad_rag.benchmark.run.arms import build_arms
+from mmad_rag.benchmark.run.passage_log import PassageLog
+from mmad_rag.benchmark.run.reader import answered_part, read_passages, read_run
+from mmad_rag.benchmark.run.records import RunHeader
+from mmad_rag.benchmark.run.run_arms import run_arms
 from mmad_rag.benchmark.sample import render_sample
-from mmad_rag.benchmark.score import score_run
-from mmad_rag.benchmark.score_table import Rule
-from mmad_rag.benchmark.selection import select
+from mmad_rag.benchmark.score.score import score_run
+from mmad_rag.benchmark.score.table import Rule
 from mmad_rag.errors import DataError
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.knowledge import load_knowledge
-from mmad_rag.models.reader import ReaderModel
+from mmad_rag.models.builtin.reader import ReaderModel
 from mmad_rag.records import Field, Outcome, Passage, RouteOutcome
-from mmad_rag.report.run_summary import summarise
-from mmad_rag.report.subsets import rightly_routed, subset_lines
 from tests.running import Cli
 
 ROOT = Path(__file__).parents[1]

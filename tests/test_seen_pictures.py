@@ -17,10 +17,10 @@ from mmad_rag import RagWrapper
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.images import PictureSource, open_picture
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.rag import lookup
+from mmad_rag.rag import augment as lookup
 from mmad_rag.records import FloatArray, Knowledge, Picture, Route, RouteOutcome
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever
-from mmad_rag.retrieve.seen import SeenPicture, SeenPictures
+from mmad_rag.retrieve.route_cache import SeenPicture, SeenPictures
 from tests.openai_server import OpenAIServer
 from tests.serving import data_url
 from tests.world import COLOURS, World, png

@@ -12,10 +12,15 @@ from hypothesis import strategies as st
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.prompt import knowledge_text, passages_text
 from mmad_rag.records import Field, Hit, Knowledge, Route, RouteOutcome
-from mmad_rag.retrieve.counter import token_counter
-from mmad_rag.retrieve.need import asked_fields, asks_about_defects, field_weights, needs_defects
-from mmad_rag.retrieve.select import DEFAULT_BUDGET, EVIDENCE_WEIGHT, select
-from mmad_rag.retrieve.tokens import TokenCounter, estimate_tokens
+from mmad_rag.retrieve.selection.question_fields import (
+    asked_fields,
+    asks_about_defects,
+    field_weights,
+    needs_defects,
+)
+from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET, EVIDENCE_WEIGHT, select
+from mmad_rag.retrieve.selection.token_estimate import TokenCounter, estimate_tokens
+from mmad_rag.retrieve.selection.tokenizers import token_counter
 
 EFFECT = "There is a defect in the object. What is the effect of the defect?"
 UNGUIDED = "Tell me about it."

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmad_rag.serve.encode import encode
-from mmad_rag.serve.refusals import RefusalError
+from mmad_rag.serve.errors import RefusalError
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

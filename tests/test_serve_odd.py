@@ -28,11 +28,11 @@ from mmad_rag.index import KnowledgeIndex
 from mmad_rag.prompt import knowledge_text
 from mmad_rag.records import FloatArray, Knowledge, Route
 from mmad_rag.retrieve import ClipRetriever
-from mmad_rag.retrieve.seen import SeenPicture, SeenPictures
-from mmad_rag.serve import lookup
-from mmad_rag.serve.gate import Gate
+from mmad_rag.retrieve.route_cache import SeenPicture, SeenPictures
+from mmad_rag.serve import retrieval_pool as lookup
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.metrics import Metrics
+from mmad_rag.serve.middleware import Gate
 from tests.serving import (
     RED,
     Upstream,

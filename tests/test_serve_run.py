@@ -23,7 +23,7 @@ from mmad_rag.index import KnowledgeIndex
 from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.serve.app import make_app
 from mmad_rag.serve.limits import Limits
-from mmad_rag.serve.run import address_of, listen, run
+from mmad_rag.serve.server import address_of, listen, run
 from mmad_rag.serve.token import Token
 from mmad_rag.serve.upstream import Upstream as Target
 from tests.serving import Upstream, completion, upstream_server

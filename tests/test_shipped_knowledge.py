@@ -11,7 +11,7 @@ import pytest
 
 from mmad_rag.encoders.open_clip_text import ClipTokenizer
 from mmad_rag.errors import KnowledgeError
-from mmad_rag.index.embed import KEY_TEMPLATES, fitting_pieces
+from mmad_rag.index.build.embed import KEY_TEMPLATES, fitting_pieces
 from mmad_rag.knowledge import KnowledgeBase, load_knowledge, passages_of, shipped, visual_keys
 from mmad_rag.knowledge.catalogue import DATASETS, DEFECT_FOLDERS
 from mmad_rag.knowledge.lint import lint, uncovered_folders, word_count

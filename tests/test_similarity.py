@@ -16,7 +16,7 @@ from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import EncoderError, SpecError
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.retrieve.clip import passage_similarity
-from mmad_rag.retrieve.similarity import vector_similarity, word_similarity
+from mmad_rag.retrieve.selection.similarity import vector_similarity, word_similarity
 from tests.minilm import minilm_folder
 from tests.running import Cli
 from tests.world import World, colour_encoder

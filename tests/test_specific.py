@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mmad_rag.benchmark.outcomes import OutcomeRow
-from mmad_rag.benchmark.specific import ArmPair, specific_values
+from mmad_rag.benchmark.analysis.knowledge_value import ArmPair, specific_values
+from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.errors import DataError
 from mmad_rag.records import Choice, Outcome, Question, Subtask
 

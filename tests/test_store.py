@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mmad_rag.benchmark.outcomes import RUN_VERSION, ArmHeader, OutcomeRow, RunHeader
-from mmad_rag.benchmark.run_folder import questions_sha256, read_header, read_run
-from mmad_rag.benchmark.store import RunStore
+from mmad_rag.benchmark.run.reader import questions_sha256, read_header, read_run
+from mmad_rag.benchmark.run.records import RUN_VERSION, ArmHeader, OutcomeRow, RunHeader
+from mmad_rag.benchmark.run.store import RunStore
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, RouteOutcome, Usage
 from tests.bench import question, row

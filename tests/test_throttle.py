@@ -9,10 +9,10 @@ import time
 import pytest
 
 from mmad_rag.errors import ModelRetryError
-from mmad_rag.models.openai_model import OpenAIModel
+from mmad_rag.models.openai.model import OpenAIModel
+from mmad_rag.models.openai.retry import Patience
+from mmad_rag.models.openai.throttle import Throttle
 from mmad_rag.models.options import ModelOptions
-from mmad_rag.models.retry import Patience
-from mmad_rag.models.throttle import Throttle
 from mmad_rag.records import Reply
 from tests.openai_asking import KEY, Naps, prompt
 from tests.openai_server import Behaviour, OpenAIServer, Request, fails, replies

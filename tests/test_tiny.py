@@ -24,7 +24,7 @@ from mmad_rag.encoders import Encoder, load_encoder
 from mmad_rag.encoders.repair import import_torchvision
 from mmad_rag.errors import EncoderError
 from mmad_rag.images import open_picture
-from mmad_rag.index.embed import KEY_TEMPLATES, embed_keys
+from mmad_rag.index.build.embed import KEY_TEMPLATES, embed_keys
 from mmad_rag.knowledge import load_knowledge, visual_keys
 from mmad_rag.records import FloatArray, Picture
 

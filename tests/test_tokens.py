@@ -19,8 +19,8 @@ from mmad_rag.errors import SpecError
 from mmad_rag.knowledge import load_knowledge, passages_of
 from mmad_rag.knowledge.shipped import shipped_knowledge
 from mmad_rag.retrieve import token_counter as public
-from mmad_rag.retrieve.counter import ESTIMATE, token_counter
-from mmad_rag.retrieve.tokens import UNDER_COUNT, TokenCounter, estimate_tokens
+from mmad_rag.retrieve.selection.token_estimate import UNDER_COUNT, TokenCounter, estimate_tokens
+from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, token_counter
 from tests.minilm import minilm_folder
 
 TEXTS = {
@@ -158,7 +158,7 @@ def no_tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     cache = tmp_path / "cache"
     cache.mkdir()
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(cache))
-    monkeypatch.setattr("mmad_rag.retrieve.counter._INSTALLED", ("nowhere", "at_all"))
+    monkeypatch.setattr("mmad_rag.retrieve.selection.tokenizers._INSTALLED", ("nowhere", "at_all"))
     monkeypatch.setattr(socket.socket, "connect", refused)
     return cache
 

@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmad_rag.benchmark.mmad import load_questions
-from mmad_rag.benchmark.run import run_arms
-from mmad_rag.benchmark.run_folder import read_run
-from mmad_rag.benchmark.second_reading import second_reading
-from mmad_rag.benchmark.selection import select
+from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.data.selection import select
+from mmad_rag.benchmark.run.reader import read_run
+from mmad_rag.benchmark.run.run_arms import run_arms
+from mmad_rag.benchmark.score.first_token_score import second_reading
 from mmad_rag.errors import EncoderError, InputError, ModelActionError, ModelRetryError, SpecError
 from mmad_rag.images import open_picture, to_rgb
 from mmad_rag.models import load_model
-from mmad_rag.models.checkpoint import _device_map
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.models.top_tokens import FirstStep, top_tokens
-from mmad_rag.models.transformers_model import TransformersModel
+from mmad_rag.models.transformers.checkpoint import _device_map
+from mmad_rag.models.transformers.model import TransformersModel
 from mmad_rag.prompt import render
 from mmad_rag.records import Choice, Picture, Prompt, Reply
 from tests.bench import arm_of, make_benchmark
@@ -255,7 +255,7 @@ def test_the_identity_names_weights_and_what_else_can_change_a_reply(
 def test_what_is_not_asked_has_the_same_identity_and_loads_no_weights(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
 ) -> None:
-    from mmad_rag.models import transformers_model
+    from mmad_rag.models.transformers import model as transformers_model
 
     folder = copy_of(folders["llava"], tmp_path / "llava")
     config = json.loads((folder / "config.json").read_text())
@@ -276,7 +276,7 @@ def test_a_plan_counts_by_the_tokenizer_of_the_folder_where_it_has_one(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from mmad_rag.models import checkpoint
+    from mmad_rag.models.transformers import checkpoint
 
     monkeypatch.setattr(checkpoint, "load_checkpoint", lambda *_a, **_k: pytest.fail("loaded"))
     cli, data = Cli(capsys, monkeypatch), make_benchmark(tmp_path / "data")
@@ -557,7 +557,7 @@ def test_a_processor_whose_library_is_missing_is_told(
     """And torchvision may be missing as long as the processor does without."""
     import transformers
 
-    from mmad_rag.models import checkpoint
+    from mmad_rag.models.transformers import checkpoint
 
     def absent() -> None:
         raise EncoderError("torchvision cannot be imported")

@@ -18,10 +18,10 @@ from mmad_rag.errors import ModelRetryError
 from mmad_rag.images import open_picture
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models import ModelOptions
-from mmad_rag.models.openai_model import OpenAIModel
-from mmad_rag.models.retry import Patience
-from mmad_rag.models.scripted import ScriptedModel
-from mmad_rag.models.transformers_model import TransformersModel
+from mmad_rag.models.builtin.scripted import ScriptedModel
+from mmad_rag.models.openai.model import OpenAIModel
+from mmad_rag.models.openai.retry import Patience
+from mmad_rag.models.transformers.model import TransformersModel
 from mmad_rag.records import Choice, Prompt, Reply
 from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.serve.app import make_app

@@ -1,16 +1,16 @@
 """Measure on MMAD what knowledge is worth: questions, arms, runs, scores, comparisons."""
 
-from mmad_rag.benchmark.answers import AnswerRecord, read_answers
-from mmad_rag.benchmark.arms import ARM_NAMES, Arm, build_arms
-from mmad_rag.benchmark.asking import RunProgress
-from mmad_rag.benchmark.compare import Comparison, compare_arms
-from mmad_rag.benchmark.mmad import Benchmark, TemplateKind, load_questions
-from mmad_rag.benchmark.outcomes import OutcomeRow, Run, RunHeader
-from mmad_rag.benchmark.run import RunResult, run_arms
-from mmad_rag.benchmark.run_folder import read_run
-from mmad_rag.benchmark.score import score_answers, score_run
-from mmad_rag.benchmark.score_table import Rule, ScoreTable
-from mmad_rag.benchmark.selection import Selection, select
+from mmad_rag.benchmark.analysis.compare import Comparison, compare_arms
+from mmad_rag.benchmark.data.mmad import Benchmark, TemplateKind, load_questions
+from mmad_rag.benchmark.data.selection import Selection, select
+from mmad_rag.benchmark.run.arms import ARM_NAMES, Arm, build_arms
+from mmad_rag.benchmark.run.reader import read_run
+from mmad_rag.benchmark.run.records import OutcomeRow, Run, RunHeader
+from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
+from mmad_rag.benchmark.run.worker import RunProgress
+from mmad_rag.benchmark.score.answers_file import AnswerRecord, read_answers
+from mmad_rag.benchmark.score.score import score_answers, score_run
+from mmad_rag.benchmark.score.table import Rule, ScoreTable
 from mmad_rag.reading.parse import PARSER_VERSION, read_choice
 
 __all__ = [

@@ -6,8 +6,8 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from mmad_rag.benchmark.answers import AnswerRecord
-from mmad_rag.benchmark.outcomes import OutcomeRow
+from mmad_rag.benchmark.run.records import OutcomeRow
+from mmad_rag.benchmark.score.answers_file import AnswerRecord
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Question
 

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mmad_rag.benchmark.macro import SUBTASKS, Table, nested_macro, side_of
+from mmad_rag.benchmark.score.macro_average import SUBTASKS, Table, nested_macro, side_of
 from mmad_rag.records import Question
 
 _BLOCK = 256  # draws at a time: bounds the memory

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mmad_rag.benchmark.joint import TAILS, JointArms
-from mmad_rag.benchmark.macro import COLUMNS
+from mmad_rag.benchmark.score.macro_average import COLUMNS
+from mmad_rag.benchmark.stats.resample import TAILS, JointArms
 
 ARMS = ("none", "oracle", "wrong")
 """The arms that are needed."""

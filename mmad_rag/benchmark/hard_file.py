@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from mmad_rag.benchmark.hard_subset import HARD_VERSION, RULE, HardSubset, hard_subset
-from mmad_rag.benchmark.mmad import Benchmark
-from mmad_rag.benchmark.shortcuts import chance_of, shortcut_credits
+from mmad_rag.benchmark.audit.choose_hard import HARD_VERSION, RULE, HardSubset, hard_subset
+from mmad_rag.benchmark.audit.shortcuts import chance_of, shortcut_credits
+from mmad_rag.benchmark.data.mmad import Benchmark
 from mmad_rag.errors import DataError
 from mmad_rag.knowledge import KnowledgeBase
 

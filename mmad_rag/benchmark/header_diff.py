@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmad_rag.benchmark.outcomes import CREATION_FIELDS, ArmHeader, RunHeader
+from mmad_rag.benchmark.run.records import CREATION_FIELDS, ArmHeader, RunHeader
 from mmad_rag.errors import DataError
 
 

@@ -24,9 +24,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mmad_rag.benchmark.left_out import LeftOut
-from mmad_rag.benchmark.verdict import MARGIN, Verdict, judge
-from mmad_rag.benchmark.wild import wild_bootstrap
+from mmad_rag.benchmark.stats.jackknife import LeftOut
+from mmad_rag.benchmark.stats.verdict import MARGIN, Verdict, judge
+from mmad_rag.benchmark.stats.wild_bootstrap import wild_bootstrap
 
 _NOTHING = 1e-9  # percentage points: rounding, not spread
 

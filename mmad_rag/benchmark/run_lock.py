@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from mmad_rag.benchmark.run_folder import (
+from mmad_rag.benchmark.run.reader import (
     HARD_FILE,
     HEADER_FILE,
     OUTCOMES_FILE,

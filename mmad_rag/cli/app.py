@@ -7,21 +7,21 @@ from typing import Annotated
 
 import typer
 
-from mmad_rag.cli.ask import ask, retrieve
-from mmad_rag.cli.audit import audit
-from mmad_rag.cli.build import build_index
-from mmad_rag.cli.calibrate import calibrate
+from mmad_rag.cli.commands.ask import ask, retrieve
+from mmad_rag.cli.commands.audit import audit
+from mmad_rag.cli.commands.build_index import build_index
+from mmad_rag.cli.commands.calibrate import calibrate
+from mmad_rag.cli.commands.data import data_app
+from mmad_rag.cli.commands.demo import demo
+from mmad_rag.cli.commands.eval import evaluate
+from mmad_rag.cli.commands.eval_retrieval import eval_retrieval
+from mmad_rag.cli.commands.index import index_app
+from mmad_rag.cli.commands.knowledge import knowledge_app
+from mmad_rag.cli.commands.measure import measure
+from mmad_rag.cli.commands.report import report
+from mmad_rag.cli.commands.score import compare, rescore, score
+from mmad_rag.cli.commands.serve import serve
 from mmad_rag.cli.console import note
-from mmad_rag.cli.data import data_app
-from mmad_rag.cli.demo import demo
-from mmad_rag.cli.eval_retrieval import eval_retrieval
-from mmad_rag.cli.evaluate import evaluate
-from mmad_rag.cli.index import index_app
-from mmad_rag.cli.knowledge import knowledge_app
-from mmad_rag.cli.measure import measure
-from mmad_rag.cli.report import report
-from mmad_rag.cli.score import compare, rescore, score
-from mmad_rag.cli.serve import serve
 from mmad_rag.errors import MmadRagError
 from mmad_rag.version import __version__
 

@@ -12,7 +12,7 @@ from mmad_rag.cli.console import note, out, plain, print_json, progress_bar
 from mmad_rag.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from mmad_rag.benchmark.dataset.report import DataReport
+    from mmad_rag.benchmark.dataset.findings import DataReport
 
 _SHOWN = 10
 """Findings of a kind that the terminal shows."""

@@ -47,7 +47,7 @@ def demo_folders(folder: Path, products: Set[str]) -> DemoFolders:
 
 def _check_index(index: Path, products: Set[str]) -> None:
     """An index of the demo is by its encoder and holds no other products."""
-    from mmad_rag.index.read import MANIFEST
+    from mmad_rag.index.folder.read import MANIFEST
 
     path = index / MANIFEST
     if not path.exists():
@@ -63,7 +63,7 @@ def _check_index(index: Path, products: Set[str]) -> None:
 
 def _check_run(run: Path, sample: Path) -> None:
     """A run of the demo asked the demo's own model about the demo's own sample."""
-    from mmad_rag.benchmark.run_folder import HEADER_FILE, OUTCOMES_FILE, read_header
+    from mmad_rag.benchmark.run.reader import HEADER_FILE, OUTCOMES_FILE, read_header
 
     outcomes = run / OUTCOMES_FILE
     if not (run / HEADER_FILE).exists():

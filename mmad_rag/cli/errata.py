@@ -9,12 +9,12 @@ from mmad_rag.cli.console import note
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mmad_rag.benchmark.mmad import Benchmark
+    from mmad_rag.benchmark.data.mmad import Benchmark
 
 
 def without_errata(benchmark: Benchmark, names: Sequence[str]) -> Benchmark:
     """The benchmark without the questions of the named errata, told one by one on standard error."""
-    from mmad_rag.benchmark.errata import apply_errata
+    from mmad_rag.benchmark.data.errata import apply_errata
 
     for name in dict.fromkeys(names):
         before = len(benchmark.questions)

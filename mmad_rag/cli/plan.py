@@ -11,10 +11,10 @@ from mmad_rag.cli.console import note, out, print_json, print_table
 from mmad_rag.errors import DataError
 
 if TYPE_CHECKING:
-    from mmad_rag.benchmark.forecast import Dry
-    from mmad_rag.benchmark.purse import Budget
-    from mmad_rag.benchmark.selection import Selection
-    from mmad_rag.models.price_table import Price
+    from mmad_rag.benchmark.analysis.forecast import Dry
+    from mmad_rag.benchmark.data.selection import Selection
+    from mmad_rag.benchmark.run.budget import Budget
+    from mmad_rag.models.prices import Price
 
 
 def show_plan(
@@ -29,9 +29,9 @@ def show_plan(
     as_json: bool,
 ) -> None:
     """Forecast a run, and print it; see `forecast`."""
-    from mmad_rag.benchmark.forecast import forecast
+    from mmad_rag.benchmark.analysis.forecast import forecast
     from mmad_rag.rag import run_sync
-    from mmad_rag.report.forecast import budget_line, forecast_notes, forecast_table, gains_table
+    from mmad_rag.report.tables.forecast import budget_line, forecast_notes, forecast_table, gains_table
 
     _check_sum(budget)
     found = run_sync(
@@ -62,7 +62,7 @@ def budget_of(usd: float | None, price: Price | None) -> Budget | None:
     Raises:
         DataError: one is wanted and the price is not known.
     """
-    from mmad_rag.benchmark.purse import Budget
+    from mmad_rag.benchmark.run.budget import Budget
 
     _check_sum(usd)
     if usd is None:

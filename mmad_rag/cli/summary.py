@@ -11,7 +11,7 @@ from mmad_rag.errors import DataError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from mmad_rag.report.run_summary import RunSummary
+    from mmad_rag.benchmark.analysis.summary import RunSummary
 
 
 def print_summary(summary: RunSummary) -> None:
@@ -31,7 +31,7 @@ def print_decomposition(summary: RunSummary) -> None:
     Raises:
         DataError: the run's arms tell no effect.
     """
-    from mmad_rag.report.comparisons import decomposition_table
+    from mmad_rag.report.tables.verdicts import decomposition_table
 
     if not summary.decomposition.effects:
         arms = ", ".join(arm for arm, _ in summary.tables)
@@ -40,15 +40,15 @@ def print_decomposition(summary: RunSummary) -> None:
 
 
 def _parts(summary: RunSummary) -> Iterator[Table | str]:
-    from mmad_rag.report.comparisons import (
+    from mmad_rag.benchmark.analysis.subsets import subset_lines
+    from mmad_rag.report.tables.forecast import spending_lines
+    from mmad_rag.report.tables.scores import arms_table, detection_line
+    from mmad_rag.report.tables.verdicts import (
         circular_table,
         decomposition_table,
         second_reading_table,
         verdict_lines,
     )
-    from mmad_rag.report.forecast import spending_lines
-    from mmad_rag.report.scores import arms_table, detection_line
-    from mmad_rag.report.subsets import subset_lines
 
     yield arms_table(summary.tables, summary.comparisons)
     yield from verdict_lines(summary.comparisons)
@@ -68,9 +68,9 @@ def _parts(summary: RunSummary) -> Iterator[Table | str]:
 
 
 def _notes(summary: RunSummary) -> Iterator[str]:
-    from mmad_rag.report.comparisons import verdict_notes
-    from mmad_rag.report.forecast import price_note
-    from mmad_rag.report.scores import arms_notes
+    from mmad_rag.report.tables.forecast import price_note
+    from mmad_rag.report.tables.scores import arms_notes
+    from mmad_rag.report.tables.verdicts import verdict_notes
 
     yield from arms_notes(summary.comparisons)
     yield from verdict_notes(summary.comparisons)

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmad_rag.encoders.default_text import AUTO
+from mmad_rag.index.build.views import DEFAULT_VIEWS
 from mmad_rag.index.manifest import Manifest
 from mmad_rag.index.rows import Key, Reference
 from mmad_rag.index.search import Search, VectorSearch
-from mmad_rag.index.views import DEFAULT_VIEWS
 from mmad_rag.records import NORMAL_ENTRY, FloatArray, Passage
 
 if TYPE_CHECKING:
     from mmad_rag.encoders.protocol import Encoder
-    from mmad_rag.index.embed import Progress
+    from mmad_rag.index.build.embed import Progress
     from mmad_rag.knowledge import KnowledgeBase
 
 
@@ -55,12 +55,12 @@ class KnowledgeIndex:
         reuse: KnowledgeIndex | None = None,
         progress: Progress | None = None,
     ) -> KnowledgeIndex:
-        """Embed a knowledge base; see `mmad_rag.index.build.build_index`, which says it all.
+        """Embed a knowledge base; see `mmad_rag.index.build.from_knowledge.build_index`, which says it all.
 
         Example:
             >>> KnowledgeIndex.build("knowledge", "builtin:tiny").save("indexes/default")  # doctest: +SKIP
         """
-        from mmad_rag.index.build import build_index
+        from mmad_rag.index.build.from_knowledge import build_index
 
         return build_index(
             knowledge,
@@ -81,7 +81,7 @@ class KnowledgeIndex:
         Raises:
             IndexMismatchError: absent, damaged, or of another format; the message names what mends it.
         """
-        from mmad_rag.index.read import load_index
+        from mmad_rag.index.folder.read import load_index
 
         return load_index(Path(folder))
 
@@ -92,7 +92,7 @@ class KnowledgeIndex:
             IndexMismatchError: the folder exists and is no index, is being written by another process, or
                 cannot be written.
         """
-        from mmad_rag.index.write import save_index
+        from mmad_rag.index.folder.write import save_index
 
         save_index(self, Path(folder))
 
@@ -125,7 +125,7 @@ class KnowledgeIndex:
             IndexMismatchError: another encoder built the index.
             KnowledgeError, EncoderError, InputError, PictureError: as for `build`.
         """
-        from mmad_rag.index.add import add_knowledge
+        from mmad_rag.index.build.add import add_knowledge
 
         return add_knowledge(
             self,
@@ -154,7 +154,7 @@ class KnowledgeIndex:
             InputError: the product or the entry is unknown.
             PictureError: a picture cannot be read.
         """
-        from mmad_rag.index.add import add_references
+        from mmad_rag.index.build.add import add_references
 
         return add_references(self, product, paths, encoder, entry=entry, progress=progress)
 
@@ -165,7 +165,7 @@ class KnowledgeIndex:
             InputError: a product is unknown.
             KnowledgeError: nothing would be left to route to.
         """
-        from mmad_rag.index.change import remove_products
+        from mmad_rag.index.build.change import remove_products
 
         return remove_products(self, products)
 
@@ -176,7 +176,7 @@ class KnowledgeIndex:
             InputError: the product or a digest is unknown.
             KnowledgeError: nothing would be left to route to.
         """
-        from mmad_rag.index.change import remove_references
+        from mmad_rag.index.build.change import remove_references
 
         return remove_references(self, product, digests)
 
@@ -188,7 +188,7 @@ class KnowledgeIndex:
         Raises:
             InputError: `old` is unknown, or `new` is taken or no name of a product.
         """
-        from mmad_rag.index.change import rename_product
+        from mmad_rag.index.build.change import rename_product
 
         return rename_product(self, old, new)
 

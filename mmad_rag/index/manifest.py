@@ -77,7 +77,7 @@ class ReferenceScale(_Section):
 
 
 class Calibration(_Section):
-    """How scores of a route become probabilities; see `mmad_rag.retrieve.calibrate`."""
+    """How scores of a route become probabilities; see `mmad_rag.retrieve.routing.calibrate`."""
 
     method: Literal["leave-one-out", "labelled"]
     """What it was fitted on: the index's own references, or pictures that a user labelled."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmad_rag.index.knowledge_index import KnowledgeIndex
-from mmad_rag.index.store_search import Kind
+from mmad_rag.index.vector_store_search import Kind
 from mmad_rag.records import FloatArray
 
 if TYPE_CHECKING:

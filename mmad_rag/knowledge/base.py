@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from mmad_rag.errors import KnowledgeError
-from mmad_rag.knowledge.pictures import PICTURE_SUFFIXES
+from mmad_rag.knowledge.images import PICTURE_SUFFIXES
 from mmad_rag.knowledge.placeholders import HOLDS_PLACEHOLDER, is_unwritten
 from mmad_rag.knowledge.schema import Product
 from mmad_rag.knowledge.source import Source, read_yaml, texts_of

@@ -12,8 +12,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from mmad_rag.errors import KnowledgeError
+from mmad_rag.knowledge.images import NormalPictures, measure_pictures
 from mmad_rag.knowledge.json_schema import SCHEMA_FILE, schema_text
-from mmad_rag.knowledge.pictures import NormalPictures, measure_pictures
 from mmad_rag.knowledge.schema import Id
 from mmad_rag.knowledge.template import template_text
 

@@ -10,8 +10,8 @@ from string import Template
 import yaml
 
 from mmad_rag.knowledge.catalogue import DATASETS, DEFECT_FOLDERS
+from mmad_rag.knowledge.images import PLAIN_WITHIN, NormalPictures
 from mmad_rag.knowledge.json_schema import SCHEMA_COMMENT
-from mmad_rag.knowledge.pictures import PLAIN_WITHIN, NormalPictures
 from mmad_rag.knowledge.placeholders import PLACEHOLDER
 from mmad_rag.knowledge.schema import ReviewStatus
 

@@ -60,27 +60,27 @@ def load_model(spec: str, options: ModelOptions | None = None, *, asks: bool = T
 
 
 def _load_openai(name: str, options: ModelOptions, asks: bool) -> Model:
-    from mmad_rag.models.openai_model import OpenAIModel
+    from mmad_rag.models.openai.model import OpenAIModel
 
     return OpenAIModel(name, options if asks else replace(options, api_key="unused"))
 
 
 def _load_transformers(name: str, options: ModelOptions, asks: bool) -> Model:
-    from mmad_rag.models.transformers_model import TransformersModel
+    from mmad_rag.models.transformers.model import TransformersModel
 
     return TransformersModel(name, options, asks=asks)
 
 
 def _load_llama_index(name: str, options: ModelOptions, asks: bool) -> Model:
-    from mmad_rag.models.llama_index_load import load_llama_index
+    from mmad_rag.models.llama_index.load import load_llama_index
 
     return load_llama_index(name, options if asks else replace(options, api_key=options.api_key or "unused"))
 
 
 def _load_builtin(name: str, _options: ModelOptions, _asks: bool) -> Model:
-    from mmad_rag.models.reader import ReaderModel
-    from mmad_rag.models.scripted import ScriptedModel
-    from mmad_rag.models.shortcut import Shortcut, ShortcutModel
+    from mmad_rag.models.builtin.reader import ReaderModel
+    from mmad_rag.models.builtin.scripted import ScriptedModel
+    from mmad_rag.models.builtin.shortcut import Shortcut, ShortcutModel
 
     if name == "reader":
         return ReaderModel()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mmad_rag.models.completion import Completion, read_completion
-from mmad_rag.models.endpoint import Endpoint
-from mmad_rag.models.openai_errors import garbled_failure, reported_failure, tool_failure
-from mmad_rag.models.retry import Failure, Patience
+from mmad_rag.models.openai.endpoint import Endpoint
+from mmad_rag.models.openai.errors import garbled_failure, reported_failure, tool_failure
+from mmad_rag.models.openai.response import Completion, read_completion
+from mmad_rag.models.openai.retry import Failure, Patience
 
 _QUOTED_BYTES = 1000
 

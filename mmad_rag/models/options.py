@@ -11,8 +11,8 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from mmad_rag.errors import InputError
+from mmad_rag.images.encode import FORMATS
 from mmad_rag.records import MediaType
-from mmad_rag.reencode import FORMATS
 
 MAX_LOGPROBS = 20
 """As many alternatives as OpenAI's interface gives at a position."""

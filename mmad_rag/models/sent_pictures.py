@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
+from mmad_rag.images.encode import reencoded
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.records import Picture
-from mmad_rag.reencode import reencoded
 
 _KEPT = 64
 

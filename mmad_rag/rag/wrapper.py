@@ -13,16 +13,16 @@ from mmad_rag.errors import InputError
 from mmad_rag.images import PictureSource, open_picture
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models import Model, ModelOptions
-from mmad_rag.models.doors import ModelSource, as_model
+from mmad_rag.models.adapt import ModelSource, as_model
 from mmad_rag.rag.answer import Answer, Timings, answer_from
-from mmad_rag.rag.lookup import Addition, add_knowledge
-from mmad_rag.rag.many import Inquiry, ask_all
+from mmad_rag.rag.augment import Addition, add_knowledge
+from mmad_rag.rag.batch import Inquiry, ask_all
+from mmad_rag.rag.openai_client import Report, is_wrapped, wrap_client
 from mmad_rag.rag.sync import run_sync
-from mmad_rag.rag.wrap_client import Report, is_wrapped, wrap_client
 from mmad_rag.records import Choice, Knowledge, Picture, Prompt, Reply
 from mmad_rag.retrieve import DEFAULT_BUDGET, ClipRetriever, Retriever, token_counter
-from mmad_rag.retrieve.counter import ESTIMATE
-from mmad_rag.retrieve.seen import SeenPictures
+from mmad_rag.retrieve.route_cache import SeenPictures
+from mmad_rag.retrieve.selection.tokenizers import ESTIMATE
 
 ClientT = TypeVar("ClientT")
 _LETTERS = frozenset("ABCDEFGH")

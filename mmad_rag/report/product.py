@@ -13,7 +13,7 @@ from rich.text import Text
 
 from mmad_rag.knowledge import Product, ProductFile, passages_of
 from mmad_rag.records import NORMAL_ENTRY, Field, Json
-from mmad_rag.retrieve.tokens import estimate_tokens
+from mmad_rag.retrieve.selection.token_estimate import estimate_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from itertools import islice
 
 import numpy as np
 
-from mmad_rag.changes import changed
 from mmad_rag.encoders.protocol import Encoder, ImageTower
 from mmad_rag.errors import EncoderError, PictureError
 from mmad_rag.images import open_picture
-from mmad_rag.index.embed import Progress
-from mmad_rag.index.views import WHOLE, view_of
+from mmad_rag.images.perturb import changed
+from mmad_rag.index.build.embed import Progress
+from mmad_rag.index.build.views import WHOLE, view_of
 from mmad_rag.records import FloatArray, Picture
-from mmad_rag.retrieval_eval.pictures import FoundPictures, LabelledPicture, Reason
+from mmad_rag.retrieval_eval.images import FoundPictures, LabelledPicture, Reason
 from mmad_rag.retrieval_eval.vector_cache import VectorCache, VectorKey
 
 _AT_ONCE = 32

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmad_rag.changes import CHANGES, UNCHANGED, change_named
 from mmad_rag.encoders import load_encoder
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError
+from mmad_rag.images.perturb import CHANGES, UNCHANGED, change_named
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.embed import Progress
+from mmad_rag.index.build.embed import Progress
 from mmad_rag.retrieval_eval.confusion import confused_pairs, confusion
+from mmad_rag.retrieval_eval.decide import Measured, has_evidence, measure
 from mmad_rag.retrieval_eval.defects import defect_figures
 from mmad_rag.retrieval_eval.embed import EmbeddedPictures, embed_changes
 from mmad_rag.retrieval_eval.fewer_references import with_fewer_references
+from mmad_rag.retrieval_eval.images import FoundPictures, Reason, find_pictures
 from mmad_rag.retrieval_eval.latency import latencies
 from mmad_rag.retrieval_eval.leave_out import leave_products_out
-from mmad_rag.retrieval_eval.measure import Measured, has_evidence, measure
-from mmad_rag.retrieval_eval.pictures import FoundPictures, Reason, find_pictures
 from mmad_rag.retrieval_eval.result import (
     RetrievalResult,
     calibrations,
@@ -83,7 +83,7 @@ def evaluate_retrieval(
         index: What is measured.
         data: Labelled pictures (see `find_pictures`).
         encoder: The encoder that built the index, a spec that loads it, or None for the manifest's spec.
-        changes: Names of `mmad_rag.changes.CHANGES`, at least one.
+        changes: Names of `mmad_rag.images.perturb.CHANGES`, at least one.
         leave_product_out: Also route each product's pictures with an index that lacks the product.
         references_per_product: Also repeat everything with at most so many references of each product.
         vectors: Folder that keeps the pictures' vectors from one measurement to the next.

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.embed import Progress
+from mmad_rag.index.build.embed import Progress
 from mmad_rag.records import FloatArray
+from mmad_rag.retrieval_eval.decide import measure
 from mmad_rag.retrieval_eval.figures import Figures
-from mmad_rag.retrieval_eval.measure import measure
-from mmad_rag.retrieval_eval.pictures import LabelledPicture
+from mmad_rag.retrieval_eval.images import LabelledPicture
 from mmad_rag.retrieval_eval.subindex import plain_references, some_references, with_references
 
 

@@ -12,11 +12,11 @@ import numpy as np
 from mmad_rag.encoders.protocol import Encoder, ImageTower
 from mmad_rag.images import open_picture
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.embed import Progress
-from mmad_rag.index.views import WHOLE, view_of
+from mmad_rag.index.build.embed import Progress
+from mmad_rag.index.build.views import WHOLE, view_of
 from mmad_rag.records import FloatArray
 from mmad_rag.retrieval_eval.embed import image_tower
-from mmad_rag.retrieval_eval.pictures import LabelledPicture
+from mmad_rag.retrieval_eval.images import LabelledPicture
 from mmad_rag.retrieve import ClipRetriever
 
 QUESTIONS = (

@@ -10,12 +10,12 @@ import numpy as np
 
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.embed import Progress
+from mmad_rag.index.build.embed import Progress
 from mmad_rag.records import FloatArray, RouteOutcome
 from mmad_rag.retrieval_eval.figures import Router
+from mmad_rag.retrieval_eval.images import LabelledPicture
 from mmad_rag.retrieval_eval.metrics import Share, share
 from mmad_rag.retrieval_eval.nearest import nearest_all
-from mmad_rag.retrieval_eval.pictures import LabelledPicture
 from mmad_rag.retrieval_eval.routing import known_of, route_all
 from mmad_rag.retrieve import ClipRetriever
 

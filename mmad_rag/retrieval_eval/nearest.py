@@ -9,7 +9,7 @@ import numpy as np
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.records import FloatArray
 from mmad_rag.retrieval_eval.decisions import NONE, Decisions
-from mmad_rag.retrieval_eval.pictures import LabelledPicture
+from mmad_rag.retrieval_eval.images import LabelledPicture
 from mmad_rag.retrieval_eval.subindex import plain_references
 
 

@@ -11,14 +11,14 @@ from mmad_rag.index import KnowledgeIndex
 from mmad_rag.records import NORMAL_ENTRY
 from mmad_rag.retrieval_eval.calibration import Binning, Calibration, calibration
 from mmad_rag.retrieval_eval.confusion import ConfusedPair, Confusion
+from mmad_rag.retrieval_eval.decide import Measured
 from mmad_rag.retrieval_eval.defects import DefectFigures
 from mmad_rag.retrieval_eval.fewer_references import FewerReferences
 from mmad_rag.retrieval_eval.figures import Figures, Router
+from mmad_rag.retrieval_eval.images import FoundPictures, Reason
 from mmad_rag.retrieval_eval.latency import Latency
 from mmad_rag.retrieval_eval.leave_out import LeftOutProduct
-from mmad_rag.retrieval_eval.measure import Measured
 from mmad_rag.retrieval_eval.metrics import Share, share
-from mmad_rag.retrieval_eval.pictures import FoundPictures, Reason
 
 _EXAMPLES = 5
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mmad_rag.records import FloatArray, Route, RouteOutcome
 from mmad_rag.retrieval_eval.decisions import NONE, Decisions
-from mmad_rag.retrieval_eval.pictures import LabelledPicture
+from mmad_rag.retrieval_eval.images import LabelledPicture
 from mmad_rag.retrieve import ClipRetriever
 
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmad_rag.changes import CHANGES_VERSION
 from mmad_rag.errors import DataError
-from mmad_rag.index.views import VIEWS_VERSION
+from mmad_rag.images.perturb import CHANGES_VERSION
+from mmad_rag.index.build.views import VIEWS_VERSION
 from mmad_rag.records import FloatArray
 
 VECTORS, ABOUT = "vectors.npy", "vectors.json"

@@ -2,11 +2,11 @@
 
 from mmad_rag.retrieve.citations import cited_passages
 from mmad_rag.retrieve.clip import ClipRetriever
-from mmad_rag.retrieve.counter import token_counter
-from mmad_rag.retrieve.fixed import FixedProductRetriever
+from mmad_rag.retrieve.oracle import FixedProductRetriever
 from mmad_rag.retrieve.protocol import Retriever
-from mmad_rag.retrieve.select import DEFAULT_BUDGET
-from mmad_rag.retrieve.tokens import TokenCounter, estimate_tokens
+from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET
+from mmad_rag.retrieve.selection.token_estimate import TokenCounter, estimate_tokens
+from mmad_rag.retrieve.selection.tokenizers import token_counter
 
 __all__ = [
     "DEFAULT_BUDGET",

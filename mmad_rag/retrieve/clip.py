@@ -15,17 +15,17 @@ from mmad_rag.encoders import load_encoder
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import EncoderError, IndexMismatchError, InputError
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.embed import unit
+from mmad_rag.index.build.embed import unit
+from mmad_rag.index.build.views import WHOLE, view_of
 from mmad_rag.index.manifest import EncoderStamp
 from mmad_rag.index.search import check_shape
-from mmad_rag.index.views import WHOLE, view_of
 from mmad_rag.records import FloatArray, Knowledge, Picture, Route, RouteOutcome
-from mmad_rag.retrieve.counter import ESTIMATE, NamedCounter
-from mmad_rag.retrieve.evidence import DefectEvidence
-from mmad_rag.retrieve.route import Router
-from mmad_rag.retrieve.second_look import SecondLook
-from mmad_rag.retrieve.select import DEFAULT_BUDGET, Similarity, select
-from mmad_rag.retrieve.similarity import vector_similarity, word_similarity
+from mmad_rag.retrieve.routing.defect_evidence import DefectEvidence
+from mmad_rag.retrieve.routing.router import Router
+from mmad_rag.retrieve.routing.tie_break import SecondLook
+from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET, Similarity, select
+from mmad_rag.retrieve.selection.similarity import vector_similarity, word_similarity
+from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, NamedCounter
 
 _VECTORS_KEPT = 20_000
 

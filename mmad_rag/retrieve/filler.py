@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from mmad_rag.records import NORMAL_ENTRY, Hit, Knowledge, Passage, Picture
-from mmad_rag.retrieve.counter import ESTIMATE, NamedCounter
 from mmad_rag.retrieve.neutral_text import NOUNS, SENTENCES
 from mmad_rag.retrieve.protocol import Retriever
+from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, NamedCounter
 
 
 class FillerRetriever:

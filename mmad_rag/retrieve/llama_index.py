@@ -20,7 +20,7 @@ from mmad_rag.index import KnowledgeIndex
 from mmad_rag.records import FloatArray, Knowledge, Picture
 from mmad_rag.retrieve.clip import ClipRetriever
 from mmad_rag.retrieve.protocol import Retriever, VectorRetriever
-from mmad_rag.retrieve.select import DEFAULT_BUDGET
+from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET
 
 if TYPE_CHECKING:
     from llama_index.core.callbacks import CallbackManager

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from mmad_rag.images.data_url import is_data_url, unread_type
 from mmad_rag.prompt import knowledge_text
 from mmad_rag.rag.conversation import find_query, with_block
-from mmad_rag.rag.declared import is_data_url, unread_type
 from mmad_rag.records import Knowledge, RouteOutcome
 from mmad_rag.serve.body import parse_body
 from mmad_rag.serve.encode import encode
 from mmad_rag.serve.fetch import ImageFetcher
-from mmad_rag.serve.lookup import Lookup
+from mmad_rag.serve.retrieval_pool import Lookup
 
 PREFIX = "x-mmad-rag-"
 """How the names of our headers begin."""

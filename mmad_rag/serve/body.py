@@ -8,8 +8,8 @@ import json
 from starlette.requests import Request
 
 from mmad_rag.records import Json
+from mmad_rag.serve.errors import RefusalError
 from mmad_rag.serve.limits import Limits
-from mmad_rag.serve.refusals import RefusalError
 
 _DISCARDED = 8
 """How many times the limit is read and thrown away, so that a client still hears why it is refused: most

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmad_rag.records import Json
-from mmad_rag.serve.refusals import RefusalError
+from mmad_rag.serve.errors import RefusalError
 
 _HEAD = 200
 """Characters of a `data:` URL that its media type may take; the rest is base64."""

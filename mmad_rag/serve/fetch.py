@@ -12,9 +12,9 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from mmad_rag.serve.addresses import is_public
+from mmad_rag.serve.errors import RefusalError
+from mmad_rag.serve.images import too_large
 from mmad_rag.serve.limits import Limits
-from mmad_rag.serve.pictures import too_large
-from mmad_rag.serve.refusals import RefusalError
 
 _PORTS = {"http": 80, "https": 443}
 

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from mmad_rag.errors import SpecError
-from mmad_rag.models.endpoint import find_endpoint
+from mmad_rag.models.openai.endpoint import find_endpoint
+from mmad_rag.serve.errors import RefusalError
 from mmad_rag.serve.limits import Limits
-from mmad_rag.serve.refusals import RefusalError
 
 _LARGE = 512 * 1024
 _IDLE_S = 2.0

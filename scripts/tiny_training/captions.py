@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmad_rag.index.embed import KEY_TEMPLATES
+from mmad_rag.index.build.embed import KEY_TEMPLATES
 from mmad_rag.knowledge import KnowledgeBase, Product, load_knowledge, passages_of, visual_keys
 from mmad_rag.knowledge.schema import Defect
 

@@ -13,7 +13,7 @@ from mmad_rag.benchmark.sample.draw import draw
 from mmad_rag.encoders import Encoder, TextTower
 from mmad_rag.errors import EncoderError
 from mmad_rag.images import open_picture
-from mmad_rag.index.embed import KEY_TEMPLATES
+from mmad_rag.index.build.embed import KEY_TEMPLATES
 from mmad_rag.knowledge import load_knowledge, visual_keys
 from mmad_rag.records import FloatArray, Picture
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from mmad_rag.benchmark.data.mmad import FILE_NAME
 from mmad_rag.benchmark.dataset.download_plan import (
     bytes_left,
     check_space,
@@ -23,7 +24,6 @@ from mmad_rag.benchmark.dataset.fetch import Fetching, StoppedError, cannot_writ
 from mmad_rag.benchmark.dataset.file_hash import HashedFile
 from mmad_rag.benchmark.dataset.folder_lock import data_lock
 from mmad_rag.benchmark.dataset.hub import Hub
-from mmad_rag.benchmark.mmad import FILE_NAME
 from mmad_rag.errors import DataError
 
 DATASET = "jiang-cc/MMAD"

@@ -9,11 +9,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
 
+from mmad_rag.benchmark.data.mmad import FILE_NAME
 from mmad_rag.benchmark.dataset.download_progress import DownloadCounter
 from mmad_rag.benchmark.dataset.fetch import part_of, target_of
 from mmad_rag.benchmark.dataset.file_hash import HashedFile, fits
 from mmad_rag.benchmark.dataset.manifest import DataManifest, read_manifest, with_files, write_manifest
-from mmad_rag.benchmark.mmad import FILE_NAME
 from mmad_rag.errors import DataError
 
 QUESTION_FILES = (FILE_NAME, "domain_knowledge.json")

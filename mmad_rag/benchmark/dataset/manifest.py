@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from mmad_rag.benchmark.data.strict_json import as_object, as_relative_path, as_text, parse_json
 from mmad_rag.benchmark.dataset.file_hash import HashedFile, HashKind
 from mmad_rag.benchmark.dataset.folder_lock import WORK_FOLDER
-from mmad_rag.benchmark.strict_json import as_object, as_relative_path, as_text, parse_json
 from mmad_rag.errors import DataError
 
 MANIFEST = "hashes.json"

@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from mmad_rag.benchmark.data.errata import errata_in
+from mmad_rag.benchmark.data.mmad import FILE_NAME, Benchmark, load_questions
 from mmad_rag.benchmark.dataset.download_plan import QUESTION_FILES
+from mmad_rag.benchmark.dataset.findings import DataReport, Finding, FindingKind
 from mmad_rag.benchmark.dataset.manifest import is_ours, read_manifest
 from mmad_rag.benchmark.dataset.read_files import FileState, read_files
-from mmad_rag.benchmark.dataset.report import DataReport, Finding, FindingKind
-from mmad_rag.benchmark.errata import errata_in
-from mmad_rag.benchmark.mmad import FILE_NAME, Benchmark, load_questions
 from mmad_rag.errors import DataError
 
 _ORDER = {kind: place for place, kind in enumerate(FindingKind)}

@@ -1,0 +1,137 @@
+"""Take the gain of knowledge apart, by the arms of a run.
+
+    knowledge effect      oracle - none                      the right text, whatever routing does
+    retrieval loss        oracle - rag                       what routing and its errors cost
+    length effect         filler - none                      what as much neutral text changes
+    text alone            blind - blind-none                 what the text gives away without the picture
+    gain beyond text      (rag - none) - (blind - blind-none)
+
+Each stands there when its arms were run. Intervals come from draws in which all arms see the same images, and
+without the same products, so that what the arms share cancels out. See `break_even` for routing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from mmad_rag.benchmark.break_even import BreakEven, break_even
+from mmad_rag.benchmark.new_products import NewProducts, on_new_products
+from mmad_rag.benchmark.run.records import OutcomeRow
+from mmad_rag.benchmark.score.macro_average import COLUMNS
+from mmad_rag.benchmark.stats.resample import REPLICATES, TAILS, JointArms, join_arms
+from mmad_rag.benchmark.stats.verdict import MARGIN
+from mmad_rag.records import Question
+
+EFFECTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        "knowledge effect": {"oracle": 1, "none": -1},
+        "retrieval loss": {"oracle": 1, "rag": -1},
+        "length effect": {"filler": 1, "none": -1},
+        "text alone": {"blind": 1, "blind-none": -1},
+        "gain beyond text": {"rag": 1, "none": -1, "blind": -1, "blind-none": 1},
+    }
+)
+"""Name -> how much of each arm goes into it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EffectColumn:
+    """One effect in one column, in percentage points."""
+
+    column: str
+    """A subtask, or `Average`."""
+    value: float
+    """The mean over datasets."""
+    low: float | None
+    """Lower end of the 95 % interval on these products, clustered by image; None when no draw tells."""
+    high: float | None
+    """Upper end."""
+    new_products: NewProducts | None
+    """The effect on new products; None where the products measured cannot tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One part of the gain."""
+
+    name: str
+    """One of `EFFECTS`."""
+    formula: str
+    """Over the names of arms, e.g. `oracle - none`."""
+    columns: tuple[EffectColumn, ...]
+    """Subtasks that have questions, in order, then `Average`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decomposition:
+    """The parts of the gain that the arms of a run can tell."""
+
+    effects: tuple[Effect, ...]
+    """In the order of `EFFECTS`."""
+    break_even: tuple[BreakEven, ...]
+    """One per column that has questions; empty without the arms `oracle`, `wrong` and `none`."""
+    images: int
+    """Clusters that the bootstrap draws from."""
+    replicates: int
+    """Draws."""
+    seed: int
+    """Of the draws."""
+
+
+def decompose(
+    rows: Sequence[OutcomeRow],
+    questions: Sequence[Question],
+    arms: Sequence[str],
+    *,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> Decomposition:
+    """Take the gain apart.
+
+    Args:
+        rows: Outcomes of a run, of any arms.
+        questions: What was asked.
+        arms: The arms that were run; those of no effect are passed over.
+        replicates: Bootstrap draws, at least 1.
+        seed: Of the draws.
+
+    Raises:
+        DataError: an arm lacks an outcome, or there are no draws.
+    """
+    return decompose_joint(join_arms(rows, questions, arms, replicates=replicates, seed=seed))
+
+
+def decompose_joint(joint: JointArms) -> Decomposition:
+    """Take arms apart that were averaged together; see `decompose`."""
+    effects = tuple(
+        Effect(name, formula_of(weights), _columns(joint, weights))
+        for name, weights in EFFECTS.items()
+        if set(weights) <= set(joint.arms)
+    )
+    return Decomposition(effects, break_even(joint), joint.images, len(joint.drawn), joint.seed)
+
+
+def formula_of(weights: Mapping[str, float]) -> str:
+    """A sum of arms in words: `{"oracle": 1, "none": -1}` is `oracle - none`."""
+    (first, _), *others = weights.items()
+    return " ".join([first, *(f"{'+' if weight > 0 else '-'} {arm}" for arm, weight in others)])
+
+
+def _columns(joint: JointArms, weights: Mapping[str, float]) -> tuple[EffectColumn, ...]:
+    contrast = joint.contrast(weights)
+    observed = contrast @ joint.observed
+    drawn = np.einsum("a,dac->dc", contrast, joint.drawn)
+    columns = []
+    for place in np.flatnonzero(~np.isnan(observed)).tolist():
+        value = float(observed[place])
+        there = drawn[~np.isnan(drawn[:, place]), place]
+        low, high = np.quantile(there, TAILS).tolist() if len(there) else (None, None)
+        elsewhere = on_new_products(
+            joint.left_out, contrast, value, place, margin=MARGIN, guarded=True, seed=joint.seed
+        )
+        columns.append(EffectColumn(COLUMNS[place], value, low, high, elsewhere))
+    return tuple(columns)

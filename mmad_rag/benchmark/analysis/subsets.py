@@ -1,0 +1,75 @@
+"""Score and compare the arms of a run on parts of its questions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from mmad_rag.benchmark.analysis.compare import Comparison, compare_joint
+from mmad_rag.benchmark.run.records import Run
+from mmad_rag.benchmark.score.score import score_run
+from mmad_rag.benchmark.score.table import Rule, ScoreTable
+from mmad_rag.benchmark.stats.resample import join_arms
+from mmad_rag.records import RouteOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """What the arms come to on a part of the questions."""
+
+    name: str
+    """What the questions have in common."""
+    questions: int
+    """How many there are."""
+    of_questions: int
+    """How many the run asks."""
+    tables: tuple[tuple[str, ScoreTable], ...]
+    """Arm and its scores by the rule `fixed`."""
+    comparisons: tuple[Comparison, ...]
+    """Every other arm against the baseline; empty without the baseline."""
+
+
+def on_subset(
+    run: Run,
+    name: str,
+    questions: Collection[str],
+    arms: Sequence[str],
+    *,
+    baseline: str,
+    replicates: int,
+    margin: float,
+    seed: int,
+) -> Subset | None:
+    """Score the arms on the questions with these ids; None where the run asks none of them."""
+    part = run.only(questions)
+    if not part.questions:
+        return None
+    tables = tuple((arm, score_run(part.rows, part.questions, Rule.FIXED, arm)) for arm in arms)
+    comparisons: tuple[Comparison, ...] = ()
+    if baseline in arms and len(arms) > 1:
+        joint = join_arms(part.rows, part.questions, arms, replicates=replicates, seed=seed)
+        others = (arm for arm in arms if arm != baseline)
+        comparisons = tuple(compare_joint(joint, baseline, arm, margin=margin) for arm in others)
+    return Subset(name, len(part.questions), len(run.questions), tables, comparisons)
+
+
+def rightly_routed(run: Run, arm: str) -> frozenset[str]:
+    """Ids of the questions whose picture an arm routed to the true product alone."""
+    product = {question.id: question.product for question in run.questions}
+    return frozenset(
+        row.question
+        for row in run.rows
+        if row.arm == arm and row.route is RouteOutcome.PRODUCT and row.products == (product[row.question],)
+    )
+
+
+def subset_lines(subset: Subset) -> Iterator[str]:
+    """One line per comparison: how many questions, both scores, the gain with its 95 % interval."""
+    for comparison in subset.comparisons:
+        average = comparison.columns[-1]
+        interval = "" if average.low is None else f" [{average.low:+.1f}, {average.high:+.1f}]"
+        yield (
+            f"{comparison.arm.arm}, {subset.name} ({subset.questions} of {subset.of_questions} questions): "
+            f"{average.arm:.1f} against {average.baseline:.1f} of {comparison.baseline.arm}, "
+            f"{average.difference:+.1f} points{interval}"
+        )

@@ -1,0 +1,1 @@
+"""What a question set and a knowledge base give away without any model."""

@@ -1,0 +1,173 @@
+"""Audit a question set, with a knowledge base or without, by what shortcuts make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mmad_rag.benchmark.audit.choose_hard import RULE, hard_subset
+from mmad_rag.benchmark.audit.leakage import LeakReport, leak_report
+from mmad_rag.benchmark.audit.shortcuts import chance_of, shortcut_credits
+from mmad_rag.benchmark.bootstrap import averages_over, drawn_images, every_image_once, strata_of
+from mmad_rag.benchmark.data.mmad import Benchmark
+from mmad_rag.benchmark.hard_file import knowledge_sha256
+from mmad_rag.benchmark.score.macro_average import COLUMNS
+from mmad_rag.knowledge import KnowledgeBase
+from mmad_rag.records import Question
+
+CHANCE = "chance"
+"""The name of the row that shortcuts are held against."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShortcutCell:
+    """A shortcut in one column: the mean over datasets, by the rule `fixed`."""
+
+    column: str
+    """A subtask, or `Average`."""
+    percent: float
+    """In [0, 100]."""
+    low: float
+    """Lower end of the 95 % interval, images drawn with replacement."""
+    high: float
+    """Upper end."""
+    above_chance: float
+    """Percentage points above chance."""
+    above_low: float
+    """Lower end of its 95 % interval, paired by draw."""
+    above_high: float
+    """Upper end."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShortcutScore:
+    """What one shortcut scores."""
+
+    shortcut: str
+    """A `ShortcutName`, or `CHANCE`."""
+    cells: tuple[ShortcutCell, ...]
+    """Columns that have questions, then `Average`."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionFlags:
+    """What gives one question away."""
+
+    question: str
+    """Its id."""
+    hit_by: tuple[str, ...]
+    """Shortcuts that pick the right option and no other; a tie is no hit."""
+    hard: bool
+    """Whether it is in the hard subset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What a question set gives away."""
+
+    data_sha256: str
+    """SHA-256 (hex) of mmad.json."""
+    knowledge_sha256: str | None
+    """SHA-256 (hex) over names and hashes of the product files; None without knowledge."""
+    rule: str
+    """Of the hard subset: name and version."""
+    replicates: int
+    """Bootstrap draws behind each interval."""
+    seed: int
+    """Of the draws."""
+    all_questions: tuple[ShortcutScore, ...]
+    """Chance, then every shortcut, on all questions."""
+    hard_questions: tuple[ShortcutScore, ...]
+    """The same on the hard subset; empty where the subset is."""
+    questions: tuple[QuestionFlags, ...]
+    """In the file's order."""
+    leak: LeakReport | None
+    """None without knowledge."""
+
+    @property
+    def hard(self) -> tuple[str, ...]:
+        """Ids of the hard subset, in the file's order."""
+        return tuple(item.question for item in self.questions if item.hard)
+
+
+def audit_questions(
+    benchmark: Benchmark,
+    base: KnowledgeBase | None = None,
+    *,
+    replicates: int = 2_000,
+    seed: int = 0,
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> Audit:
+    """Score every shortcut, choose the hard subset, and measure the leak of a knowledge base.
+
+    Args:
+        benchmark: The question set; its pictures are not looked at.
+        base: For the readers and the leak; None leaves both out.
+        replicates: Bootstrap draws, at least 1.
+        seed: Of the draws.
+        progress: Told of each stage how much is done, and of how much.
+    """
+    questions = benchmark.questions
+    products = None if base is None else {product.product: product for product in base.products}
+    found = {name.value: credit for name, credit in shortcut_credits(questions, products).items()}
+    credit = {CHANCE: chance_of(questions), **found}
+    table = np.column_stack(list(credit.values()))
+    progress("scores", 0, 2)
+    scores = _scores(questions, table, tuple(credit), replicates, seed)
+    progress("scores", 1, 2)
+    hard = frozenset(
+        hard_subset(
+            questions,
+            table[:, 1:] - table[:, :1],
+            progress=lambda done, total: progress("hard subset", done, total),
+        )
+    )
+    chosen = [place for place, item in enumerate(questions) if item.id in hard]
+    left = [questions[place] for place in chosen]
+    hard_scores = _scores(left, table[chosen], tuple(credit), replicates, seed) if left else ()
+    progress("scores", 2, 2)
+    flags = tuple(
+        QuestionFlags(item.id, tuple(name for name in found if found[name][place] == 1.0), item.id in hard)
+        for place, item in enumerate(questions)
+    )
+    leak = None if products is None else leak_report(questions, products, replicates=replicates, seed=seed)
+    digest = None if base is None else knowledge_sha256(base)
+    return Audit(benchmark.sha256, digest, RULE, replicates, seed, scores, hard_scores, flags, leak)
+
+
+def _scores(
+    questions: Sequence[Question],
+    table: npt.NDArray[np.float64],
+    names: Sequence[str],
+    replicates: int,
+    seed: int,
+) -> tuple[ShortcutScore, ...]:
+    """By name, which stand in the order of the table's columns; the first is chance."""
+    strata = strata_of(questions, table)
+    observed = [average[0] for average in averages_over(strata, [every_image_once(strata)])]
+    drawn = averages_over(strata, drawn_images(strata, replicates, seed))
+    places = [place for place in range(len(COLUMNS)) if not np.isnan(observed[0][place])]
+    return tuple(
+        ShortcutScore(
+            name,
+            tuple(
+                ShortcutCell(
+                    COLUMNS[place],
+                    float(mine[place]),
+                    *_ends(draws[:, place]),
+                    float(mine[place] - observed[0][place]),
+                    *_ends(draws[:, place] - drawn[0][:, place]),
+                )
+                for place in places
+            ),
+        )
+        for name, mine, draws in zip(names, observed, drawn, strict=True)
+    )
+
+
+def _ends(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.nanquantile(values, (0.025, 0.975))
+    return float(low), float(high)

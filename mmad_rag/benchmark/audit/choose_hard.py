@@ -1,0 +1,104 @@
+"""The hard subset: questions on which no shortcut succeeds more often than chance.
+
+The rule, `RULE`, is fixed before any model is seen. A *cell* is a dataset's questions of one subtask. The
+excess of a shortcut on a question is its credit less chance; its surplus in a cell is the mean excess, and
+in Anomaly Detection the mean of the means on normal and on abnormal images, as the score is. While any
+surplus is above 0, the question is taken out that weighs most on the surpluses: the sum over shortcuts of
+surplus x (excess - mean excess of its side) / questions of its side, where only surpluses above 0 count.
+Equals are told apart by a hash of the id. Where no question weighs more than another, the whole cell goes.
+
+Why not take out every question that a shortcut hits: on the rest a rule that avoids the longest option
+would win, so that the subset would have a shortcut of its own. Why by cell: the score is a mean of cells,
+so that what holds in each holds in the average. Limits: only these shortcuts are balanced, alone and not
+combined; within a product one may still win; and a surplus that is mere noise costs questions too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mmad_rag.benchmark.score.macro_average import side_of
+from mmad_rag.records import Question, Subtask
+
+RULE = "hard/1"
+"""Name and version of the rule."""
+
+_LEAST = 1e-9  # below it a surplus is rounding
+
+HARD_VERSION = 1
+"""Of the file's layout."""
+
+
+@dataclass(frozen=True, slots=True)
+class HardSubset:
+    """The questions of a benchmark on which no shortcut succeeds more often than chance."""
+
+    version: int
+    """`HARD_VERSION`."""
+    rule: str
+    """Name and version of the rule that chose them, see `hard_subset`."""
+    data_sha256: str
+    """SHA-256 (hex) of the mmad.json that they were chosen from."""
+    knowledge_sha256: str | None
+    """Of the knowledge that the readers were given, see `knowledge_sha256`; None without readers."""
+    shortcuts: tuple[str, ...]
+    """Those that were balanced."""
+    of_questions: int
+    """How many there were to choose from."""
+    questions: tuple[str, ...]
+    """Their ids, in the file's order."""
+
+
+def hard_subset(
+    questions: Sequence[Question],
+    excess: npt.NDArray[np.float64],
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[str, ...]:
+    """The ids of the hard questions, in order.
+
+    Args:
+        questions: Of one benchmark.
+        excess: Credit less chance, by question and shortcut: shape (questions, shortcuts).
+        progress: Told after each cell how many cells are done, and of how many.
+    """
+    cells: dict[tuple[str, Subtask], list[int]] = defaultdict(list)
+    for place, item in enumerate(questions):
+        cells[item.dataset, item.subtask].append(place)
+    left: set[int] = set()
+    for done, ((_, subtask), places) in enumerate(cells.items(), start=1):
+        detection = subtask is Subtask.ANOMALY_DETECTION
+        sides = [side_of(questions[place].label) if detection else 0 for place in places]
+        ties = [
+            hashlib.sha256(questions[place].id.encode("utf-8", "surrogatepass")).digest() for place in places
+        ]
+        order = sorted(range(len(places)), key=ties.__getitem__)
+        kept = _balanced(excess[[places[k] for k in order]], np.array([sides[k] for k in order]))
+        left.update(places[order[k]] for k in kept)
+        progress(done, len(cells))
+    return tuple(item.id for place, item in enumerate(questions) if place in left)
+
+
+def _balanced(excess: npt.NDArray[np.float64], sides: npt.NDArray[np.int_]) -> Iterator[int]:
+    """The rows of a cell that are kept; of equals the first row goes first."""
+    there = np.ones(len(excess), bool)
+    names = np.unique(sides)
+    while True:
+        groups = [there & (sides == side) for side in names]
+        means = [excess[group].mean(axis=0) for group in groups]
+        surplus = np.maximum(np.mean(means, axis=0), 0.0)
+        if surplus.max() <= _LEAST:
+            return iter(np.flatnonzero(there).tolist())
+        weight = np.full(len(excess), -np.inf)
+        for group, mean in zip(groups, means, strict=True):
+            weight[group] = np.round((excess[group] - mean) @ surplus / group.sum(), 12)
+        worst = int(weight.argmax())
+        if weight[worst] <= 0:
+            return iter(())
+        there[worst] = False

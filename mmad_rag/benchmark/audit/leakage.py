@@ -1,0 +1,144 @@
+"""How far a knowledge base says the right option's words more than the distractors'.
+
+The overlap of an option with an entry is the share of the option's distinct content words that stand in the
+entry's title or passages. The leak of a question is the overlap of the right option less the mean overlap
+of the others, in percentage points: 0 where the words tell nothing, 100 where only the right option's words
+stand there. A question about the object is held against the product's normal entry, one about a defect
+against the entry of the image's label, or against all defects together where no entry has that label.
+Anomaly Detection is left out: "Yes." and "No." have no content words. A high leak is no fault as such:
+knowledge that is right says what is right.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from mmad_rag.benchmark.bootstrap import averages_over, drawn_images, every_image_once, strata_of
+from mmad_rag.benchmark.score.macro_average import COLUMNS
+from mmad_rag.knowledge import Product, passages_of
+from mmad_rag.records import NORMAL_ENTRY, Choice, Question, Subtask
+from mmad_rag.words import content_words
+
+ANY_DEFECT = "(all defects)"
+"""Stands for an entry where no entry has the image's label."""
+
+_OF_THE_OBJECT = (Subtask.OBJECT_CLASSIFICATION, Subtask.OBJECT_ANALYSIS)
+
+
+@dataclass(frozen=True, slots=True)
+class LeakValue:
+    """The leak in one column: the mean over datasets, in percentage points."""
+
+    column: str
+    """A subtask, or `Average`."""
+    leak: float
+    """In [-100, 100]."""
+    low: float
+    """Lower end of the 95 % interval, images drawn with replacement."""
+    high: float
+    """Upper end."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLeak:
+    """The leak of one entry: the mean over its questions, in percentage points."""
+
+    product: str
+    """MMAD's category name."""
+    entry: str
+    """`normal`, the id of a defect, or `ANY_DEFECT`."""
+    questions: int
+    """Held against the entry."""
+    leak: float
+    """In [-100, 100]."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeakReport:
+    """What a knowledge base gives away by its words."""
+
+    columns: tuple[LeakValue, ...]
+    """Columns that have questions, then `Average`."""
+    entries: tuple[EntryLeak, ...]
+    """Every entry that has questions, worst first."""
+    questions: int
+    """That were held against an entry."""
+    left_out: int
+    """Questions outside Anomaly Detection about products that the base does not hold."""
+
+
+def leak_report(
+    questions: Sequence[Question], products: Mapping[str, Product], *, replicates: int, seed: int = 0
+) -> LeakReport:
+    """Hold every question's options against the entry that it is about.
+
+    Args:
+        questions: Of one benchmark.
+        products: Name -> what is known of it.
+        replicates: Bootstrap draws, at least 1.
+        seed: Of the draws.
+    """
+    asked = [item for item in questions if item.subtask is not Subtask.ANOMALY_DETECTION]
+    known = [item for item in asked if item.product in products]
+    if not known:
+        return LeakReport((), (), 0, len(asked))
+
+    @cache
+    def words_of(product: str, entry: str) -> frozenset[str]:
+        return _words(products[product], entry)
+
+    leaks: list[float] = []
+    by_entry: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for item in known:
+        entry = _entry_of(item, products[item.product])
+        leaks.append(_leak(item, words_of(item.product, entry)))
+        by_entry[item.product, entry].append(100 * leaks[-1])
+    strata = strata_of(known, np.array(leaks)[:, None])
+    observed = averages_over(strata, [every_image_once(strata)])[0][0]
+    drawn = averages_over(strata, drawn_images(strata, replicates, seed))[0]
+    columns = [
+        LeakValue(column, float(observed[place]), *_ends(drawn[:, place]))
+        for place, column in enumerate(COLUMNS)
+        if not np.isnan(observed[place])
+    ]
+    entries = [EntryLeak(*place, len(each), float(np.mean(each))) for place, each in by_entry.items()]
+    entries.sort(key=lambda item: (-item.leak, item.product, item.entry))
+    return LeakReport(tuple(columns), tuple(entries), len(known), len(asked) - len(known))
+
+
+def _ends(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> tuple[float, float]:
+    low, high = np.nanquantile(values, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _entry_of(question: Question, product: Product) -> str:
+    if question.subtask in _OF_THE_OBJECT:
+        return NORMAL_ENTRY
+    found = (defect.id for defect in product.defects if question.label in defect.folders)
+    return next(found, ANY_DEFECT)
+
+
+def _words(product: Product, entry: str) -> frozenset[str]:
+    passages = [
+        passage
+        for passage in passages_of(product)
+        if passage.entry == entry or (entry == ANY_DEFECT and passage.entry != NORMAL_ENTRY)
+    ]
+    texts = [text for passage in passages for text in (passage.title, passage.text)]
+    return frozenset(word for text in texts for word in content_words(text))
+
+
+def _leak(question: Question, words: frozenset[str]) -> float:
+    overlaps = {choice.letter: _overlap(choice, words) for choice in question.choices}
+    right = overlaps.pop(question.answer)
+    return right - sum(overlaps.values()) / len(overlaps)
+
+
+def _overlap(choice: Choice, words: frozenset[str]) -> float:
+    mine = frozenset(content_words(choice.text))
+    return len(mine & words) / len(mine) if mine else 0.0

@@ -1,0 +1,1 @@
+"""Ask every arm every question and keep each outcome."""

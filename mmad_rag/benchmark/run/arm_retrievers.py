@@ -1,0 +1,132 @@
+"""What the arms of a run look knowledge up with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+
+from mmad_rag.encoders import load_encoder
+from mmad_rag.encoders.protocol import Encoder
+from mmad_rag.errors import SpecError
+from mmad_rag.index import KnowledgeIndex
+from mmad_rag.records import NORMAL_ENTRY, Knowledge, Picture, Question, Route, RouteOutcome
+from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever, Retriever
+from mmad_rag.retrieve.clip import passage_similarity
+from mmad_rag.retrieve.filler import FillerRetriever
+from mmad_rag.retrieve.full_text import WholeProductRetriever
+from mmad_rag.retrieve.routing.nearest_product import nearest_product
+from mmad_rag.retrieve.selection.select import Similarity
+from mmad_rag.retrieve.selection.similarity import word_similarity
+
+
+class ArmRetrievers:
+    """The retrievers of one index, with one copy of its encoder between them.
+
+    Args:
+        index: Where knowledge comes from.
+        encoder: As for `ClipRetriever`.
+        text_encoder: As for `ClipRetriever`.
+        budget: Estimated tokens of knowledge per prompt.
+        by_words: Passages are found by their words and defects never by the picture, whatever vectors the
+            index holds.
+    """
+
+    def __init__(
+        self,
+        index: KnowledgeIndex,
+        encoder: Encoder | str | None,
+        text_encoder: Encoder | str | None,
+        budget: int,
+        *,
+        by_words: bool = False,
+    ) -> None:
+        self.index = index
+        self.budget = budget
+        self._spec = encoder
+        self._text_encoder = text_encoder
+        self._by_words = by_words or index.manifest.text_encoder is None
+        self._looks = not by_words and any(item.entry != NORMAL_ENTRY for item in index.references)
+
+    @cached_property
+    def clip(self) -> ClipRetriever:
+        """Looks for the product in the picture."""
+        return ClipRetriever(
+            self.index, encoder=self._encoder, text_encoder=self._text_encoder, budget=self.budget
+        )
+
+    @cached_property
+    def filler(self) -> Retriever:
+        """Neutral text in the place of what `clip` finds."""
+        return FillerRetriever(self.clip)
+
+    def fixed(self, product: str) -> Retriever:
+        """Passages of a given product."""
+        if product not in self.index.products:
+            return _Nothing(self.index, product)
+        return FixedProductRetriever(
+            self.index,
+            product,
+            similarity=self._similarity,
+            evidence=self.clip.evidence if self._looks else None,
+            budget=self.budget,
+        )
+
+    def lookalike(self, product: str) -> Retriever:
+        """Passages of the product that a given one is most easily taken for."""
+        if product not in self.index.products:
+            return _Nothing(self.index, product)
+        return self.fixed(nearest_product(self.index, product))
+
+    def whole(self, product: str, context: int | None) -> Retriever:
+        """Everything about a given product; refused where it has more tokens than the context."""
+        if product not in self.index.products:
+            return _Nothing(self.index, product)
+        return WholeProductRetriever(self.index, product, context=context)
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        spec = self._spec or self.index.manifest.encoder.spec
+        return spec if isinstance(spec, Encoder) else load_encoder(spec)
+
+    @cached_property
+    def _similarity(self) -> Similarity:
+        if self._by_words:
+            return word_similarity(self.index)
+        return passage_similarity(self.index, self._encoder, self._text_encoder)
+
+
+class _Nothing:
+    """A retriever for a product that the index does not hold: it finds nothing."""
+
+    def __init__(self, index: KnowledgeIndex, product: str) -> None:
+        self._index = index
+        self._product = product
+
+    @property
+    def identity(self) -> str:
+        return f"nothing(index={self._index.fingerprint[:16]},product={self._product})"
+
+    def retrieve(
+        self, question: str, picture: Picture | None, references: Sequence[Picture] = ()
+    ) -> Knowledge:
+        return Knowledge(Route(RouteOutcome.UNKNOWN, (), (), 0.0), (), self._index.fingerprint)
+
+
+def other_product(question: Question, products: Sequence[str], *, seed: int = 0) -> str:
+    """Another product than the question's, drawn by its picture's path: the same in every run.
+
+    Args:
+        question: About which picture.
+        products: To draw from.
+        seed: Of the draw; 0 draws by the path alone.
+
+    Raises:
+        SpecError: there is no other product.
+    """
+    others = [product for product in products if product != question.product]
+    if not others:
+        raise SpecError(f"there is no product but {question.product}; a wrong product needs a second one")
+    drawn_from = f"{question.image_path}#{seed}" if seed else question.image_path
+    draw = hashlib.sha256(drawn_from.encode("utf-8", "surrogatepass")).digest()
+    return others[int.from_bytes(draw[:8], "big") % len(others)]

@@ -1,0 +1,222 @@
+"""The conditions of a run, each a model composed from models.
+
+`none` shows the question as it is. Every other arm differs from it in the fields of the prompt that its line
+names, and in nothing else:
+
+| arm | changed | the model is shown |
+|---|---|---|
+| `rag` | knowledge | what is known of the product that is seen in the picture |
+| `oracle` | knowledge | what is known of the true product |
+| `wrong` | knowledge | what is known of another product, drawn per picture |
+| `lookalike` | knowledge | what is known of the product that the true one is most easily taken for |
+| `filler` | knowledge | neutral text, as long as that of `rag` and laid out alike |
+| `all` | knowledge | everything about the true product, as MMAD's own knowledge runs do |
+| `blind` | knowledge, pictures | what `rag` shows, but no picture; routing still sees it |
+| `blind-none` | pictures | the question alone |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from mmad_rag.benchmark.run.arm_retrievers import ArmRetrievers, other_product
+from mmad_rag.encoders.protocol import Encoder
+from mmad_rag.errors import SpecError
+from mmad_rag.index import KnowledgeIndex
+from mmad_rag.models import Model
+from mmad_rag.models.blind import BlindModel
+from mmad_rag.rag import RagWrapper
+from mmad_rag.records import Question
+from mmad_rag.retrieve import DEFAULT_BUDGET, Retriever
+
+ARM_NAMES = ("none", "rag", "oracle", "wrong", "lookalike", "filler", "all", "blind", "blind-none")
+"""Baseline; the thing itself and its upper bound; wrong knowledge; other text; no picture."""
+
+INDEXLESS_ARMS = frozenset({"none", "blind-none"})
+"""Arms without knowledge; all others need an index."""
+
+ROUTING_ARMS = frozenset({"rag", "blind"})
+"""Arms whose rows say which product was found; in the others it is given, replaced or not needed."""
+
+PICTURE_ARMS = frozenset({"rag", "filler", "blind"})
+"""Arms that find nothing without a picture, because the product is looked for in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One condition of a run."""
+
+    name: str
+    """One of `ARM_NAMES`."""
+    identity: str
+    """Everything about the arm that can change a reply, for all questions together."""
+    model: str
+    """Identity of the model that is asked in the end."""
+    index: str | None
+    """Fingerprint of the index that knowledge comes from; None for an arm without knowledge."""
+    model_for: Callable[[Question], Model]
+    """The model that answers a question in this arm.
+
+    Only an arm that is given a product may look at the question's; one that cannot be composed for a question
+    raises SpecError.
+    """
+
+
+def build_arms(
+    names: Sequence[str],
+    model: Model,
+    index: KnowledgeIndex | None = None,
+    *,
+    encoder: Encoder | str | None = None,
+    text_encoder: Encoder | str | None = None,
+    budget: int = DEFAULT_BUDGET,
+    context: int | None = None,
+    seed: int = 0,
+) -> tuple[Arm, ...]:
+    """Compose the arms of a run, in the order of their names.
+
+    Args:
+        names: Of `ARM_NAMES`, each at most once.
+        model: The model that every arm asks in the end.
+        index: Where knowledge comes from; needed by every arm but `INDEXLESS_ARMS`.
+        encoder: As for `ClipRetriever`.
+        text_encoder: As for `ClipRetriever`.
+        budget: Estimated tokens of knowledge per prompt, in every arm but `all`.
+        context: Estimated tokens of knowledge that the model's context has room for; `all` refuses a product
+            with more. None sets no limit.
+        seed: Of the products drawn by `wrong`.
+
+    Raises:
+        SpecError: no name, an unknown one, one given twice, or knowledge is asked for without an index.
+        IndexMismatchError: an encoder is not the one that built the index.
+    """
+    check_arm_names(names)
+    retrievers = None if index is None else ArmRetrievers(index, encoder, text_encoder, budget)
+    arms = []
+    for name in names:
+        if name in INDEXLESS_ARMS:
+            arms.append(_without_knowledge(name, model))
+        elif retrievers is not None:
+            arms.append(_with_knowledge(name, model, retrievers, context=context, seed=seed))
+        else:
+            raise SpecError(
+                f"the arm {name!r} needs an index; build one with `mmad-rag build-index knowledge/`, "
+                "then give it with --index"
+            )
+    return tuple(arms)
+
+
+def base_arms(model: Model, indexes: Mapping[str, KnowledgeIndex], budgets: Sequence[int]) -> tuple[Arm, ...]:
+    """Arms that compare knowledge bases: the true product's passages from each base, at each budget.
+
+    Beside each stands its control: the passages of another product, drawn per picture and the same for every
+    base. Passages are found by their words, whatever vectors an index holds, so that the bases differ and
+    nothing else does.
+
+    Args:
+        model: The model that every arm asks.
+        indexes: Name of a base -> its index.
+        budgets: Estimated tokens of knowledge per prompt.
+
+    Returns:
+        Arms named `base@budget` and `base@budget/wrong`, in the order of budgets, then of bases.
+    """
+    shared = sorted(set.intersection(*(set(index.products) for index in indexes.values())))
+    arms = []
+    for budget in budgets:
+        for name, index in indexes.items():
+            retrievers = ArmRetrievers(index, None, None, budget, by_words=True)
+            settings = f"budget={budget}"
+            arms.append(_told(f"{name}@{budget}", model, retrievers, settings=settings))
+            arms.append(
+                _told(
+                    f"{name}@{budget}/wrong",
+                    model,
+                    retrievers,
+                    product=lambda question: other_product(question, shared),
+                    settings=settings,
+                )
+            )
+    return tuple(arms)
+
+
+def check_arm_names(names: Sequence[str]) -> None:
+    """Refuse names that no run can have, before anything is loaded for them.
+
+    Raises:
+        SpecError: no name, an unknown one, or one given twice.
+    """
+    known = ", ".join(ARM_NAMES)
+    if not names:
+        raise SpecError(f"a run needs an arm; give some of {known}")
+    for name in names:
+        if name not in ARM_NAMES:
+            raise SpecError(f"there is no arm {name!r}; give some of {known}")
+        if names.count(name) > 1:
+            raise SpecError(f"the arm {name!r} is given twice; give each arm once")
+
+
+def _without_knowledge(name: str, model: Model) -> Arm:
+    asked = BlindModel(model) if name == "blind-none" else model
+    return Arm(name, asked.identity, model.identity, None, lambda _question: asked)
+
+
+def _with_knowledge(
+    name: str, model: Model, retrievers: ArmRetrievers, *, context: int | None, seed: int
+) -> Arm:
+    if name in PICTURE_ARMS:
+        asked = BlindModel(model) if name == "blind" else model
+        retriever = retrievers.filler if name == "filler" else retrievers.clip
+        return _found(name, RagWrapper(asked, retriever=retriever), model, retrievers)
+    settings = f"budget={retrievers.budget}"
+    match name:
+        case "wrong":
+            products = retrievers.index.products
+            return _told(
+                name,
+                model,
+                retrievers,
+                product=lambda question: other_product(question, products, seed=seed),
+                settings=f"{settings},seed={seed}",
+            )
+        case "lookalike":
+            return _told(name, model, retrievers, retriever_of=retrievers.lookalike, settings=settings)
+        case "all":
+            return _told(
+                name, model, retrievers, retriever_of=lambda product: retrievers.whole(product, context)
+            )
+    return _told(name, model, retrievers, settings=settings)
+
+
+def _found(name: str, wrapper: RagWrapper, model: Model, retrievers: ArmRetrievers) -> Arm:
+    """An arm that looks at the picture: one wrapper for all questions."""
+    fingerprint = retrievers.index.fingerprint
+    return Arm(name, wrapper.identity, model.identity, fingerprint, lambda _question: wrapper)
+
+
+def _told(
+    name: str,
+    model: Model,
+    retrievers: ArmRetrievers,
+    *,
+    product: Callable[[Question], str] = lambda question: question.product,
+    retriever_of: Callable[[str], Retriever] | None = None,
+    settings: str = "everything",
+) -> Arm:
+    """An arm that is told the product: one wrapper per product, made when the product first comes up."""
+    made = retriever_of or retrievers.fixed
+
+    @cache
+    def wrapper(given: str) -> RagWrapper:
+        return RagWrapper(model, retriever=made(given))
+
+    fingerprint = retrievers.index.fingerprint
+    return Arm(
+        name=name,
+        identity=f"{name}(index={fingerprint[:16]},{settings})/{model.identity}",
+        model=model.identity,
+        index=fingerprint,
+        model_for=lambda question: wrapper(product(question)),
+    )

@@ -1,0 +1,74 @@
+"""Turn a reply into the row that is kept of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+
+from mmad_rag.benchmark.data.draws import own_letter, shown_choices
+from mmad_rag.benchmark.run.first_token import letter_probabilities
+from mmad_rag.benchmark.run.records import OutcomeRow
+from mmad_rag.reading.parse import read_choice
+from mmad_rag.records import Outcome, Question, Reply
+
+
+def judged(row: OutcomeRow, question: Question, reply: Reply, shuffle: int | None) -> OutcomeRow:
+    """A blank row filled with a reply and what it is worth.
+
+    Args:
+        row: Key, question, arm and rotation.
+        question: What was asked.
+        reply: What came.
+        shuffle: Seed of the order in which the options were shown; None for the file's order. The row's
+            letter is the file's in either case.
+    """
+    row = dataclasses.replace(
+        read_again(dataclasses.replace(row, reply=writable(reply.text)), question, shuffle),
+        probabilities=_probabilities(row, question, reply, shuffle),
+        model=writable(reply.model),
+        usage=reply.usage,
+        latency_s=reply.latency_s if math.isfinite(reply.latency_s) else 0.0,
+    )
+    knowledge = reply.knowledge
+    if knowledge is None:
+        return row
+    shown = [[hit.passage.id, hit.passage.text] for hit in knowledge.hits]
+    return dataclasses.replace(
+        row,
+        knowledge=hashlib.sha256(json.dumps(shown).encode()).hexdigest() if shown else None,
+        route=knowledge.route.outcome,
+        products=knowledge.route.products,
+        confidence=knowledge.route.confidence,
+        passages=tuple(hit.passage.id for hit in knowledge.hits),
+        source=knowledge.source,
+    )
+
+
+def read_again(row: OutcomeRow, question: Question, shuffle: int | None) -> OutcomeRow:
+    """The row with what this version reads in its reply; one without a reply as it is."""
+    if row.reply is None:
+        return row
+    shown = read_choice(row.reply, shown_choices(question, shuffle, row.rotation))
+    if shown is None:
+        return dataclasses.replace(row, letter=None, outcome=Outcome.INVALID)
+    letter = own_letter(question, shuffle, shown, row.rotation)
+    outcome = Outcome.CORRECT if letter == question.answer else Outcome.WRONG
+    return dataclasses.replace(row, letter=letter, outcome=outcome)
+
+
+def _probabilities(
+    row: OutcomeRow, question: Question, reply: Reply, shuffle: int | None
+) -> dict[str, float] | None:
+    """By the file's letters."""
+    if reply.first_token is None:
+        return None
+    letters = [choice.letter for choice in question.choices]
+    found = letter_probabilities(reply.first_token, letters)
+    return {own_letter(question, shuffle, letter, row.rotation): found[letter] for letter in letters}
+
+
+def writable(text: str) -> str:
+    """The text with lone surrogates replaced: replies can be cut in the middle of a character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,164 @@
+"""What a run writes down: its header, and one row per question and arm."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmad_rag.benchmark.audit.choose_hard import HardSubset
+from mmad_rag.records import Outcome, Passage, Question, RouteOutcome, Usage
+
+RUN_VERSION = 2
+"""Of the run folder's layout."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmHeader:
+    """One condition of a run."""
+
+    name: str
+    """One of `mmad_rag.benchmark.ARM_NAMES`."""
+    identity: str
+    """Everything about the arm that can change a reply."""
+    model: str
+    """Identity of the model that the arm asks in the end; the same in every arm."""
+    index: str | None
+    """Fingerprint of the index that knowledge comes from; None for an arm without knowledge."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunHeader:
+    """What a run is: anything that can change an outcome, and what it started from."""
+
+    version: int
+    """`RUN_VERSION`."""
+    library: str
+    """Version of mmad_rag that started the run."""
+    created: str
+    """When the run was started: ISO 8601, UTC."""
+    data: str
+    """The data folder, as it was given."""
+    data_sha256: str
+    """SHA-256 (hex) of mmad.json."""
+    questions: int
+    """How many are asked of each arm."""
+    questions_sha256: str
+    """SHA-256 (hex) over the questions themselves, in order."""
+    missing_pictures: int
+    """Images that were wanted and had no file."""
+    missing_questions: int
+    """Questions about those images; they are not asked."""
+    arms: tuple[ArmHeader, ...]
+    """The conditions, in the order they are asked."""
+    pictures: bool
+    """Whether the query pictures are shown; False for a run over the text alone."""
+    wording: str
+    """Name of the prompt's wording."""
+    shots: int
+    """Normal example pictures shown with each question, at most."""
+    templates: str
+    """Which list those pictures are taken from: `random` or `similar`."""
+    parser_version: int
+    """Of the reply parser."""
+    shuffle_options: int | None = None
+    """Seed of the order in which each question's options were shown; None for the file's order."""
+    image_size: int | None = None
+    """Longest side, in pixels, that pictures were scaled down to; None for pictures as they are."""
+    errata: tuple[str, ...] = ()
+    """Names of the known errata whose questions were left out."""
+    circular: int = 0
+    """How many questions are also asked in every other rotation of their options."""
+    circular_seed: int = 0
+    """Of the draw of those questions."""
+    wording_sha256: str = ""
+    """SHA-256 (hex) of the wording's fixed text, that around knowledge included."""
+    sample_seed: int | None = None
+    """Of the sample of questions; None where all were taken."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of Python and of the libraries that a run passes through, when it was started."""
+    hard_sha256: str | None = None
+    """SHA-256 (hex) of the file that holds the hard subset; None for a run without one."""
+
+
+CREATION_FIELDS = frozenset(
+    {"library", "created", "data", "missing_pictures", "missing_questions", "sample_seed", "versions"}
+)
+"""Fields of a header that may differ when a run is continued; all others are what the run is."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRow:
+    """What became of one question in one arm."""
+
+    key: str
+    """SHA-256 (hex) over question, arm, model's identity, prompt before retrieval, image size, rotation."""
+    question: str
+    """The question's id."""
+    arm: str
+    """The arm's name."""
+    outcome: Outcome
+    """Correct, wrong, invalid or failed."""
+    letter: str | None = None
+    """The choice that was read from the reply, by the letter that the question's file gives it."""
+    reply: str | None = None
+    """The reply as it came (lone surrogates replaced); None when none came."""
+    model: str | None = None
+    """The model's own name for itself."""
+    usage: Usage | None = None
+    """Token counts where the provider gives them."""
+    latency_s: float = 0.0
+    """Seconds from request to reply, retries included."""
+    prompt: str | None = None
+    """SHA-256 (hex) of the prompt before retrieval; None when no prompt could be made."""
+    references: int = 0
+    """Normal example pictures in the prompt, before an arm took the pictures out of it."""
+    route: RouteOutcome | None = None
+    """What routing concluded; None in an arm without knowledge."""
+    products: tuple[str, ...] = ()
+    """The products whose knowledge was used."""
+    confidence: float | None = None
+    """Of the route, in [0, 1]."""
+    passages: tuple[str, ...] = ()
+    """Ids of the passages that were shown, in order."""
+    source: str | None = None
+    """Fingerprint of what the knowledge came from."""
+    error: str | None = None
+    """Why no reply came."""
+    rotation: int = 0
+    """How many options were moved from the top to the end, for circular evaluation."""
+    knowledge: str | None = None
+    """SHA-256 (hex) over ids and texts of the passages that were shown; None where none were."""
+    probabilities: Mapping[str, float] | None = None
+    """Per letter of the file the probability that the reply begins with it; None where it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder that has been read."""
+
+    folder: Path
+    """Where it is."""
+    header: RunHeader
+    """What the run is."""
+    questions: tuple[Question, ...]
+    """What is asked of each arm, in order."""
+    rows: tuple[OutcomeRow, ...]
+    """The latest row of every question and arm that has one: questions in order, arms in order."""
+    rotated: tuple[OutcomeRow, ...] = ()
+    """The same for the further rotations of circular evaluation."""
+    passages: Mapping[str, Passage] = field(default_factory=dict)
+    """Id -> passage, of those that rows name; without those of the arm `filler`, whose text is neutral."""
+    hard: HardSubset | None = None
+    """The hard subset that was fixed before the run began."""
+
+    def only(self, questions: Collection[str]) -> Run:
+        """The run, restricted to the questions with these ids; those it does not ask are passed over."""
+        wanted = frozenset(questions)
+        return dataclasses.replace(
+            self,
+            questions=tuple(question for question in self.questions if question.id in wanted),
+            rows=tuple(row for row in self.rows if row.question in wanted),
+            rotated=tuple(row for row in self.rotated if row.question in wanted),
+        )

@@ -1,0 +1,87 @@
+"""Read the replies of a run again, with this version's parser and without asking anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmad_rag.benchmark.run.grade import read_again
+from mmad_rag.benchmark.run.reader import read_run
+from mmad_rag.benchmark.run.records import OutcomeRow, Run
+from mmad_rag.benchmark.run.store import RunStore
+from mmad_rag.reading.parse import PARSER_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedReading:
+    """One reply that is read differently now."""
+
+    question: str
+    """The question's id."""
+    arm: str
+    """The arm's name."""
+    rotation: int
+    """Of the options, see `circular`."""
+    before: str | None
+    """The letter that was read, by the question's file; None for no choice."""
+    after: str | None
+    """The letter that is read now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rescoring:
+    """What came of reading replies again."""
+
+    parser_before: int
+    """Version of the parser that had read them."""
+    parser_after: int
+    """Of this one."""
+    replies: int
+    """How many there are."""
+    changed: tuple[ChangedReading, ...]
+    """Questions in order, arms in order."""
+    written: bool
+    """Whether the run folder holds the new readings."""
+
+
+def rescore(folder: Path, *, write: bool = True) -> Rescoring:
+    """Read every reply of a run again.
+
+    The run folder stays append-only: a reading that changed is appended as a later row, then the header
+    names the new parser. Killed in between, the same call does the rest.
+
+    Args:
+        folder: Of the run.
+        write: False only tells what would change.
+
+    Raises:
+        DataError: it is no run folder, it is damaged, or another process writes it.
+    """
+    run = read_run(folder)
+    if not write:
+        return _told(run, _changed(run), written=False)
+    with RunStore(folder, run.header, run.questions) as store:
+        run = read_run(folder)  # again, now that nobody else writes
+        pairs = _changed(run)
+        for _, after in pairs:
+            store.append(after)
+        store.read_by(PARSER_VERSION)
+    return _told(run, pairs, written=True)
+
+
+def _changed(run: Run) -> list[tuple[OutcomeRow, OutcomeRow]]:
+    """Rows that are read differently now: as they are, and as they would be."""
+    asked = {question.id: question for question in run.questions}
+    rows = (*run.rows, *run.rotated)
+    again = (read_again(row, asked[row.question], run.header.shuffle_options) for row in rows)
+    return [(before, after) for before, after in zip(rows, again, strict=True) if before != after]
+
+
+def _told(run: Run, pairs: Sequence[tuple[OutcomeRow, OutcomeRow]], *, written: bool) -> Rescoring:
+    changed = tuple(
+        ChangedReading(before.question, before.arm, before.rotation, before.letter, after.letter)
+        for before, after in pairs
+    )
+    replies = sum(row.reply is not None for row in (*run.rows, *run.rotated))
+    return Rescoring(run.header.parser_version, PARSER_VERSION, replies, changed, written)

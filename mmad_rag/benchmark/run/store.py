@@ -1,0 +1,236 @@
+"""Keep a run's outcomes in a folder that survives a kill at any moment.
+
+    runs/NAME/
+      run.json         the header, written once
+      questions.jsonl  the questions, written once, so that a run can be scored without the data
+      outcomes.jsonl   one row per question, rotation and arm, appended as replies come; the latest counts
+      passages.jsonl   every passage that was shown, once, appended before the first row that names it
+      hard.json        the hard subset, where there is one, written once
+      outcomes.torn-N  rows that a kill cut in two, kept aside
+
+The process that writes holds a lock on `outcomes.jsonl`. Reading needs none: see `run_folder`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from mmad_rag.benchmark.header_diff import refuse_another
+from mmad_rag.benchmark.run.budget import Spent
+from mmad_rag.benchmark.run.passage_log import PassageLog
+from mmad_rag.benchmark.run.reader import (
+    HARD_FILE,
+    HEADER_FILE,
+    HEADER_JSON,
+    OUTCOMES_FILE,
+    QUESTION_JSON,
+    QUESTIONS_FILE,
+    ROW_JSON,
+    read_header,
+    read_lines,
+    split_torn,
+)
+from mmad_rag.benchmark.run.records import OutcomeRow, RunHeader
+from mmad_rag.benchmark.run_lock import OUR_NAMES, lock_run
+from mmad_rag.errors import DataError
+from mmad_rag.records import Outcome, Passage, Question, Usage
+
+
+class RunStore:
+    """A run folder that is open for writing; a context manager.
+
+    Args:
+        folder: Made if need be; the run in it is continued.
+        header: What the run is.
+        questions: What is asked of each arm, in order.
+        hard: What the file of the hard subset holds; None for a run without one.
+
+    Raises:
+        DataError: the folder holds something else, another run, a damaged one, or is being written by another
+            process; or it cannot be written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        header: RunHeader,
+        questions: Sequence[Question],
+        *,
+        hard: bytes | None = None,
+    ) -> None:
+        self.folder = folder
+        self._usage = Usage(0, 0)
+        self._dearest: dict[str, Usage] = {}
+        self._uncounted = 0
+        self._known: dict[tuple[str, str, int], tuple[str, Outcome]] = {}
+        self._file = lock_run(folder)
+        try:
+            self.header = self._begin(header, questions, hard)
+            for row in self._recover():
+                self._note(row)
+            self._passages = PassageLog(folder)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write everything to disk and let go of the lock."""
+        if self._file >= 0:
+            with contextlib.suppress(OSError):
+                os.fsync(self._file)
+            os.close(self._file)
+            self._file = -1
+
+    @property
+    def spent(self) -> Spent:
+        """Tokens of all replies, those that were asked for again included."""
+        return Spent(self._usage, dict(self._dearest), self._uncounted)
+
+    @property
+    def has_replies(self) -> bool:
+        """Whether any question got a reply, now or before: then the model's set-up was right once."""
+        return any(outcome is not Outcome.FAILED for _, outcome in self._known.values())
+
+    def kept(self, question: str, arm: str, key: str, rotation: int = 0) -> Outcome | None:
+        """The outcome that need not be asked again: the latest one, if it has this key and did not fail."""
+        known, outcome = self._known.get((question, arm, rotation), ("", Outcome.FAILED))
+        return outcome if known == key and outcome is not Outcome.FAILED else None
+
+    def append(self, row: OutcomeRow, passages: Sequence[Passage] = ()) -> None:
+        """Write one row, all of it or nothing; before it the passages that no row has named yet.
+
+        Raises:
+            DataError: the row cannot be written, for instance because the disk is full.
+        """
+        self._passages.keep(passages)
+        line = ROW_JSON.dump_json(row) + b"\n"
+        size = os.fstat(self._file).st_size
+        try:
+            written = 0
+            while written < len(line):
+                written += os.write(self._file, line[written:])
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, size)
+            raise DataError(
+                f"an outcome cannot be written to {self.folder / OUTCOMES_FILE} ({error.strerror}); "
+                "mend that and give the same command again: nothing else is lost"
+            ) from error
+        self._note(row)
+
+    def read_by(self, parser_version: int) -> None:
+        """Write into the header which parser has read the replies.
+
+        Raises:
+            DataError: the header cannot be written.
+        """
+        self.header = dataclasses.replace(self.header, parser_version=parser_version)
+        _write(self.folder / HEADER_FILE, HEADER_JSON.dump_json(self.header, indent=2) + b"\n")
+
+    def _note(self, row: OutcomeRow) -> None:
+        asked = self.kept(row.question, row.arm, row.key, row.rotation) is None  # or only read again
+        self._known[row.question, row.arm, row.rotation] = (row.key, row.outcome)
+        if not asked or row.reply is None:
+            return
+        if row.usage is None:
+            self._uncounted += 1
+            return
+        self._usage = Usage(
+            self._usage.prompt_tokens + row.usage.prompt_tokens,
+            self._usage.completion_tokens + row.usage.completion_tokens,
+        )
+        self._dearest[row.arm] = max(self._dearest.get(row.arm, row.usage), row.usage, key=_tokens)
+
+    def _begin(self, header: RunHeader, questions: Sequence[Question], hard: bytes | None) -> RunHeader:
+        """Write the header of a new run, or compare it with that of the run in the folder."""
+        path = self.folder / HEADER_FILE
+        if path.exists():
+            found = read_header(self.folder)
+            refuse_another(found, header, self.folder)
+            self._restore(questions, hard)
+            return found
+        if os.fstat(self._file).st_size:
+            raise DataError(f"{self.folder} has outcomes but no {HEADER_FILE}; give another --out")
+        self._restore(questions, hard)
+        _write(path, HEADER_JSON.dump_json(header, indent=2) + b"\n")
+        return header
+
+    def _restore(self, questions: Sequence[Question], hard: bytes | None) -> None:
+        """Write what the header vouches for, where it is not there or damaged."""
+        wanted = {QUESTIONS_FILE: b"".join(QUESTION_JSON.dump_json(item) + b"\n" for item in questions)}
+        if hard is not None:
+            wanted[HARD_FILE] = hard
+        for name, data in wanted.items():
+            path = self.folder / name
+            if not path.is_file() or path.read_bytes() != data:
+                _write(path, data)
+
+    def _recover(self) -> Iterator[OutcomeRow]:
+        """Read the rows, and cut off a last one that a kill tore."""
+        path = self.folder / OUTCOMES_FILE
+        raw = path.read_bytes()
+        whole, torn = split_torn(raw)
+        if len(whole) > len(raw):
+            os.write(self._file, b"\n")
+        elif torn:
+            _write(_free_name(self.folder), torn)
+            os.ftruncate(self._file, len(whole))
+        return read_lines(whole, path, ROW_JSON)
+
+
+def _tokens(usage: Usage) -> int:
+    return usage.prompt_tokens + usage.completion_tokens
+
+
+def clear_run(folder: Path) -> None:
+    """Take the run out of a folder, so that another one can begin there; what is no file of a run stays.
+
+    Raises:
+        DataError: the folder holds something else and no run, is being written by another process, or cannot
+            be written.
+    """
+    file = lock_run(folder)
+    try:
+        os.ftruncate(file, 0)  # first: a header without outcomes is a run that has just begun
+        for path in folder.iterdir():
+            if path.name != OUTCOMES_FILE and path.name.lstrip(".").startswith(OUR_NAMES):
+                path.unlink()
+    except OSError as error:
+        raise DataError(f"{folder} cannot be cleared ({error.strerror}); give another --out") from error
+    finally:
+        os.close(file)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file in one step: whoever reads it sees all of it or nothing."""
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be written ({error.strerror}); free space or give another --out"
+        ) from error
+
+
+def _free_name(folder: Path) -> Path:
+    names = (folder / f"outcomes.torn-{number}" for number in itertools.count(1))
+    return next(name for name in names if not name.exists())

@@ -1,0 +1,1 @@
+"""Outcomes and answers files turned into score tables, by named rules."""

@@ -1,0 +1,101 @@
+"""Overkill and miss rate: which way Anomaly Detection goes wrong.
+
+    overkill = 100 * false alarms / questions on normal images     (share of good pieces called defective)
+    miss     = 100 * misses / questions on abnormal images         (share of defective pieces called good)
+
+Both per dataset, over the Anomaly Detection questions that count by the rule; `Average` is the mean over the
+datasets.
+
+`fixed`: a false alarm is a wrong answer on a normal image, a miss one on an abnormal image. An answer that
+could not be read, or never came, says neither and stays in the denominator. A run knows the options: a wrong
+one that begins with the same `Yes` or `No` as the right one is neither; it names another defect but
+overlooks none.
+
+`strict-mmad`: 100 - the accuracy of each side, as in MMAD's script, over the answers that its quirk leaves.
+A side without a counted answer has accuracy 0 there, and so a rate of 100.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mmad_rag.benchmark.score.table import AVERAGE, DetectionRates
+from mmad_rag.records import Outcome, Question
+
+_VERDICT = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionAnswer:
+    """An answer to one Anomaly Detection question."""
+
+    dataset: str
+    normal: bool
+    """Whether the image is normal by its label."""
+    miscalled: bool
+    """Whether the answer says the opposite of what is right."""
+
+
+def says_the_opposite(question: Question, letter: str | None, outcome: Outcome) -> bool:
+    """Whether an answer is a false alarm on a normal image, or a miss on an abnormal one.
+
+    Args:
+        question: With its options.
+        letter: The choice that was read.
+        outcome: What became of the question.
+
+    Example:
+        Options `A: Yes, a hole. B: Yes, a dent. C: No.`, right is A: B is wrong and no miss, C is a miss.
+    """
+    if outcome is not Outcome.WRONG:
+        return False
+    said = {choice.letter: _VERDICT.match(choice.text) for choice in question.choices}
+    chosen, right = said.get(letter or ""), said[question.answer]
+    return chosen is None or right is None or chosen[1].lower() != right[1].lower()
+
+
+def detection_rates(
+    answers: Sequence[DetectionAnswer], datasets: Sequence[str], *, nothing: float | None = None
+) -> tuple[DetectionRates, ...]:
+    """The rates of each dataset, then their average.
+
+    Args:
+        answers: Those that count.
+        datasets: In the order of the rows.
+        nothing: The rate of a side without an answer; None leaves it out of the average.
+    """
+    rows = [
+        _rates(name, [answer for answer in answers if answer.dataset == name], nothing) for name in datasets
+    ]
+    average = DetectionRates(
+        name=AVERAGE,
+        overkill=_mean([row.overkill for row in rows]),
+        miss=_mean([row.miss for row in rows]),
+        normal=sum(row.normal for row in rows),
+        false_alarms=sum(row.false_alarms for row in rows),
+        abnormal=sum(row.abnormal for row in rows),
+        misses=sum(row.misses for row in rows),
+    )
+    return (*rows, average)
+
+
+def _rates(name: str, answers: Sequence[DetectionAnswer], nothing: float | None) -> DetectionRates:
+    normal = [answer.miscalled for answer in answers if answer.normal]
+    abnormal = [answer.miscalled for answer in answers if not answer.normal]
+    return DetectionRates(
+        name=name,
+        overkill=100 * sum(normal) / len(normal) if normal else nothing,
+        miss=100 * sum(abnormal) / len(abnormal) if abnormal else nothing,
+        normal=len(normal),
+        false_alarms=sum(normal),
+        abnormal=len(abnormal),
+        misses=sum(abnormal),
+    )
+
+
+def _mean(rates: Sequence[float | None]) -> float | None:
+    there = [rate for rate in rates if rate is not None]
+    return math.fsum(there) / len(there) if there else None

@@ -1,0 +1,59 @@
+"""The nested macro average of MMAD's table, for one table or for many at once."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mmad_rag.benchmark.data.mmad import NORMAL_LABEL
+from mmad_rag.benchmark.score.table import AVERAGE
+from mmad_rag.records import Subtask
+
+SUBTASKS = tuple(Subtask)
+"""The subtasks, in the order of the table's columns."""
+
+COLUMNS = (*(subtask.value for subtask in SUBTASKS), AVERAGE)
+"""The columns of the table, in order."""
+
+NORMAL, ABNORMAL = 0, 1
+"""The sides of an image, as positions on the last axis of a count."""
+
+Counts: TypeAlias = npt.NDArray[np.float64]
+"""Questions counted by (..., dataset, subtask, side): shape (..., datasets, 7, 2)."""
+Table: TypeAlias = npt.NDArray[np.float64]
+"""Percent by (..., dataset or average, subtask or average): (..., datasets + 1, 8); NaN where undefined."""
+
+
+def side_of(label: str) -> int:
+    """The side that an image with this label is on."""
+    return NORMAL if label == NORMAL_LABEL else ABNORMAL
+
+
+def nested_macro(correct: Counts, total: Counts) -> Table:
+    """MMAD's table from counts.
+
+    A cell is the accuracy over all its questions; for Anomaly Detection it is the mean of the accuracies on
+    normal and on abnormal images (balanced accuracy). The last column is the mean of a dataset's cells, the
+    last row the mean of a column over the datasets. What has no questions is left out of the means.
+    """
+    cells = _percent(correct.sum(axis=-1), total.sum(axis=-1))
+    detection = SUBTASKS.index(Subtask.ANOMALY_DETECTION)
+    cells[..., detection] = _mean(_percent(correct, total)[..., detection, :], axis=-1)
+    rows = np.concatenate([cells, _mean(cells, axis=-1)[..., None]], axis=-1)
+    return np.concatenate([rows, _mean(rows, axis=-2)[..., None, :]], axis=-2)
+
+
+def _percent(part: Counts, whole: Counts) -> Counts:
+    percent: Counts = np.divide(100.0 * part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    return percent
+
+
+def _mean(values: Counts, axis: int) -> Counts:
+    """The mean of what is there; NaN where nothing is."""
+    there = ~np.isnan(values)
+    counts = there.sum(axis=axis).astype(np.float64)
+    sums = np.where(there, values, 0.0).sum(axis=axis)
+    means: Counts = np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+    return means

@@ -1,0 +1,104 @@
+"""Score answers as MMAD's own script does, its quirk included.
+
+The script (`summary.py` of github.com/jam-cc/MMAD, 2025-07) deletes unreadable answers from the list that it
+is walking through, so that the record after each of them is never looked at: neither is counted. Datasets and
+question types are collected beforehand, so they stand in the table even when all their records vanish. A cell
+without a counted record is 0, not empty, and goes into the averages; so does a side of the balanced accuracy
+on which there is no image. An image is normal when `good` stands anywhere in its path. The columns Overkill
+and Miss are in no row's average.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+from mmad_rag.benchmark.data.mmad import LETTERS, NORMAL_LABEL, SUBTASK_OF_TYPE
+from mmad_rag.benchmark.score.answers_file import AnswerRecord
+from mmad_rag.benchmark.score.detection import DetectionAnswer, detection_rates
+from mmad_rag.benchmark.score.table import AVERAGE, Cell, Rule, ScoreRow, ScoreTable
+from mmad_rag.records import Subtask
+
+_Place: TypeAlias = tuple[str, Subtask, bool]
+"""Dataset, subtask, and whether the image counts as normal."""
+
+
+def score_strict_mmad(records: Sequence[AnswerRecord]) -> ScoreTable:
+    """The script's table; columns in the order in which the question types first occur."""
+    datasets = tuple(dict.fromkeys(_dataset(record) for record in records))
+    subtasks = tuple(dict.fromkeys(SUBTASK_OF_TYPE[record.question_type] for record in records))
+    counted = tuple(_looked_at(records))
+    total = Counter(_place(record) for record in counted)
+    correct = Counter(_place(record) for record in counted if record.correct_answer == record.gpt_answer)
+    rows = [_row(dataset, subtasks, correct, total) for dataset in datasets]
+    average = tuple(_average([row.cells[column] for row in rows]) for column in range(len(subtasks) + 1))
+    return ScoreTable(
+        rule=Rule.STRICT_MMAD,
+        columns=(*(subtask.value for subtask in subtasks), AVERAGE),
+        rows=(*rows, ScoreRow(AVERAGE, average)),
+        detection=detection_rates(list(_detection(counted)), datasets, nothing=100.0),
+        questions=len(records),
+        counted=len(counted),
+    )
+
+
+def _looked_at(records: Sequence[AnswerRecord]) -> Iterator[AnswerRecord]:
+    """The records that are counted: readable, and not right behind an unreadable one that was seen."""
+    position = 0
+    while position < len(records):
+        record = records[position]
+        if record.correct_answer in LETTERS and record.gpt_answer in LETTERS:
+            yield record
+            position += 1
+        else:
+            position += 2
+
+
+def _detection(counted: Sequence[AnswerRecord]) -> Iterator[DetectionAnswer]:
+    for record in counted:
+        dataset, subtask, normal = _place(record)
+        if subtask is Subtask.ANOMALY_DETECTION:
+            yield DetectionAnswer(dataset, normal, record.correct_answer != record.gpt_answer)
+
+
+def _dataset(record: AnswerRecord) -> str:
+    return record.image.split("/")[0]
+
+
+def _place(record: AnswerRecord) -> _Place:
+    return _dataset(record), SUBTASK_OF_TYPE[record.question_type], NORMAL_LABEL in record.image
+
+
+def _row(
+    dataset: str, subtasks: Sequence[Subtask], correct: Counter[_Place], total: Counter[_Place]
+) -> ScoreRow:
+    cells = []
+    for subtask in subtasks:
+        hits, counts = (
+            [counter[dataset, subtask, normal] for normal in (True, False)] for counter in (correct, total)
+        )
+        if subtask is Subtask.ANOMALY_DETECTION:
+            sides = [_share(hit, count) for hit, count in zip(hits, counts, strict=True)]
+            percent = (sides[0] + sides[1]) / 2 * 100
+        else:
+            percent = _share(sum(hits), sum(counts)) * 100
+        cells.append(Cell(percent, sum(counts), sum(hits), sum(counts) - sum(hits), 0, 0))
+    return ScoreRow(dataset, (*cells, _average(cells)))
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def _average(cells: Sequence[Cell]) -> Cell:
+    percents = [cell.percent for cell in cells if cell.percent is not None]
+    return Cell(
+        percent=math.fsum(percents) / len(percents),
+        n=sum(cell.n for cell in cells),
+        correct=sum(cell.correct for cell in cells),
+        wrong=sum(cell.wrong for cell in cells),
+        invalid=0,
+        failed=0,
+    )

@@ -1,0 +1,163 @@
+"""Say before a run which gain its questions can show.
+
+The smallest gain that a two-sided test at 5 % finds with 80 % power, for the difference of two arms on the
+same questions, through the nested macro average:
+
+    w_q   = d(average) / d(outcome of question q), from the counts of datasets, subtasks and sides
+    these = s^2 * sum over images of ((1 - r) * sum of w_q^2 + r * (sum of w_q)^2)
+    new   = these + t^2 * sum over datasets of 1 / (D^2 * C_d)
+
+    gain on these products = (z(0.975) + z(0.80)) * sqrt(these)
+    gain on new products   = (t(0.975) + t(0.80)) * sqrt(new), Satterthwaite's degrees of freedom
+
+with s^2 the share of questions on which the arms disagree (the variance of a paired difference in {-1, 0, 1}
+near no gain), r the correlation of such differences within an image, t the standard deviation of true gains
+between products, D datasets and C_d products of each. None of the three is known before a run; what is taken
+for them is said with the result. Without clusters it is the paired formula of McNemar's test (Miettinen,
+Biometrics 24, 1968) at small gains.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mmad_rag.benchmark.score.macro_average import COLUMNS, side_of
+from mmad_rag.benchmark.score.table import AVERAGE
+from mmad_rag.errors import DataError
+from mmad_rag.records import Question, Subtask
+
+DISCORDANCE = 0.20
+"""Share of questions on which arms disagree: knowledge changes about one answer in five, either way."""
+IMAGE_CORRELATION = 0.05
+"""Of differences within an image."""
+PRODUCT_SPREAD = 3.0
+"""Standard deviation of true gains between products, in percentage points."""
+_ALPHA, _POWER = 0.05, 0.80
+
+
+@dataclass(frozen=True, slots=True)
+class DetectableGain:
+    """The smallest gain that a column's questions can show."""
+
+    column: str
+    """A subtask, or `Average`."""
+    questions: int
+    """How many are in the column."""
+    these_products: float | None
+    """In percentage points; None where not even a gain on all that the arms disagree on would show."""
+    new_products: float | None
+    """In percentage points; None likewise, and where a dataset has one product."""
+
+
+def detectable_gains(
+    questions: Sequence[Question],
+    *,
+    discordance: float = DISCORDANCE,
+    image_correlation: float = IMAGE_CORRELATION,
+    product_spread: float = PRODUCT_SPREAD,
+) -> tuple[DetectableGain, ...]:
+    """The smallest detectable gain of every column that has questions, then of the average.
+
+    Args:
+        questions: What would be asked.
+        discordance: In (0, 1].
+        image_correlation: In [0, 1].
+        product_spread: Percentage points, 0 or more.
+
+    Raises:
+        DataError: there are no questions, or a number is out of range.
+    """
+    if not 0 < discordance <= 1 or not 0 <= image_correlation <= 1 or not product_spread >= 0:
+        raise DataError(
+            f"a discordance of {discordance}, a correlation of {image_correlation} and a spread of "
+            f"{product_spread} are no assumptions; give numbers in (0, 1], in [0, 1] and of 0 or more"
+        )
+    if not questions:
+        raise DataError("no questions can show no gain; ask some")
+    gains = []
+    for column in COLUMNS:
+        weights = _weights(questions, column)
+        if not weights:
+            continue
+        these = _on_these(weights, discordance, image_correlation)
+        small = 100 * (_normal(1 - _ALPHA / 2) + _normal(_POWER)) * math.sqrt(sum(these.values()))
+        new = _on_new(weights, these, product_spread)
+        possible = 100 * discordance
+        gains.append(
+            DetectableGain(
+                column,
+                len(weights),
+                small if small <= possible else None,
+                new if new is not None and new <= possible else None,
+            )
+        )
+    return tuple(gains)
+
+
+def _weights(questions: Sequence[Question], column: str) -> list[tuple[Question, float]]:
+    """Every question of a column with its share in the column's percent, as a fraction of 1."""
+    inside = [item for item in questions if column in (AVERAGE, item.subtask.value)]
+    cells = Counter((item.dataset, item.subtask, _side(item)) for item in inside)
+    sides = Counter((dataset, subtask) for dataset, subtask, _ in cells)
+    subtasks = Counter(dataset for dataset, _ in sides)
+    return [
+        (
+            item,
+            1.0
+            / len(subtasks)
+            / subtasks[item.dataset]
+            / sides[item.dataset, item.subtask]
+            / cells[item.dataset, item.subtask, _side(item)],
+        )
+        for item in inside
+    ]
+
+
+def _side(question: Question) -> int:
+    return side_of(question.label) if question.subtask is Subtask.ANOMALY_DETECTION else 0
+
+
+def _on_these(
+    weights: Sequence[tuple[Question, float]], discordance: float, correlation: float
+) -> dict[str, float]:
+    """Per dataset its part of the variance."""
+    by_image: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for question, weight in weights:
+        by_image[question.dataset, question.image_path].append(weight)
+    found: dict[str, float] = defaultdict(float)
+    for (dataset, _), mine in by_image.items():
+        squares = sum(weight**2 for weight in mine)
+        found[dataset] += discordance * ((1 - correlation) * squares + correlation * sum(mine) ** 2)
+    return found
+
+
+def _on_new(
+    weights: Sequence[tuple[Question, float]], these: dict[str, float], spread: float
+) -> float | None:
+    products: dict[str, set[str]] = defaultdict(set)
+    for question, _ in weights:
+        products[question.dataset].add(question.product)
+    if any(len(found) < 2 for found in products.values()):
+        return None
+    parts = {
+        dataset: these[dataset] + (spread / 100 / len(products)) ** 2 / len(found)
+        for dataset, found in products.items()
+    }
+    variance = sum(parts.values())
+    df = variance**2 / sum(part**2 / (len(products[dataset]) - 1) for dataset, part in parts.items())
+    return 100 * (_student(1 - _ALPHA / 2, df) + _student(_POWER, df)) * math.sqrt(variance)
+
+
+def _normal(share: float) -> float:
+    from statistics import NormalDist
+
+    return NormalDist().inv_cdf(share)
+
+
+def _student(share: float, df: float) -> float:
+    from scipy import stats
+
+    return float(stats.t.ppf(share, df))

@@ -1,0 +1,162 @@
+"""`mmad-rag calibrate`: fit an index's probabilities and keep them in its manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmad_rag.cli.console import note, out, print_json, progress_bar
+from mmad_rag.cli.options import DEFAULT_INDEX, EncoderOption, JsonOption
+from mmad_rag.errors import InputError
+
+if TYPE_CHECKING:
+    from mmad_rag.index import KnowledgeIndex
+    from mmad_rag.index.manifest import Calibration
+    from mmad_rag.retrieve.routing.leave_one_out import LabelledVector
+
+_MANY_WRONG = 0.2
+_USUAL_THRESHOLD = 0.5
+_SHOWN = 3
+
+
+def calibrate(
+    index_folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Index folder, as built by `mmad-rag build-index`.")
+    ] = DEFAULT_INDEX,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            "--pictures",
+            help="Folder of labelled pictures: <product>/**/*.png, unknown/*.png, or MMAD's layout. "
+            "Without it, the index's own references are used, each left out in turn.",
+        ),
+    ] = None,
+    known_share: Annotated[
+        float | None,
+        typer.Option(
+            "--known-share",
+            min=0.01,
+            max=0.99,
+            help="Share of pictures that show a catalogued product; else as among the pictures, or 0.75.",
+        ),
+    ] = None,
+    recall: Annotated[
+        float | None,
+        typer.Option(
+            "--recall",
+            min=0.01,
+            max=1.0,
+            help="Accept this share of the known pictures; else a threshold of 0.5 on the probability.",
+        ),
+    ] = None,
+    encoder: EncoderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit the confidence of routing and write it into the index's manifest.
+
+    Measure what it is worth on other pictures with `mmad-rag eval-retrieval`.
+    """
+    from mmad_rag.index import KnowledgeIndex
+    from mmad_rag.index.folder.write import update_index
+    from mmad_rag.retrieve.routing.calibrate import (
+        KNOWN_SHARE,
+        calibrate_by_leaving_out,
+        calibrate_on,
+        with_calibration,
+    )
+
+    index = KnowledgeIndex.load(index_folder)
+    labelled = None if pictures is None else _labelled(index, pictures, encoder)
+    if labelled is not None:
+        _note_labels(index, labelled)
+
+    def fit(found: KnowledgeIndex) -> KnowledgeIndex:
+        """On what is in the folder when it is written, whatever it was when this began."""
+        if labelled is not None:
+            fitted: Calibration | None = calibrate_on(found, labelled, known_share=known_share, recall=recall)
+        else:
+            share = KNOWN_SHARE if known_share is None else known_share
+            fitted = calibrate_by_leaving_out(found, known_share=share, recall=recall)
+        if fitted is None:
+            raise InputError(
+                f"{index_folder} has too few reference pictures to calibrate on; give --pictures, "
+                "or build it with --references"
+            )
+        return with_calibration(found, fitted)
+
+    changed = update_index(index_folder, fit)
+    fitted = changed.manifest.calibration
+    assert fitted is not None  # noqa: S101 (written above)
+    if as_json:
+        print_json(
+            {
+                "index": index_folder,
+                "fingerprint": changed.fingerprint,
+                "calibration": fitted.model_dump(mode="json"),
+            }
+        )
+        return
+    _print(index_folder, fitted)
+
+
+def note_lost_calibration(before: Calibration) -> None:
+    """Say when a change of an index took a calibration with it that nobody can make again by himself."""
+    if before.method == "labelled" or before.threshold != _USUAL_THRESHOLD:
+        note(
+            f"the calibration ({before.method}, threshold {before.threshold:.3f}) does not fit the changed "
+            "index; one on its references stands there now: run `mmad-rag calibrate` again"
+        )
+
+
+def _labelled(index: KnowledgeIndex, folder: Path, encoder: str | None) -> list[LabelledVector]:
+    """The folder's pictures by their vectors."""
+    from mmad_rag.images import open_picture
+    from mmad_rag.retrieval_eval.images import find_pictures
+    from mmad_rag.retrieve import ClipRetriever
+    from mmad_rag.retrieve.routing.leave_one_out import LabelledVector
+
+    found = find_pictures(folder, index.products)
+    for reason, names in found.left_out.items():
+        note(f"{len(names)} picture(s) left out: {reason.value}")
+    retriever = ClipRetriever(index, encoder=encoder)
+    vectors = []
+    with progress_bar() as progress:
+        for number, picture in enumerate(found.pictures, start=1):
+            vector = retriever.vector(open_picture(picture.path))
+            vectors.append(LabelledVector(vector, picture.digest, picture.product))
+            progress("embedding pictures", number, len(found.pictures))
+    return vectors
+
+
+def _note_labels(index: KnowledgeIndex, labelled: Sequence[LabelledVector]) -> None:
+    """Say how many pictures rank the product first that they are labelled with: wrong labels spoil a fit."""
+    from mmad_rag.retrieve.routing.router import Router
+
+    router = Router(index)
+    known = [picture for picture in labelled if picture.product is not None]
+    routes = [router.route(picture.vector, {picture.digest}) for picture in known]
+    wrong = [
+        (picture, route.candidates[0].product if route.candidates else "nothing")
+        for picture, route in zip(known, routes, strict=True)
+        if not route.candidates or route.candidates[0].product != picture.product
+    ]
+    note(f"{len(known) - len(wrong)} of {len(known)} labelled pictures rank their own product first")
+    if len(wrong) > _MANY_WRONG * len(known):
+        examples = ", ".join(f"{picture.product} taken for {named}" for picture, named in wrong[:_SHOWN])
+        note(f"many do not ({examples}): check the labels")
+
+
+def _print(folder: Path, fitted: Calibration) -> None:
+    fits = (("references", fitted.reference), ("references and text", fitted.both), ("text", fitted.text))
+    missing = [name for name, fit in fits if fit is None]
+    out().print(
+        f"{folder}: calibrated on {fitted.pictures} pictures ({fitted.method}), "
+        f"threshold {fitted.threshold:.3f} at {fitted.known_share:.0%} of pictures known",
+        markup=False,
+        soft_wrap=True,
+    )
+    if missing:
+        note(f"nothing to fit for routing by {', '.join(missing)}: rules of thumb stay there")

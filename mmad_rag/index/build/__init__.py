@@ -1,0 +1,1 @@
+"""Product files and reference images turned into vectors."""

@@ -1,0 +1,96 @@
+"""The ways in which a reference picture is looked at before it is embedded."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from mmad_rag.errors import InputError
+from mmad_rag.images import open_picture, to_rgb
+from mmad_rag.images.exposure import lifted
+from mmad_rag.images.perturb import as_jpeg, blurred, middle, turned
+from mmad_rag.records import Picture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+View: TypeAlias = "Callable[[Image], Image]"
+"""From an upright RGB picture to what is embedded of it."""
+
+WHOLE = "whole"
+"""The picture as it is, but for a dark one, which is lifted; a picture to inspect is looked at like this."""
+VIEWS_VERSION = 6
+"""Raised when a view of the table below changes, so that no vector of the old one is taken over."""
+
+_LONGEST = 512
+"""Pixels; encoders look at less, and a smaller picture is faster to encode."""
+
+
+def _whole(image: Image) -> Image:
+    return image
+
+
+def _nearer(image: Image) -> Image:
+    """The middle three fifths of the width and of the height."""
+    return middle(image, 0.6)
+
+
+def _unfocused(image: Image) -> Image:
+    return blurred(image, 4.0)
+
+
+def _turned(image: Image) -> Image:
+    return turned(image, 45)
+
+
+def _quarter_turn(image: Image) -> Image:
+    """Turned by 90 degrees with the clock; nothing is cut off."""
+    return image.rotate(-90, expand=True)
+
+
+def _compressed(image: Image) -> Image:
+    return as_jpeg(image, 7)
+
+
+VIEWS: Mapping[str, View] = {
+    WHOLE: _whole,
+    "nearer": _nearer,
+    "unfocused": _unfocused,
+    "turned": _turned,
+    "quarter_turn": _quarter_turn,
+    "compressed": _compressed,
+}
+"""Name -> view."""
+DEFAULT_VIEWS = tuple(VIEWS)
+"""What an index holds of each reference unless told otherwise: a picture to inspect may be taken nearer, out
+of focus, turned or sent through a codec, and must still find its product."""
+
+
+def checked_views(names: Sequence[str]) -> tuple[str, ...]:
+    """The names sorted, once they are found good.
+
+    Raises:
+        InputError: there is none, one is unknown, or one is given twice.
+    """
+    known = ", ".join(VIEWS)
+    if not names:
+        raise InputError(f"no view of the reference pictures is given; choose of {known}")
+    for name in names:
+        if name not in VIEWS:
+            raise InputError(f"there is no view called {name!r}; choose of {known}")
+    if len(set(names)) < len(names):
+        raise InputError(f"a view is given twice: {', '.join(names)}; give each once")
+    return tuple(sorted(names))
+
+
+def view_of(picture: Picture, name: str) -> Picture:
+    """What an encoder is shown for one view: dark pictures lifted, the views at 512 pixels at most."""
+    picture = lifted(picture)
+    if name == WHOLE:
+        return picture
+    image = to_rgb(picture)
+    image.thumbnail((_LONGEST, _LONGEST))
+    buffer = io.BytesIO()
+    VIEWS[name](image).save(buffer, format="PNG", compress_level=1)
+    return open_picture(buffer.getvalue(), name=f"{picture.name} ({name})")

@@ -1,0 +1,1 @@
+"""LLMs of LlamaIndex as models."""

@@ -1,0 +1,138 @@
+"""A LlamaIndex LLM that answers prompts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from mmad_rag.errors import InputError, ModelActionError, ModelRetryError
+from mmad_rag.models.background_loop import BACKGROUND
+from mmad_rag.models.llama_index.errors import translate
+from mmad_rag.models.llama_index.settings import describe, hide_secrets
+from mmad_rag.models.llama_index_reply import read_response
+from mmad_rag.models.options import ModelOptions
+from mmad_rag.prompt import RenderedPrompt, TextPart, joined_texts, render
+from mmad_rag.records import Prompt, Reply
+
+if TYPE_CHECKING:
+    from llama_index.core.base.llms.types import ChatMessage, ChatResponse
+    from llama_index.core.llms import LLM
+
+
+class LlamaIndexModel:
+    """Asks any LLM of LlamaIndex: a system message, then the user's, with text and picture blocks in order.
+
+    The LLM keeps its own settings: sampling, retries and timeouts are given where it is made. One with
+    nothing but a blocking `chat` is asked in a thread, one question at a time. One that turns messages into
+    plain text, or says that it is no chat model, would drop pictures: a prompt that has any is refused.
+
+    Args:
+        llm: The LLM; made here already, so that programs can hand in theirs.
+        options: Of them, only `deadline_s` counts: seconds for one question, the LLM's own retries included.
+
+    Raises:
+        InputError: `llm` is no LLM of LlamaIndex.
+
+    Example:
+        >>> from llama_index.core.llms import MockLLM
+        >>> LlamaIndexModel(MockLLM(max_tokens=3)).identity.partition(",")[0]
+        'llama_index:MockLLM/unknown'
+    """
+
+    def __init__(self, llm: LLM, options: ModelOptions | None = None) -> None:
+        from llama_index.core.llms import LLM
+
+        if not isinstance(llm, LLM):
+            raise InputError(
+                f"a {type(llm).__name__} is no LLM of LlamaIndex; give an object of a class such as "
+                "llama_index.llms.openai.OpenAI"
+            )
+        self._llm = llm
+        self._deadline_s = (options if options is not None else ModelOptions()).deadline_s
+        self._identity = describe(llm)
+        self._blocking = ThreadPoolExecutor(1, "mmad-rag-llama-index") if _only_blocks(llm) else None
+
+    @property
+    def identity(self) -> str:
+        """Class, model name, and a digest of all its settings but secrets."""
+        return self._identity
+
+    async def answer(self, prompt: Prompt) -> Reply:
+        """Ask the LLM.
+
+        Raises:
+            ModelActionError: every question would fail alike until the user acts.
+            ModelRetryError: this question, or this moment, gives no reply.
+        """
+        if prompt.image is not None or prompt.references:
+            self._see_that_it_sees()
+        messages = _messages(render(prompt))
+        start = time.monotonic()
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                response = await self._chat(messages)
+        except TimeoutError:
+            raise ModelRetryError(
+                f"{self._name} gave no answer within {self._deadline_s:g} s; "
+                "ask again later, ask fewer questions at once, or raise deadline_s"
+            ) from None
+        except Exception as error:  # every provider has its own; `translate` tells them apart
+            raise translate(error, self._name, hide=lambda text: hide_secrets(self._llm, text)) from None
+        return read_response(response, model=self._name, latency_s=time.monotonic() - start)
+
+    @property
+    def _name(self) -> str:
+        return self._identity.partition(",")[0]
+
+    async def _chat(self, messages: list[ChatMessage]) -> ChatResponse:
+        if self._blocking is None:
+            return await BACKGROUND.run(lambda: self._llm.achat(messages))
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._blocking, lambda: context.run(self._llm.chat, messages))
+
+    def _see_that_it_sees(self) -> None:
+        from llama_index.core.llms import CustomLLM
+
+        if _inherits(self._llm, CustomLLM, "chat"):
+            raise ModelActionError(
+                f"{self._name} turns messages into plain text and would not see the pictures; "
+                "take an LLM whose chat takes ImageBlock, or ask without pictures"
+            )
+        if not self._llm.metadata.is_chat_model:
+            raise ModelActionError(
+                f"{self._name} says of itself that it is no chat model, and such LLMs drop the pictures; "
+                "make it with is_chat_model=True (or its metadata so) if it does see them"
+            )
+
+
+def _only_blocks(llm: LLM) -> bool:
+    """Whether its `achat` is the one that calls `chat` and holds up the loop meanwhile."""
+    from llama_index.core.llms import CustomLLM
+
+    return _inherits(llm, CustomLLM, "achat")
+
+
+def _inherits(llm: LLM, base: type[LLM], method: str) -> bool:
+    """Whether a method is the base class's own; LlamaIndex wraps it anew for every class, for tracing."""
+    own, inherited = (inspect.unwrap(getattr(kind, method)) for kind in (type(llm), base))
+    return own is inherited
+
+
+def _messages(rendered: RenderedPrompt) -> list[ChatMessage]:
+    from llama_index.core.base.llms.types import ChatMessage, ImageBlock, MessageRole, TextBlock
+
+    blocks = [
+        TextBlock(text=part.text)
+        if isinstance(part, TextPart)
+        else ImageBlock(image=part.data, image_mimetype=part.media_type.value)
+        for part in joined_texts(rendered.parts)
+    ]
+    return [
+        ChatMessage(role=MessageRole.SYSTEM, blocks=[TextBlock(text=rendered.system)]),
+        ChatMessage(role=MessageRole.USER, blocks=blocks),
+    ]

@@ -1,0 +1,214 @@
+"""Gather everything that a page says of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmad_rag.benchmark.analysis.compare import Comparison
+from mmad_rag.benchmark.analysis.decompose import Effect
+from mmad_rag.benchmark.analysis.failures import failure_lines, failures_of
+from mmad_rag.benchmark.analysis.flips import FlipSample, find_flips
+from mmad_rag.benchmark.analysis.summary import RunSummary
+from mmad_rag.benchmark.new_products import NewProducts
+from mmad_rag.benchmark.run.records import Run
+from mmad_rag.benchmark.score.table import AVERAGE
+from mmad_rag.benchmark.stats.small_sample import SMALL_CELL
+from mmad_rag.errors import DataError
+from mmad_rag.report.html.charts import Chart, Entry, Interval, dot_chart
+from mmad_rag.report.html.facts import Fact, facts_of, replies_grid
+from mmad_rag.report.html.thumbnail import Thumbnail, thumbnail
+from mmad_rag.report.tables.gains import (
+    UNTOLD,
+    circular_grid,
+    datasets_grid,
+    decomposition_grid,
+    detection_grid,
+    gain_grid,
+    levels_grid,
+    routing_grid,
+    second_reading_grid,
+    spending_grid,
+    subsets_grid,
+)
+from mmad_rag.report.tables.scores import points
+from mmad_rag.report.tables.table import Grid, interval_text
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What one arm changes."""
+
+    heading: str
+    """E.g. `rag against none`."""
+    sentence: str
+    """The average in words."""
+    chart: Chart
+    table: Grid
+    first: bool
+    """Whether it is the arm that the page is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything that stands on a page."""
+
+    title: str
+    notices: tuple[str, ...]
+    """What a reader must know before any number."""
+    headline: str | None
+    """What the arm in question is worth; None for a run without a comparison."""
+    facts: tuple[Fact, ...]
+    levels_chart: Chart
+    levels: Grid
+    datasets: Grid
+    gains: tuple[Gain, ...]
+    """The arm in question first; empty without a comparison."""
+    notes: tuple[str, ...]
+    """How intervals and verdicts come about."""
+    decomposition_chart: Chart | None
+    decomposition: Grid | None
+    """None where the arms tell no effect."""
+    parts: Grid | None
+    """Comparisons on parts of the questions; None without one."""
+    replies: Grid
+    failures: tuple[str, ...]
+    """Why questions got no reply."""
+    detection: Grid
+    routing: Grid | None
+    """None where no arm routed."""
+    extras: tuple[Grid, ...]
+    """Circular evaluation, the second reading and what was spent, where these are known."""
+    flips: tuple[FlipSample, ...]
+    """Turned right, turned wrong; empty without a comparison."""
+    pictures: Mapping[str, Thumbnail]
+    """Image path -> the picture, of every question that is shown."""
+
+
+def page_of(
+    run: Run,
+    summary: RunSummary,
+    *,
+    baseline: str,
+    arm: str | None,
+    data: Path | None,
+    flips: int,
+    seed: int,
+    notices: Sequence[str],
+) -> Page:
+    """Gather what a page shows; see `page.render_page` for what the arguments are.
+
+    Raises:
+        DataError: the run has no such arm to compare.
+    """
+    chosen = _chosen(summary, baseline, arm)
+    comparisons = sorted(summary.comparisons, key=lambda item: item is not chosen)
+    samples: tuple[FlipSample, ...] = ()
+    if chosen is not None:
+        samples = find_flips(run, baseline, chosen.arm.arm, count=flips, seed=seed)
+    folder = data if data is not None else Path(run.header.data)
+    paths = {flip.question.image_path for sample in samples for flip in sample.flips}
+    effects = summary.decomposition.effects
+    parts = [part for part in (summary.hard, *summary.rightly_routed) if part and part.comparisons]
+    failed = failures_of(run)
+    total = len(run.rows) + len(run.rotated)
+    return Page(
+        title=f"Run {run.folder.resolve().name}",
+        notices=(*notices, *_picture_notice(folder, bool(paths))),
+        headline=None if chosen is None else _sentence(chosen),
+        facts=tuple(facts_of(run)),
+        levels_chart=_levels_chart(summary),
+        levels=levels_grid(summary.levels, len(run.questions)),
+        datasets=datasets_grid(summary.tables),
+        gains=tuple(_gain(item, first=item is chosen) for item in comparisons),
+        notes=() if chosen is None else _notes(chosen),
+        decomposition_chart=_effects_chart(effects) if effects else None,
+        decomposition=decomposition_grid(summary.decomposition) if effects else None,
+        parts=subsets_grid(parts) if parts else None,
+        replies=replies_grid(run),
+        failures=tuple(failure_lines(failed, total)),
+        detection=detection_grid(summary.tables),
+        routing=routing_grid(summary.routing) if summary.routing else None,
+        extras=(
+            *((circular_grid(summary.circular),) if summary.circular else ()),
+            *((second_reading_grid(summary.second_reading),) if summary.second_reading else ()),
+            *((spending_grid(summary.spending),) if summary.spending is not None else ()),
+        ),
+        flips=samples,
+        pictures={path: thumbnail(folder, path) for path in sorted(paths)},
+    )
+
+
+def _chosen(summary: RunSummary, baseline: str, arm: str | None) -> Comparison | None:
+    by_arm = {comparison.arm.arm: comparison for comparison in summary.comparisons}
+    if arm is None:
+        return by_arm.get("rag", next(iter(by_arm.values()), None))
+    if arm not in by_arm:
+        known = f"it compares {', '.join(by_arm)} with it" if by_arm else "it compares nothing with it"
+        raise DataError(f"the run has no arm {arm!r} beside the baseline {baseline!r}; {known}")
+    return by_arm[arm]
+
+
+def _picture_notice(folder: Path, wanted: bool) -> tuple[str, ...]:
+    if not wanted or folder.is_dir():
+        return ()
+    return (f"The data folder {folder} is not here, so the pictures are left out; --data says where it is.",)
+
+
+def _gain(comparison: Comparison, *, first: bool) -> Gain:
+    entries = [
+        _entry(item.column, item.difference, item.low, item.high, item.new_products)
+        for item in comparison.columns
+    ]
+    pair = f"{comparison.arm.arm} against {comparison.baseline.arm}"
+    chart = dot_chart(f"Points gained by {pair} in each subtask", entries, signed=True)
+    return Gain(pair, _sentence(comparison), chart, gain_grid(comparison), first)
+
+
+def _entry(label: str, value: float, low: float | None, high: float | None, new: NewProducts | None) -> Entry:
+    text = interval_text(value, low, high, signed=True)
+    elsewhere = None if new is None else Interval(value, new.low, new.high)
+    return Entry(label, text, Interval(value, low, high), elsewhere)
+
+
+def _sentence(comparison: Comparison) -> str:
+    average = comparison.columns[-1]
+    new = average.new_products
+    elsewhere = UNTOLD if new is None else f"{new.verdict} [{points(new.low)}, {points(new.high)}]"
+    return (
+        f"{comparison.arm.arm} against {comparison.baseline.arm}, on average: "
+        f"{interval_text(average.difference, average.low, average.high, signed=True)} points. "
+        f"On these products: {average.verdict}. On new products: {elsewhere}. "
+        f"{average.wrong_to_right:,} answers turn right, {average.right_to_wrong:,} turn wrong."
+    )
+
+
+def _levels_chart(summary: RunSummary) -> Chart:
+    entries = []
+    for level in summary.levels:
+        item = level.columns[-1]
+        text = interval_text(item.percent, item.low, item.high, signed=False)
+        entries.append(Entry(level.arm, text, Interval(item.percent, item.low, item.high)))
+    return dot_chart("Percent right by arm, with 95 % intervals", entries, signed=False)
+
+
+def _effects_chart(effects: Sequence[Effect]) -> Chart:
+    averages = [(effect.name, effect.columns[-1]) for effect in effects]
+    entries = [_entry(name, item.value, item.low, item.high, item.new_products) for name, item in averages]
+    return dot_chart("What the gain is made of, on average, in points", entries, signed=True)
+
+
+def _notes(comparison: Comparison) -> tuple[str, ...]:
+    small = [item.column for item in comparison.columns if item.small and item.column != AVERAGE]
+    few = f" {', '.join(small)}: fewer than {SMALL_CELL} questions, so McNemar's exact test must agree too."
+    return (
+        (
+            f"On these products: {comparison.replicates:,} bootstrap draws over {comparison.images:,} images "
+            f"(seed {comparison.seed}). On new products: jackknife over products, by t."
+        ),
+        "Verdicts: tests at 5 %, over the subtasks adjusted by Holm; the p-values are the adjusted ones. "
+        f"No meaningful difference: the 90 % interval lies within {comparison.margin:g} points either way."
+        + (few if small else ""),
+        f"{UNTOLD.capitalize()}: a dataset has one product in this column, or no two products differ.",
+    )

@@ -1,0 +1,83 @@
+"""Say what a run is, in pairs of a name with a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+
+from mmad_rag.benchmark.run.records import OutcomeRow, Run
+from mmad_rag.records import Outcome
+from mmad_rag.report.tables.table import NOTHING, Cell, Grid, GridRow
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that a run is."""
+
+    name: str
+    value: str
+
+
+def facts_of(run: Run) -> Iterator[Fact]:
+    """What can change an outcome, and what the run started from."""
+    header = run.header
+    yield Fact("Model", _each(arm.model for arm in header.arms))
+    yield Fact("The model's own name", _each(row.model for row in run.rows) or NOTHING)
+    yield Fact("Arms", ", ".join(arm.name for arm in header.arms))
+    yield Fact("Questions", f"{header.questions:,} in each arm")
+    if header.sample_seed is not None:
+        yield Fact("Sample of questions", f"seed {header.sample_seed}")
+    yield Fact("Pictures", f"{len({question.image_path for question in run.questions}):,}")
+    if header.missing_pictures:
+        lost = f"{header.missing_questions:,} questions about {header.missing_pictures:,} pictures"
+        yield Fact("Not asked", f"{lost} that were not in the data folder")
+    yield Fact("Pictures shown", "yes" if header.pictures else "no, the text alone")
+    if header.image_size is not None:
+        yield Fact("Scaled down to", f"{header.image_size} pixels")
+    shots = f"{header.shots} at most, {header.templates}" if header.shots else "none"
+    yield Fact("Example pictures", shots)
+    yield Fact("Wording", " ".join(filter(None, (header.wording, header.wording_sha256))))
+    order = "as in the file" if header.shuffle_options is None else f"shuffled, seed {header.shuffle_options}"
+    yield Fact("Order of options", order)
+    if header.circular:
+        yield Fact("Circular evaluation", f"{header.circular:,} questions, seed {header.circular_seed}")
+    yield Fact("Errata left out", ", ".join(header.errata) or "none")
+    yield Fact("Data folder", header.data)
+    yield Fact("SHA-256 of mmad.json", header.data_sha256)
+    yield Fact("Index", _each(arm.index for arm in header.arms) or "none")
+    if header.hard_sha256 is not None:
+        yield Fact("SHA-256 of the hard subset", header.hard_sha256)
+    yield Fact("Started", header.created)
+    others = (f"{name} {version}" for name, version in header.versions.items() if name != "mmad_rag")
+    ours = (f"mmad_rag {header.library}", f"reply parser {header.parser_version}")
+    yield Fact("Versions", ", ".join((*ours, *others)))
+
+
+def replies_grid(run: Run) -> Grid:
+    """Arms down: what became of the questions, and what the replies took."""
+    return Grid(
+        "What became of the questions; invalid and failed ones count as wrong",
+        "Arm",
+        ("Correct", "Wrong", "Invalid", "Failed", "Tokens shown", "Tokens replied", "Median seconds"),
+        tuple(
+            GridRow(Cell(arm.name), tuple(_cells([row for row in run.rows if row.arm == arm.name])))
+            for arm in run.header.arms
+        ),
+    )
+
+
+def _cells(rows: list[OutcomeRow]) -> Iterator[Cell]:
+    for outcome in Outcome:
+        yield Cell(f"{sum(row.outcome is outcome for row in rows):,}")
+    replies = [row for row in rows if row.reply is not None]
+    used = [row.usage for row in replies if row.usage is not None]
+    known = () if len(used) == len(replies) else (f"of {len(used):,} of {len(replies):,} replies",)
+    for tokens in ((item.prompt_tokens for item in used), (item.completion_tokens for item in used)):
+        yield Cell(f"{sum(tokens):,}", known) if used else Cell(NOTHING)
+    yield Cell(f"{median(row.latency_s for row in replies):.2f}") if replies else Cell(NOTHING)
+
+
+def _each(values: Iterator[str | None]) -> str:
+    """Every value once, in the order of the first."""
+    return ", ".join(dict.fromkeys(value for value in values if value is not None))

@@ -1,0 +1,84 @@
+"""Write what a run came to as one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmad_rag.benchmark.analysis.summary import RunSummary
+from mmad_rag.benchmark.run.records import Run
+from mmad_rag.errors import DataError
+from mmad_rag.report.html.content import page_of
+from mmad_rag.report.page_text import visible
+
+BEGINNING = b"<!doctype html>"
+"""The first bytes of every page."""
+FLIPS = 8
+"""Questions that are shown of either kind, by default."""
+_LONG = 1_200  # characters of a reply from which on it is folded away, whole
+_TEMPLATE = "page.html.jinja"
+
+
+def render_page(
+    run: Run,
+    summary: RunSummary,
+    *,
+    baseline: str = "none",
+    arm: str | None = None,
+    data: Path | None = None,
+    flips: int = FLIPS,
+    seed: int = 0,
+    notices: Sequence[str] = (),
+) -> str:
+    """The page as HTML: no script, nothing fetched, everything that was read from files escaped.
+
+    Args:
+        run: With an outcome of every question in every arm.
+        summary: Of this run and this baseline.
+        baseline: The arm that is compared with.
+        arm: The arm that the page is about; None takes `rag`, or else the first other arm.
+        data: The data folder; None takes the one the run was given.
+        flips: Questions to show of either kind, 0 or more.
+        seed: Of the draw of these questions.
+        notices: What a reader must know before any number.
+
+    Raises:
+        DataError: the run has no such arm to compare.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def shown(value: object) -> object:
+        return value if isinstance(value, Markup) else visible(str(value))
+
+    environment = Environment(
+        loader=PackageLoader("mmad_rag", "report/html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=shown,  # on every value that is written, so that no place can be forgotten
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = page_of(
+        run, summary, baseline=baseline, arm=arm, data=data, flips=flips, seed=seed, notices=notices
+    )
+    return environment.get_template(_TEMPLATE).render(page=page, run=run, long=_LONG)
+
+
+def write_page(html: str, path: Path) -> None:
+    """Write a page in one step: whoever reads it sees all of it, or what was there before.
+
+    Raises:
+        DataError: something else than a page is there, or it cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        if path.exists():
+            with path.open("rb") as file:
+                if file.read(len(BEGINNING)).lower() != BEGINNING:
+                    raise DataError(f"{path} is no page and is left as it is; give another --out")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(html, encoding="utf-8", newline="\n")
+        draft.replace(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error.strerror}); give another --out") from error

@@ -1,0 +1,56 @@
+"""Put a picture of the data folder into a page as a small `data:` URL."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmad_rag.benchmark.data.strict_json import as_relative_path
+from mmad_rag.errors import DataError, PictureError
+from mmad_rag.images import open_picture, to_rgb
+
+LONGEST_SIDE = 384
+"""Pixels; larger pictures are scaled down."""
+_QUALITY = 82
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A picture on a page, or why it is not there."""
+
+    url: str | None
+    """A `data:` URL of a PNG or JPEG; None when there is no picture here."""
+    width: int
+    """Pixels; 0 without a picture."""
+    height: int
+    """Pixels; 0 without a picture."""
+    missing: str | None
+    """Why there is no picture; None when there is one."""
+
+
+def thumbnail(data: Path, image_path: str) -> Thumbnail:
+    """A picture of the data folder, no side longer than `LONGEST_SIDE`.
+
+    Of PNG and JPEG the one with fewer bytes is taken: drawings stay sharp, photographs small.
+
+    Args:
+        data: The data folder.
+        image_path: Relative to it, as a run has it. A run folder may come from anybody, so a path that leaves
+            the data folder is not opened.
+    """
+    try:
+        picture = open_picture(data / as_relative_path(image_path, "the run"))
+        image = to_rgb(picture)
+    except (PictureError, DataError) as error:
+        return Thumbnail(None, 0, 0, str(error))
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    encoded = {}
+    for kind in ("png", "jpeg"):
+        buffer = io.BytesIO()
+        image.save(buffer, format=kind, quality=_QUALITY, optimize=True)
+        encoded[kind] = buffer.getvalue()
+    kind = min(encoded, key=lambda name: len(encoded[name]))
+    url = f"data:image/{kind};base64,{base64.b64encode(encoded[kind]).decode('ascii')}"
+    return Thumbnail(url, image.width, image.height, None)

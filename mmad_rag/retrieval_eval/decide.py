@@ -1,0 +1,119 @@
+"""Every router's decisions on the same pictures under every change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mmad_rag.encoders.protocol import Encoder
+from mmad_rag.index import KnowledgeIndex
+from mmad_rag.records import FloatArray, Route
+from mmad_rag.retrieval_eval.decisions import Bools, Decisions, pooled
+from mmad_rag.retrieval_eval.figures import ALL_CHANGES, Figures, Router, figures
+from mmad_rag.retrieval_eval.images import LabelledPicture
+from mmad_rag.retrieval_eval.metrics import threshold_at_recall
+from mmad_rag.retrieval_eval.nearest import nearest_all
+from mmad_rag.retrieval_eval.routing import decisions_of, route_all
+from mmad_rag.retrieval_eval.subindex import plain_references
+from mmad_rag.retrieve import ClipRetriever
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was concluded about each picture."""
+
+    products: tuple[str, ...]
+    """The catalogue, by the numbers that decisions give them."""
+    pictures: tuple[LabelledPicture, ...]
+    """Those that count: of a product that the index knows by something else than the picture, or outside."""
+    routes: Mapping[str, tuple[Route, ...]]
+    """Change -> one route per picture, of its candidates only the best two."""
+    decisions: Mapping[Router, Mapping[str, Decisions]]
+    """Router -> change -> decisions, one entry per picture. Without references there is no nearest one."""
+    thresholds: Mapping[Router, float]
+    """Router -> the value of `known` that 95 % of the known pictures reach, all changes pooled."""
+
+    def pooled(self, router: Router) -> Decisions:
+        """All changes together, in their order."""
+        return pooled(list(self.decisions[router].values()))
+
+    def figures(self) -> tuple[Figures, ...]:
+        """Per change each router, then all changes together."""
+        found = [
+            figures(router, change, self.decisions[router][change], self.thresholds[router])
+            for change in self.routes
+            for router in self.decisions
+        ]
+        if len(self.routes) > 1:
+            found += [
+                figures(router, ALL_CHANGES, self.pooled(router), self.thresholds[router])
+                for router in self.decisions
+            ]
+        return tuple(found)
+
+
+def measure(
+    index: KnowledgeIndex,
+    encoder: Encoder,
+    pictures: Sequence[LabelledPicture],
+    vectors: Mapping[str, FloatArray],
+) -> Measured:
+    """Route every picture under every change, and look for its nearest reference beside that.
+
+    Args:
+        index: What routes.
+        encoder: The encoder that built it; its image tower is not used.
+        pictures: What to route; those without evidence in this index do not count.
+        vectors: Change -> shape (pictures, d).
+    """
+    counts = has_evidence(index, pictures)
+    kept = tuple(picture for picture, good in zip(pictures, counts, strict=True) if good)
+    retriever = ClipRetriever(index, encoder=encoder)
+    routes: dict[str, tuple[Route, ...]] = {}
+    decisions: dict[Router, dict[str, Decisions]] = {Router.ROUTE: {}}
+    for change, rows in vectors.items():
+        found = route_all(retriever, kept, rows[counts])
+        decisions[Router.ROUTE][change] = decisions_of(found, kept, index.products)
+        routes[change] = tuple(_brief(route) for route in found)
+    thresholds = {Router.ROUTE: _threshold(decisions[Router.ROUTE])}
+    if plain_references(index).any():
+        nearest = {change: nearest_all(index, kept, rows[counts]) for change, rows in vectors.items()}
+        threshold = _threshold(nearest)
+        thresholds[Router.NEAREST] = threshold
+        decisions[Router.NEAREST] = {
+            change: decided.at_threshold(threshold) for change, decided in nearest.items()
+        }
+    return Measured(index.products, kept, routes, decisions, thresholds)
+
+
+def _brief(route: Route) -> Route:
+    """A route that can be kept by the hundred thousand: a catalogue has dozens of candidates."""
+    return replace(route, candidates=route.candidates[:2])
+
+
+def has_evidence(index: KnowledgeIndex, pictures: Sequence[LabelledPicture]) -> Bools:
+    """Whether the index knows a picture's product by a text or by a reference that is not the picture.
+
+    True for pictures outside the catalogue: there is nothing that they could be found by.
+    """
+    by_text = {key.product for key in index.keys}
+    by_reference: dict[str, set[str]] = {}
+    for reference in index.references:
+        by_reference.setdefault(reference.product, set()).add(reference.digest)
+    return np.array(
+        [
+            picture.product is None
+            or picture.product in by_text
+            or bool(by_reference.get(picture.product, set()) - {picture.digest})
+            for picture in pictures
+        ],
+        bool,
+    )
+
+
+def _threshold(decisions: Mapping[str, Decisions]) -> float:
+    """At 95 % recall of the known pictures, all changes pooled; infinite where there are none."""
+    known = np.concatenate([found.known[found.inside] for found in decisions.values()])
+    return threshold_at_recall(known) if len(known) else float("inf")

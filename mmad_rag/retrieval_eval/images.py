@@ -1,0 +1,147 @@
+"""Find the labelled pictures of a folder that routing can be measured on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+
+from mmad_rag.benchmark.data.mmad import FILE_NAME, Benchmark, load_questions, split_path
+from mmad_rag.errors import DataError, InputError
+from mmad_rag.knowledge.images import PICTURE_SUFFIXES
+
+UNKNOWN_FOLDER = "unknown"
+"""The top folder that holds pictures of products outside the catalogue."""
+_TRAIN_FOLDER = "train"
+_MASK_FOLDERS = {"ground_truth", "rbg_mask", "rgb_mask", "mask", "masks"}
+
+
+class Reason(StrEnum):
+    """Why a picture of the folder is not measured on."""
+
+    TEMPLATE = "templates (below a folder called train), which are not queries"
+    MASK = "masks"
+    NO_FILE = "named in mmad.json, but without a file"
+    NO_PRODUCT = "of no product of the index"
+    TWICE = "the same bytes as another picture"
+    UNREADABLE = "cannot be read"
+    NO_EVIDENCE = "of a product that the index knows by nothing, or by this very picture alone"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPicture:
+    """A picture whose product is known to the one who measures."""
+
+    path: Path
+    name: str
+    """Relative to the folder, with forward slashes."""
+    product: str | None
+    """The right product; None for a picture of something outside the catalogue."""
+    digest: str
+    """SHA-256 (hex) of the file's bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPictures:
+    """What a folder holds."""
+
+    pictures: tuple[LabelledPicture, ...]
+    """Sorted by name."""
+    left_out: Mapping[Reason, tuple[str, ...]]
+    """Why -> names of what is not measured on, sorted; only reasons that occur."""
+
+    def without(self, reason: Reason, names: Collection[str]) -> FoundPictures:
+        """The same with some pictures left out for a reason."""
+        if not names:
+            return self
+        kept = tuple(picture for picture in self.pictures if picture.name not in names)
+        known = self.left_out.get(reason, ())
+        return FoundPictures(kept, {**self.left_out, reason: tuple(sorted({*known, *names}))})
+
+
+def find_pictures(folder: Path, products: Collection[str]) -> FoundPictures:
+    """Look for labelled pictures below `folder`: `<product>/**/x.png`, or MMAD's layout with its mmad.json.
+
+    A picture named in mmad.json shows the product that its path there says. Any other picture shows the last
+    component of its path that is a product's name. Whatever lies below a top folder called `unknown` shows
+    something outside the catalogue. Templates and masks are no queries; the same bytes count once.
+
+    Args:
+        folder: Searched recursively; links are not followed out of it.
+        products: The catalogue.
+
+    Raises:
+        InputError: the folder does not exist.
+        DataError: it holds no picture of a known product, its mmad.json is wrong, or two labels contradict
+            each other on the same bytes.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder of labelled pictures at {folder}; check the path")
+    benchmark = load_questions(folder) if (folder / FILE_NAME).is_file() else None
+    left_out: dict[Reason, list[str]] = {}
+    if benchmark is not None and benchmark.missing_pictures:
+        left_out[Reason.NO_FILE] = list(benchmark.missing_pictures)
+    masks = {image.mask for image in benchmark.images.values()} if benchmark else set()
+    first: dict[str, LabelledPicture] = {}
+    for path, name in _files(folder):
+        label = Reason.MASK if name in masks else _label(name, products, benchmark)
+        if isinstance(label, Reason):
+            left_out.setdefault(label, []).append(name)
+            continue
+        try:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError:
+            left_out.setdefault(Reason.UNREADABLE, []).append(name)
+            continue
+        picture = LabelledPicture(path, name, label or None, digest)
+        same = first.setdefault(digest, picture)
+        if same is not picture:
+            _check_labels(same, picture)
+            left_out.setdefault(Reason.TWICE, []).append(name)
+    if first and not any(picture.product for picture in first.values()):
+        raise DataError(
+            f"{folder} holds {len(first)} picture(s) of unknown things and none of a product of the index; "
+            "put pictures of products beside them, as <product>/**/*.png"
+        )
+    if not first:
+        raise DataError(
+            f"no picture to measure on lies below {folder}; expected <product>/**/*.png for products of the "
+            f"index such as {', '.join(sorted(products)[:3])}, or MMAD's layout with {FILE_NAME}"
+        )
+    return FoundPictures(
+        tuple(first.values()), {reason: tuple(sorted(names)) for reason, names in left_out.items()}
+    )
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Picture files with their names, sorted."""
+    root = folder.resolve()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in PICTURE_SUFFIXES and path.resolve().is_relative_to(root):
+            yield path, path.relative_to(folder).as_posix()
+
+
+def _label(name: str, products: Collection[str], benchmark: Benchmark | None) -> str | Reason:
+    """The product that a picture shows, an empty string outside the catalogue, or why it is no query."""
+    folders = PurePosixPath(name).parts[:-1]
+    if _MASK_FOLDERS.intersection(part.lower() for part in folders):
+        return Reason.MASK
+    if folders[:1] == (UNKNOWN_FOLDER,):
+        return ""
+    if benchmark is not None and name in benchmark.images:
+        product = split_path(name).product
+        return product if product in products else Reason.NO_PRODUCT
+    if _TRAIN_FOLDER in folders:
+        return Reason.TEMPLATE
+    return next((part for part in reversed(folders) if part in products), Reason.NO_PRODUCT)
+
+
+def _check_labels(first: LabelledPicture, second: LabelledPicture) -> None:
+    if first.product != second.product:
+        raise DataError(
+            f"{first.path} and {second.path} hold the same bytes, but one is labelled "
+            f"{first.product or UNKNOWN_FOLDER} and the other {second.product or UNKNOWN_FOLDER}; "
+            "remove the wrong one"
+        )

@@ -1,0 +1,79 @@
+"""A retriever that is told the product instead of looking for it: the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TypeAlias
+
+from mmad_rag.encoders.protocol import Encoder
+from mmad_rag.errors import InputError
+from mmad_rag.index import KnowledgeIndex
+from mmad_rag.records import FloatArray, Knowledge, Picture, Route, RouteOutcome
+from mmad_rag.retrieve.clip import passage_similarity
+from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET, Similarity, select
+
+PictureEvidence: TypeAlias = Callable[[str, Picture, Sequence[Picture]], Mapping[str, float]]
+"""(Product, picture, further pictures) -> defect -> how much the picture looks like it, in [0, 1]."""
+
+
+class FixedProductRetriever:
+    """Selects passages of one given product, exactly as `ClipRetriever` does once it has routed.
+
+    Args:
+        index: Where the passages are.
+        product: One product of the index's catalogue.
+        text_encoder: The encoder of the passages; by default loaded by the spec in the manifest.
+        similarity: Of questions to passages, instead of the index's own.
+        evidence: Which defects a picture looks like; usually `ClipRetriever.evidence`. Without it the picture
+            is not looked at.
+        budget: Estimated tokens of knowledge per prompt.
+
+    Raises:
+        InputError: the product is not in the index.
+    """
+
+    def __init__(
+        self,
+        index: KnowledgeIndex,
+        product: str,
+        *,
+        text_encoder: Encoder | str | None = None,
+        similarity: Similarity | None = None,
+        evidence: PictureEvidence | None = None,
+        budget: int = DEFAULT_BUDGET,
+    ) -> None:
+        if product not in index.rows_of_product:
+            known = ", ".join(index.products)
+            raise InputError(f"the index holds no product {product!r}; it holds {known}")
+        self.index = index
+        self.product = product
+        self.budget = budget
+        self._text_encoder = text_encoder
+        self._given_similarity = similarity
+        self._evidence = evidence
+
+    @property
+    def identity(self) -> str:
+        """Index, product, budget and kind of retriever."""
+        return f"fixed(index={self.index.fingerprint[:16]},product={self.product},budget={self.budget})"
+
+    def retrieve(
+        self, question: str, picture: Picture | None, references: Sequence[Picture] = ()
+    ) -> Knowledge:
+        """Select passages of the given product."""
+        seen = {}
+        if self._evidence is not None and picture is not None:
+            seen = {self.product: self._evidence(self.product, picture, references)}
+        hits = select(
+            self.index, (self.product,), question, self._similarity, budget=self.budget, evidence=seen
+        )
+        return Knowledge(Route(RouteOutcome.PRODUCT, (), (self.product,), 1.0), hits, self.index.fingerprint)
+
+    def retrieve_vector(self, question: str, vector: FloatArray) -> Knowledge:
+        """As `retrieve`; the vector is not looked at."""
+        return self.retrieve(question, None)
+
+    @cached_property
+    def _similarity(self) -> Similarity:
+        return self._given_similarity or passage_similarity(self.index, None, self._text_encoder)

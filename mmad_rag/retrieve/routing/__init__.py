@@ -1,0 +1,1 @@
+"""image -> product, with a calibrated confidence."""

@@ -1,0 +1,1 @@
+"""question -> passages of a product, within a token budget."""

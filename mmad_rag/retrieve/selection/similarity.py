@@ -1,0 +1,79 @@
+"""How alike a question and a passage are, by vectors or by words.
+
+Which of the two is the better: `benchmarks/selection.py`. Vectors of all-MiniLM-L6-v2 find the passage asked
+for somewhat more often, above all when the question is freely worded; words need no model and come close.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from mmad_rag.encoders.protocol import Encoder
+from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.build.embed import embed_texts
+from mmad_rag.records import FloatArray
+from mmad_rag.retrieve.selection.select import Similarity
+
+_QUESTIONS_KEPT = 4096
+
+
+def vector_similarity(index: KnowledgeIndex, encoder: Encoder) -> Similarity:
+    """Cosines of the question's vector to the passages', scaled to [0, 1] over the passages compared."""
+    vectors = index.passage_vectors
+    if vectors is None:
+        raise ValueError("the index has no passage vectors; use word_similarity")
+
+    @lru_cache(maxsize=_QUESTIONS_KEPT)
+    def embedded(question: str) -> FloatArray:
+        vector: FloatArray = embed_texts([question], encoder)[0]
+        return vector
+
+    def similarity(question: str, rows: Sequence[int]) -> Sequence[float]:
+        return _scaled(_rows(vectors, rows) @ embedded(question))
+
+    return similarity
+
+
+def word_similarity(index: KnowledgeIndex) -> Similarity:
+    """BM25 scores (Robertson and Zaragoza 2009; the bm25s library), scaled to [0, 1] over the compared.
+
+    How rare a word is, is counted over the passages of all products.
+    """
+    import bm25s
+
+    words = bm25s.tokenize([passage.text for passage in index.passages], stopwords="en", show_progress=False)
+    ranker = bm25s.BM25()
+    ranker.index(words, show_progress=False)
+
+    @lru_cache(maxsize=_QUESTIONS_KEPT)
+    def scored(question: str) -> FloatArray:
+        asked = bm25s.tokenize([question], stopwords="en", return_ids=False, show_progress=False)[0]
+        scores: FloatArray = np.zeros(len(index.passages), np.float32)
+        if asked:
+            scores = np.asarray(ranker.get_scores(asked), np.float32)
+        return scores
+
+    def similarity(question: str, rows: Sequence[int]) -> Sequence[float]:
+        return _scaled(scored(question)[list(rows)])
+
+    return similarity
+
+
+def _rows(vectors: FloatArray, rows: Sequence[int]) -> FloatArray:
+    """The rows, without a copy where they follow each other, as those of one product do."""
+    first = rows[0] if rows else 0
+    if list(rows) == list(range(first, first + len(rows))):
+        return vectors[first : first + len(rows)]
+    return vectors[list(rows)]
+
+
+def _scaled(scores: FloatArray) -> list[float]:
+    """Linear to [0, 1]; all zero when the scores do not differ."""
+    low, high = float(scores.min(initial=np.inf)), float(scores.max(initial=-np.inf))
+    if not high - low > 1e-9:
+        return [0.0] * len(scores)
+    scaled: list[float] = np.round((scores.astype(np.float64) - low) / (high - low), 6).tolist()
+    return scaled

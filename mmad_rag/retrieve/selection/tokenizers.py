@@ -1,0 +1,176 @@
+"""Count tokens with a model's own tokenizer where it is at hand, without ever fetching one."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from mmad_rag.errors import SpecError
+from mmad_rag.retrieve.selection.token_estimate import estimate_tokens
+
+_CACHE_VARIABLES = ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR")
+_TABLES = {
+    "cl100k_base": (
+        "9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
+        "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+    ),
+    "o200k_base": (
+        "fb374d419588a4632f3f557e76b4b70aebbca790",
+        "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+    ),
+}
+"""Encoding -> the name of its table in a cache folder of tiktoken, and the SHA-256 of the table.
+
+With both known beforehand, tiktoken is only called when it finds what it wants: it fetches what it misses.
+"""
+_INSTALLED = ("llama_index", "core", "_static", "tiktoken_cache")
+"""Where a package carries the tables: its name, then the folders below it."""
+_SAME_TABLE = {"o200k_harmony": "o200k_base"}
+_ENVIRONMENT = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCounter:
+    """A `TokenCounter` that says what it counts by."""
+
+    name: str
+    """`estimate`, an encoding of tiktoken, or `tokenizer:` with the start of the file's SHA-256."""
+    count: Callable[[str], int] = field(repr=False)
+    """Tokens of a text."""
+
+    def __call__(self, text: str) -> int:
+        """Tokens of a text."""
+        return self.count(text)
+
+
+ESTIMATE = NamedCounter("estimate", estimate_tokens)
+"""The counter that needs no tokenizer; see `estimate_tokens` for its error."""
+
+
+def token_counter(model: str) -> NamedCounter:
+    """The best counter at hand for a model; nothing is downloaded.
+
+    Args:
+        model: A model's name, `gpt-4o`, with or without its provider, `openai:gpt-4o`; or `@FILE`, a
+            `tokenizer.json` of the tokenizers library, which lies beside the weights of an open model.
+
+    Returns:
+        The file's tokenizer; else tiktoken's encoding of the model when its table is cached (in tiktoken's
+        own cache, or as installed with llama-index-core); else `ESTIMATE`. Its name says which.
+
+    Raises:
+        SpecError: the file does not exist or is no tokenizer.
+
+    Example:
+        >>> token_counter("my-own-model").name
+        'estimate'
+    """
+    if model.startswith("@"):
+        return _of_file(Path(model[1:]))
+    encoding = _encoding_name(model) or _encoding_name(model.partition(":")[2])
+    folder = None if encoding is None else _folder_with_table(_SAME_TABLE.get(encoding, encoding))
+    return ESTIMATE if encoding is None or folder is None else _of_encoding(encoding, folder)
+
+
+def _of_file(path: Path) -> NamedCounter:
+    from tokenizers import Tokenizer
+
+    try:
+        data = path.read_bytes()
+        tokenizer = Tokenizer.from_buffer(data)
+    except OSError as error:
+        raise SpecError(
+            f"the tokenizer {path} cannot be read ({error.strerror}); give the path of a tokenizer.json"
+        ) from error
+    except Exception as error:  # the library raises bare exceptions
+        reason = str(error).partition("\n")[0]
+        raise SpecError(
+            f"{path} is no tokenizer ({reason}); give a tokenizer.json of the tokenizers library"
+        ) from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+
+    def count(text: str) -> int:
+        return len(tokenizer.encode(_clean(text), add_special_tokens=False).ids)
+
+    return NamedCounter(f"tokenizer:{hashlib.sha256(data).hexdigest()[:16]}", count)
+
+
+def _encoding_name(model: str) -> str | None:
+    """The encoding that tiktoken names for a model; None when tiktoken is absent or does not know it."""
+    if importlib.util.find_spec("tiktoken") is None:
+        return None
+    from tiktoken.model import encoding_name_for_model
+
+    try:
+        return str(encoding_name_for_model(model))
+    except KeyError:
+        return None
+
+
+def _folder_with_table(encoding: str) -> Path | None:
+    """The first cache folder that holds the encoding's table, whole."""
+    if encoding not in _TABLES:
+        return None
+    name, digest = _TABLES[encoding]
+    for folder in _cache_folders():
+        table = folder / name
+        if table.is_file() and hashlib.sha256(table.read_bytes()).hexdigest() == digest:
+            return folder
+    return None
+
+
+def _cache_folders() -> Iterator[Path]:
+    """Where tiktoken itself looks, then the tables that are installed with llama-index-core."""
+    own = next((os.environ[name] for name in _CACHE_VARIABLES if name in os.environ), None)
+    if own is None:
+        yield Path(tempfile.gettempdir(), "data-gym-cache")
+    elif own:
+        yield Path(own)
+    package, *folders = _INSTALLED
+    installed = importlib.util.find_spec(package)
+    for place in (installed.submodule_search_locations or ()) if installed else ():
+        yield Path(place, *folders)
+
+
+@lru_cache(maxsize=8)
+def _of_encoding(name: str, folder: Path) -> NamedCounter:
+    """The encoding from a folder that holds its table."""
+    import tiktoken
+
+    with _cache_at(folder):
+        encoding = tiktoken.get_encoding(name)
+
+    def count(text: str) -> int:
+        return len(encoding.encode_ordinary(_clean(text)))
+
+    return NamedCounter(name, count)
+
+
+@contextmanager
+def _cache_at(folder: Path) -> Iterator[None]:
+    """Let tiktoken read a folder: it takes its cache from the environment only."""
+    variable = _CACHE_VARIABLES[0]
+    with _ENVIRONMENT:
+        before = os.environ.get(variable)
+        os.environ[variable] = str(folder)
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[variable]
+            else:
+                os.environ[variable] = before
+
+
+def _clean(text: str) -> str:
+    """Lone surrogates, which no tokenizer takes, become question marks, as on the way to a model."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,81 @@
+"""Open the picture of a request within the limits."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import warnings
+
+from mmad_rag.errors import PictureError
+from mmad_rag.images import open_picture
+from mmad_rag.records import Picture
+from mmad_rag.serve.errors import RefusalError
+from mmad_rag.serve.limits import Limits
+
+
+def data_url_bytes(url: str, limits: Limits) -> bytes:
+    """The bytes in a `data:` URL.
+
+    Raises:
+        RefusalError: 400 no base64, 413 too large.
+    """
+    head, _, payload = url.partition(",")
+    if not head.lower().endswith(";base64"):
+        raise _broken("the picture's data URL does not begin with data:image/...;base64,")
+    if len(payload) // 4 * 3 > limits.picture_bytes + 2:
+        raise too_large(limits)
+    try:
+        data = base64.b64decode(payload, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _broken(f"the picture's data URL does not hold valid base64 ({error})") from None
+    if len(data) > limits.picture_bytes:
+        raise too_large(limits)
+    return data
+
+
+def open_limited(data: bytes, limits: Limits) -> Picture:
+    """The picture, decoded once to be sure that it is whole.
+
+    Raises:
+        RefusalError: 400 not a whole picture, 413 too many pixels.
+    """
+    if _pixels(data) > limits.picture_pixels:
+        raise RefusalError(
+            413,
+            f"the picture has more than {limits.picture_pixels:,} pixels; scale it down",
+            code="picture_too_large",
+        )
+    try:
+        return open_picture(data, name="in the request")
+    except PictureError as error:
+        raise _broken(str(error)) from None
+
+
+def too_large(limits: Limits) -> RefusalError:
+    """413 for a picture of too many bytes."""
+    return RefusalError(
+        413,
+        f"the picture has more than {limits.picture_bytes:,} bytes; scale it down, "
+        "or start the server with a larger --max-picture-mb",
+        code="picture_too_large",
+    )
+
+
+def _pixels(data: bytes) -> int:
+    """By the header alone; 0 if it cannot be read, which opening will say better."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit decides
+            with Image.open(io.BytesIO(data)) as image:
+                return image.width * image.height
+    except Image.DecompressionBombError:
+        return Image.MAX_IMAGE_PIXELS or 0
+    except Exception:  # Pillow's plug-ins raise many kinds on damaged headers
+        return 0
+
+
+def _broken(message: str) -> RefusalError:
+    return RefusalError(400, f"{message}; encode the picture again", code="invalid_image")

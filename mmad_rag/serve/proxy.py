@@ -1,0 +1,147 @@
+"""An answer that is the upstream's answer, passed on as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import aiohttp
+from starlette.types import Receive, Scope, Send
+
+from mmad_rag.serve.errors import RefusalError
+from mmad_rag.serve.headers import to_client
+from mmad_rag.serve.limits import Limits
+from mmad_rag.serve.metrics import Metrics
+from mmad_rag.serve.upstream import Upstream
+
+_QUOTED = 200
+_STREAM = "text/event-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A request to send on."""
+
+    method: str
+    """GET or POST."""
+    path: str
+    """Below the upstream's base URL."""
+    headers: Sequence[tuple[str, str]] = field(repr=False)
+    """As `headers.to_upstream` gives them; may hold a key."""
+    data: bytes = field(repr=False)
+    """The body, or nothing."""
+    report: Mapping[str, str]
+    """Headers of ours for the client, on errors too."""
+
+
+class Relay:
+    """Starlette's response interface around a forwarded request.
+
+    A client that hangs up cancels the upstream's work. An upstream that breaks off in the middle of a stream
+    breaks ours off too: a clean end would pass off half an answer as a whole one.
+    """
+
+    def __init__(self, forward: Forward, upstream: Upstream, limits: Limits, metrics: Metrics) -> None:
+        self._forward = forward
+        self._upstream = upstream
+        self._limits = limits
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Ask the upstream and pass its answer on, while watching for the client to hang up."""
+        work = asyncio.ensure_future(self._answer(scope, receive, send))
+        gone = asyncio.ensure_future(_hung_up(receive))
+        try:
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                self._metrics.count_disconnect()
+        finally:
+            gone.cancel()
+            if not work.done():
+                work.cancel()
+            await asyncio.gather(work, gone, return_exceptions=True)
+        if not work.cancelled():
+            work.result()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ask, start = self._forward, time.perf_counter()
+        try:
+            async with self._upstream.ask(ask.method, ask.path, ask.headers, ask.data) as reply:
+                self._metrics.count_upstream(time.perf_counter() - start)
+                if reply.content_type == _STREAM:
+                    await self._stream(reply, send)
+                else:
+                    await self._whole(reply, send)
+        except RefusalError as refusal:
+            refusal.headers.update(ask.report)
+            await refusal.response()(scope, receive, send)
+
+    async def _whole(self, reply: aiohttp.ClientResponse, send: Send) -> None:
+        data = await self._read(reply)
+        if reply.status < 400:
+            self._check(reply, data)
+        await send(self._start(reply, [("content-length", str(len(data)))]))
+        await send({"type": "http.response.body", "body": data})
+
+    async def _read(self, reply: aiohttp.ClientResponse) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async for chunk in reply.content.iter_any():
+                size += len(chunk)
+                if size > self._limits.reply_bytes:
+                    raise self._bad(reply, f"more than {self._limits.reply_bytes:,} bytes")
+                chunks.append(chunk)
+        except TimeoutError:
+            raise self._upstream.silent() from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._bad(reply, f"half a reply ({type(error).__name__})") from None
+        return b"".join(chunks)
+
+    def _check(self, reply: aiohttp.ClientResponse, data: bytes) -> None:
+        """A success has to be JSON; clients take a web page for a reply, or fail where nobody looks."""
+        if 300 <= reply.status < 400:
+            place = reply.headers.get("location", "nowhere").partition("?")[0]
+            raise self._bad(reply, f"a redirect to {place!r}; give the final address to --upstream")
+        try:
+            json.loads(data)
+        except (ValueError, RecursionError):
+            quoted = " ".join(data[:_QUOTED].decode("utf-8", "replace").split())
+            raise self._bad(reply, f"{reply.content_type} instead of JSON, beginning {quoted!r}") from None
+
+    async def _stream(self, reply: aiohttp.ClientResponse, send: Send) -> None:
+        await send(self._start(reply, [("cache-control", "no-cache"), ("x-accel-buffering", "no")]))
+        try:
+            async for chunk in reply.content.iter_any():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except TimeoutError:
+            event = b"data: " + self._upstream.silent().body() + b"\n\n"
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+            return  # without an end: the server then closes the connection
+        except (aiohttp.ClientError, OSError):
+            return
+        await send({"type": "http.response.body", "body": b""})
+
+    def _start(self, reply: aiohttp.ClientResponse, more: Sequence[tuple[str, str]]) -> dict[str, object]:
+        passed = to_client((name, value) for name, value in reply.headers.items())
+        ours = [*more, *self._forward.report.items()]
+        named = {name for name, _ in ours}
+        headers = [*(pair for pair in passed if pair[0] not in named), *ours]
+        raw = [(name.encode("latin-1"), value.encode("utf-8", "surrogateescape")) for name, value in headers]
+        return {"type": "http.response.start", "status": reply.status, "headers": raw}
+
+    def _bad(self, reply: aiohttp.ClientResponse, what: str) -> RefusalError:
+        return RefusalError(
+            502,
+            f"the upstream {self._upstream.place} answered {reply.status} with {what}; check --upstream",
+            code="upstream_bad_reply",
+        )
+
+
+async def _hung_up(receive: Receive) -> None:
+    """Returns when the client is gone; its body has been read before."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,79 @@
+"""Look up knowledge for a picture without holding up the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from mmad_rag.records import Knowledge
+from mmad_rag.retrieve import ClipRetriever
+from mmad_rag.retrieve.route_cache import SeenPicture, SeenPictures, recall, see
+from mmad_rag.serve.images import data_url_bytes, open_limited
+from mmad_rag.serve.limits import Limits
+from mmad_rag.serve.metrics import Metrics
+
+_T = TypeVar("_T")
+
+_SMALL = 512 * 1024
+"""Characters of a `data:` URL, or bytes, that are hashed in half a millisecond."""
+_SHORT = 4_000
+"""Characters of a question that are compared with passages in half a millisecond."""
+
+
+class Lookup:
+    """A retriever, asked in threads where that takes long: some embed pictures, another selects passages.
+
+    Two groups, because a picture that is known already should not wait behind one that is being embedded.
+    A picture is remembered by the digest of what was sent, and then neither decoded nor routed again. What
+    takes half a millisecond (a picture that is known, passages found by their words) is done at once: handing
+    it to a thread and fetching it back takes longer, above all where both want the interpreter.
+
+    Args:
+        retriever: Whom to ask.
+        limits: Threads, pictures kept, sizes.
+        metrics: Where hits and misses are counted.
+    """
+
+    def __init__(self, retriever: ClipRetriever, limits: Limits, metrics: Metrics) -> None:
+        self._retriever = retriever
+        self._limits = limits
+        self._metrics = metrics
+        self._eyes = ThreadPoolExecutor(limits.lookups, "mmad-rag-embed")
+        self._hands = ThreadPoolExecutor(1, "mmad-rag-select")  # a retriever selects one at a time
+        self._seen = SeenPictures(limits.pictures_kept)
+
+    async def find(self, source: str | bytes, question: str) -> Knowledge:
+        """What is known about the picture in a `data:` URL or in bytes.
+
+        Raises:
+            RefusalError: 400 no whole picture, 413 too large.
+        """
+        if len(source) <= _SMALL:
+            seen = self._seen.get(source)
+        else:
+            seen = await _in(self._hands, lambda: self._seen.get(source))
+        self._metrics.count_cache(hit=seen is not None)
+        found = seen if seen is not None else await _in(self._eyes, lambda: self._look(source))
+        if self._retriever.selects_by_words and len(question) <= _SHORT:
+            return self._select(found, question)
+        return await _in(self._hands, lambda: self._select(found, question))
+
+    def close(self) -> None:
+        """Let the threads end; nothing can be found any more."""
+        self._eyes.shutdown(wait=False, cancel_futures=True)
+        self._hands.shutdown(wait=False, cancel_futures=True)
+
+    def _look(self, source: str | bytes) -> SeenPicture:
+        data = source if isinstance(source, bytes) else data_url_bytes(source, self._limits)
+        seen = see(self._retriever, open_limited(data, self._limits))
+        self._seen.put(source, seen)
+        return seen
+
+    def _select(self, seen: SeenPicture, question: str) -> Knowledge:
+        return recall(self._retriever, seen, question)
+
+
+async def _in(pool: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
+    return await asyncio.get_running_loop().run_in_executor(pool, work)
