@@ -20,8 +20,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmad_rag.benchmark.audit.choose_hard import HARD_VERSION, HardSubset
-from mmad_rag.benchmark.hard_file import hard_bytes
+from mmad_rag.benchmark.audit.choose_hard import HARD_VERSION, HardSubset, hard_bytes
 from mmad_rag.benchmark.run.reader import questions_sha256
 from mmad_rag.benchmark.run.records import RUN_VERSION, ArmHeader, OutcomeRow, RunHeader
 from mmad_rag.benchmark.run.store import RunStore

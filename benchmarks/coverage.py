@@ -22,11 +22,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mmad_rag.benchmark.bootstrap import averages_over, drawn_images, every_image_once, strata_of
-from mmad_rag.benchmark.new_products import on_new_products
 from mmad_rag.benchmark.score.macro_average import COLUMNS
 from mmad_rag.benchmark.score.table import AVERAGE
-from mmad_rag.benchmark.stats.jackknife import leave_out
+from mmad_rag.benchmark.stats.jackknife import leave_out, on_new_products
+from mmad_rag.benchmark.stats.resample import averages_over, drawn_images, every_image_once, strata_of
 from mmad_rag.records import Choice, Question, Subtask
 
 PRODUCTS = {"DS-MVTec": 15, "VisA": 12, "MVTec-LOCO": 5, "GoodsAD": 6}

@@ -36,9 +36,9 @@ from mmad_rag.knowledge.shipped import shipped_knowledge
 from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.serve.app import make_app
 from mmad_rag.serve.limits import Limits
+from mmad_rag.serve.retrieval_pool import warm
 from mmad_rag.serve.server import listen, run
 from mmad_rag.serve.upstream import Upstream
-from mmad_rag.serve.warm import warm
 
 CONCURRENT = 32
 PICTURES = 16

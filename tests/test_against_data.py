@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mmad_rag.benchmark.against_data import answers_as_rows
 from mmad_rag.benchmark.data.mmad import load_questions
-from mmad_rag.benchmark.score.answers_file import AnswerRecord
+from mmad_rag.benchmark.score.answers_file import AnswerRecord, answers_as_rows
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Question
 from tests.bench import make_benchmark

@@ -40,9 +40,8 @@ from mmad_rag.records import (
     RouteOutcome,
 )
 from mmad_rag.retrieve import ClipRetriever
-from mmad_rag.retrieve.filler import FillerRetriever
+from mmad_rag.retrieve.filler import NOUNS, SENTENCES, FillerRetriever
 from mmad_rag.retrieve.full_text import WholeProductRetriever
-from mmad_rag.retrieve.neutral_text import NOUNS, SENTENCES
 from mmad_rag.retrieve.routing.nearest_product import nearest_product
 from mmad_rag.retrieve.selection.token_estimate import estimate_tokens
 from mmad_rag.retrieve.selection.tokenizers import NamedCounter

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mmad_rag.models.background_loop import BACKGROUND
+from mmad_rag.models.event_loops import BACKGROUND
 from mmad_rag.models.transformers.batching import Batches
 
 

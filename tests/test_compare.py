@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mmad_rag.benchmark.analysis.compare import Comparison, Difference, compare_arms
-from mmad_rag.benchmark.bootstrap import averages_over, drawn_images, every_image_once, strata_of
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.score.macro_average import COLUMNS
 from mmad_rag.benchmark.score.score import score_run
 from mmad_rag.benchmark.score.table import AVERAGE, Rule
+from mmad_rag.benchmark.stats.resample import averages_over, drawn_images, every_image_once, strata_of
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Question, Subtask
 from tests.bench import question, row

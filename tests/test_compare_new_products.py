@@ -12,9 +12,8 @@ import pytest
 from scipy import stats
 
 from mmad_rag.benchmark.analysis.compare import Comparison, Difference, compare_arms
-from mmad_rag.benchmark.new_products import NewProducts
 from mmad_rag.benchmark.run.records import OutcomeRow
-from mmad_rag.benchmark.stats.jackknife import leave_out
+from mmad_rag.benchmark.stats.jackknife import NewProducts, leave_out
 from mmad_rag.benchmark.stats.verdict import Verdict
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Question, Subtask

@@ -12,9 +12,8 @@ from statsmodels.stats.contingency_tables import mcnemar as their_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from mmad_rag.benchmark.holm import holm
 from mmad_rag.benchmark.stats.small_sample import mcnemar, small_cell, too_few, wilson
-from mmad_rag.benchmark.stats.verdict import Verdict, judge
+from mmad_rag.benchmark.stats.verdict import Verdict, holm, judge
 from mmad_rag.benchmark.stats.wild_bootstrap import wild_bootstrap
 from mmad_rag.errors import DataError
 

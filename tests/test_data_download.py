@@ -21,10 +21,9 @@ from mmad_rag.benchmark.dataset import download_plan, fetch
 from mmad_rag.benchmark.dataset.download import DATASET, REPORTED_SHA256, REVISION, Download, download_data
 from mmad_rag.benchmark.dataset.download_progress import DownloadProgress
 from mmad_rag.benchmark.dataset.file_hash import HashedFile, HashKind, fits
-from mmad_rag.benchmark.dataset.folder_lock import WORK_FOLDER, data_lock
 from mmad_rag.benchmark.dataset.hub import Hub
 from mmad_rag.benchmark.dataset.hub_errors import HubRetryError, unreachable
-from mmad_rag.benchmark.dataset.manifest import MANIFEST, read_manifest
+from mmad_rag.benchmark.dataset.manifest import MANIFEST, WORK_FOLDER, data_lock, read_manifest
 from mmad_rag.errors import DataError
 from tests.bench import make_benchmark
 from tests.hub_server import Fault, HubServer, hub
@@ -648,8 +647,8 @@ def test_the_command_says_that_the_hub_wants_to_be_left_alone(
     def bar() -> Iterator[Callable[..., None]]:
         yield lambda stage, done, total, detail="": shown.append(detail)
 
-    monkeypatch.setattr("mmad_rag.cli.data_download.progress_bar", bar)
-    monkeypatch.setattr("mmad_rag.cli.data_download._LONG_S", 1.0)
+    monkeypatch.setattr("mmad_rag.cli.commands.data.progress_bar", bar)
+    monkeypatch.setattr("mmad_rag.cli.commands.data._LONG_S", 1.0)
     stocked.fail(BIG, Fault(status=429, headers={"Retry-After": "1"}))
     assert cli("data", "download", tmp_path, "--only", BIG).code == 0
     assert ", 1 files left, waiting 1 s for the hub" in shown

@@ -11,8 +11,7 @@ import pytest
 
 from mmad_rag.benchmark.dataset.file_hash import HashedFile, HashKind
 from mmad_rag.benchmark.dataset.findings import MUST_ACT, DataReport, FindingKind
-from mmad_rag.benchmark.dataset.folder_lock import data_lock
-from mmad_rag.benchmark.dataset.manifest import MANIFEST, DataManifest, write_manifest
+from mmad_rag.benchmark.dataset.manifest import MANIFEST, DataManifest, data_lock, write_manifest
 from mmad_rag.benchmark.dataset.verify import verify_data
 from mmad_rag.errors import DataError
 from tests.bench import YES_NO, entry, make_benchmark, qa

@@ -11,7 +11,7 @@ import pytest
 
 from mmad_rag.benchmark.run.store import clear_run
 from mmad_rag.benchmark.sample import render_sample
-from mmad_rag.cli.demo_folder import demo_folders
+from mmad_rag.cli.commands.demo import demo_folders
 from mmad_rag.errors import DataError
 from tests.running import Cli
 from tests.sample_world import files_of

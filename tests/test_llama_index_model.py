@@ -29,7 +29,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from mmad_rag.errors import ExtraError, InputError, ModelActionError, ModelError, ModelRetryError, SpecError
 from mmad_rag.models import load_model
-from mmad_rag.models.background_loop import BACKGROUND
+from mmad_rag.models.event_loops import BACKGROUND
 from mmad_rag.models.llama_index.model import LlamaIndexModel
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.records import MediaType, Prompt, Reply, Usage

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mmad_rag.cli.model_options import model_options
+from mmad_rag.cli.options import model_options
 from mmad_rag.errors import InputError, MmadRagError, SpecError
 from mmad_rag.models import ModelOptions
 from mmad_rag.models.options import USED_BY

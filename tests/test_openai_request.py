@@ -18,7 +18,7 @@ from mmad_rag.errors import InputError, ModelActionError, PictureError
 from mmad_rag.images import open_picture
 from mmad_rag.models import ModelOptions, load_model
 from mmad_rag.models.openai.client import ClientModel
-from mmad_rag.models.sent_pictures import SentPictures
+from mmad_rag.models.openai.request import SentPictures
 from mmad_rag.records import Field, Hit, Knowledge, MediaType, Passage, Prompt, Route, RouteOutcome
 from tests.openai_asking import KEY, picture, prompt
 from tests.openai_server import OpenAIServer, Request, fails, replies

@@ -33,9 +33,8 @@ from mmad_rag.records import (
     Usage,
 )
 from mmad_rag.report.html.charts import Entry, Interval, dot_chart
-from mmad_rag.report.html.page import render_page, write_page
+from mmad_rag.report.html.page import render_page, visible, write_page
 from mmad_rag.report.html.thumbnail import thumbnail
-from mmad_rag.report.page_text import visible
 from tests.bench import make_benchmark, question, row
 from tests.page_reader import PageReader, cells
 from tests.running import Cli

@@ -19,13 +19,13 @@ from mmad_rag.index.rows import Reference
 from mmad_rag.records import Candidate, Route, RouteOutcome
 from mmad_rag.retrieval_eval.calibration import Binning, calibration
 from mmad_rag.retrieval_eval.confusion import OUTSIDE, confused_pairs, confusion
+from mmad_rag.retrieval_eval.decide import decisions_of, route_all
 from mmad_rag.retrieval_eval.decisions import Decisions, pooled
 from mmad_rag.retrieval_eval.defects import defect_figures
 from mmad_rag.retrieval_eval.figures import Router, figures
 from mmad_rag.retrieval_eval.images import LabelledPicture
 from mmad_rag.retrieval_eval.metrics import auroc, share, threshold_at_recall
 from mmad_rag.retrieval_eval.nearest import best_cosines, nearest_all
-from mmad_rag.retrieval_eval.routing import decisions_of, route_all
 from mmad_rag.retrieval_eval.subindex import some_references, with_references
 from mmad_rag.retrieve import ClipRetriever
 from tests.world import World

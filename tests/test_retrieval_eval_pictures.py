@@ -13,9 +13,8 @@ from mmad_rag.errors import DataError, EncoderError, InputError
 from mmad_rag.images import open_picture
 from mmad_rag.images.perturb import CHANGES
 from mmad_rag.index.build.views import WHOLE, view_of
-from mmad_rag.retrieval_eval.embed import embed_changes
+from mmad_rag.retrieval_eval.embed import ABOUT, VECTORS, VectorCache, VectorKey, embed_changes
 from mmad_rag.retrieval_eval.images import Reason, find_pictures
-from mmad_rag.retrieval_eval.vector_cache import ABOUT, VECTORS, VectorCache, VectorKey
 from tests.sample_world import render_small
 from tests.shared import MMAD, needs_shared
 from tests.world import COLOURS, ColourTower, colour_encoder, png

@@ -11,10 +11,9 @@ import pytest
 
 from mmad_rag.benchmark.analysis.subsets import rightly_routed, subset_lines
 from mmad_rag.benchmark.analysis.summary import summarise
-from mmad_rag.benchmark.audit.choose_hard import HARD_VERSION, HardSubset
+from mmad_rag.benchmark.audit.choose_hard import HARD_VERSION, HardSubset, choose_hard, hard_bytes, read_hard
 from mmad_rag.benchmark.data.mmad import load_questions
 from mmad_rag.benchmark.data.selection import select
-from mmad_rag.benchmark.hard_file import choose_hard, hard_bytes, read_hard
 from mmad_rag.benchmark.run.arms import build_arms
 from mmad_rag.benchmark.run.passage_log import PassageLog
 from mmad_rag.benchmark.run.reader import answered_part, read_passages, read_run

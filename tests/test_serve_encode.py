@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmad_rag.serve.encode import encode
+from mmad_rag.serve.body import encode
 from mmad_rag.serve.errors import RefusalError
 
 JSON = st.recursive(

@@ -15,10 +15,9 @@ from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.serve import fetch as fetch_module
-from mmad_rag.serve.addresses import is_public
 from mmad_rag.serve.app import make_app
 from mmad_rag.serve.errors import RefusalError
-from mmad_rag.serve.fetch import ImageFetcher
+from mmad_rag.serve.fetch import ImageFetcher, is_public
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.upstream import Upstream as Target
 from tests.serving import RED, Upstream, app_server, asked, image_part, text_part, upstream_server

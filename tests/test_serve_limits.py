@@ -24,17 +24,16 @@ from mmad_rag.records import (
     RouteOutcome,
 )
 from mmad_rag.retrieve import ClipRetriever
-from mmad_rag.serve.addresses import is_loopback, is_public
 from mmad_rag.serve.augment import report_headers
 from mmad_rag.serve.errors import RefusalError
-from mmad_rag.serve.headers import to_client, to_upstream
+from mmad_rag.serve.fetch import is_loopback, is_public
 from mmad_rag.serve.images import data_url_bytes, open_limited
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.metrics import Metrics
-from mmad_rag.serve.retrieval_pool import Lookup
+from mmad_rag.serve.proxy import to_client, to_upstream
+from mmad_rag.serve.retrieval_pool import Lookup, warm
 from mmad_rag.serve.token import Token, find_token
 from mmad_rag.serve.upstream import Upstream
-from mmad_rag.serve.warm import warm
 from tests.serving import GREEN, RED, data_url
 from tests.world import World
 

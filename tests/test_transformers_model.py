@@ -22,8 +22,8 @@ from mmad_rag.errors import EncoderError, InputError, ModelActionError, ModelRet
 from mmad_rag.images import open_picture, to_rgb
 from mmad_rag.models import load_model
 from mmad_rag.models.options import ModelOptions
-from mmad_rag.models.top_tokens import FirstStep, top_tokens
 from mmad_rag.models.transformers.checkpoint import _device_map
+from mmad_rag.models.transformers.generation import FirstStep, top_tokens
 from mmad_rag.models.transformers.model import TransformersModel
 from mmad_rag.prompt import render
 from mmad_rag.records import Choice, Picture, Prompt, Reply

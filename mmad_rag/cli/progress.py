@@ -11,11 +11,14 @@ import typer
 from mmad_rag.cli.console import note, progress_bar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mmad_rag.benchmark.data.mmad import Benchmark
     from mmad_rag.benchmark.data.selection import Selection
     from mmad_rag.benchmark.run.records import Run
     from mmad_rag.benchmark.run.run_arms import RunResult
     from mmad_rag.benchmark.run.worker import RunProgress
+
 
 Ask: TypeAlias = "Callable[[Callable[[RunProgress], None]], Coroutine[Any, Any, RunResult]]"
 """Begins a run; takes what is to be told of its progress."""
@@ -69,3 +72,18 @@ def end_with_failures(run: Run, *, goes_on: bool) -> None:
     else:
         note(f"{what}; nothing is kept without --out, give it to ask only these again")
     raise typer.Exit(1)
+
+
+def without_errata(benchmark: Benchmark, names: Sequence[str]) -> Benchmark:
+    """The benchmark without the questions of the named errata, told one by one on standard error."""
+    from mmad_rag.benchmark.data.errata import apply_errata
+
+    for name in dict.fromkeys(names):
+        before = len(benchmark.questions)
+        benchmark = apply_errata(benchmark, [name])
+        left_out = before - len(benchmark.questions)
+        note(
+            f"erratum {name}: {left_out} of {before:,} questions left out"
+            + ("" if left_out else "; this copy does not have it")
+        )
+    return benchmark

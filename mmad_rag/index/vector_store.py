@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING
 from mmad_rag.errors import IndexMismatchError, InputError
 from mmad_rag.index.knowledge_index import KnowledgeIndex
 from mmad_rag.index.search import Search
-from mmad_rag.index.store_nodes import Load, passage_part, picture_parts
-from mmad_rag.index.vector_store_search import Kind, StoreSearch, ask, described, store_errors
+from mmad_rag.index.vector_store_search import (
+    Kind,
+    Load,
+    StoreSearch,
+    ask,
+    described,
+    passage_part,
+    picture_parts,
+    store_errors,
+)
 
 if TYPE_CHECKING:
     from llama_index.core.vector_stores.types import BasePydanticVectorStore

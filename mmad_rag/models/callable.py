@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from mmad_rag.errors import MmadRagError, ModelActionError, ModelRetryError
-from mmad_rag.models.chat_messages import chat_messages
-from mmad_rag.models.in_thread import in_thread
+from mmad_rag.models.event_loops import in_thread
+from mmad_rag.models.openai.request import chat_messages
 from mmad_rag.prompt import render
 from mmad_rag.records import Prompt, Reply
 

@@ -11,10 +11,9 @@ from mmad_rag.errors import DataError
 from mmad_rag.records import RouteOutcome
 from mmad_rag.retrieval_eval import RetrievalEvaluation
 from mmad_rag.retrieval_eval.confusion import Confusion
-from mmad_rag.retrieval_eval.decide import Measured
+from mmad_rag.retrieval_eval.decide import Measured, known_of
 from mmad_rag.retrieval_eval.decisions import NONE
 from mmad_rag.retrieval_eval.figures import Router
-from mmad_rag.retrieval_eval.routing import known_of
 
 _PICTURE_COLUMNS = (
     "picture",

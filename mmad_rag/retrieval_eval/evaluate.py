@@ -15,11 +15,10 @@ from mmad_rag.index.build.embed import Progress
 from mmad_rag.retrieval_eval.confusion import confused_pairs, confusion
 from mmad_rag.retrieval_eval.decide import Measured, has_evidence, measure
 from mmad_rag.retrieval_eval.defects import defect_figures
-from mmad_rag.retrieval_eval.embed import EmbeddedPictures, embed_changes
-from mmad_rag.retrieval_eval.fewer_references import with_fewer_references
+from mmad_rag.retrieval_eval.embed import EmbeddedPictures, VectorCache, embed_changes
 from mmad_rag.retrieval_eval.images import FoundPictures, Reason, find_pictures
 from mmad_rag.retrieval_eval.latency import latencies
-from mmad_rag.retrieval_eval.leave_out import leave_products_out
+from mmad_rag.retrieval_eval.leave_out import leave_products_out, with_fewer_references
 from mmad_rag.retrieval_eval.result import (
     RetrievalResult,
     calibrations,
@@ -28,7 +27,6 @@ from mmad_rag.retrieval_eval.result import (
     product_figures,
 )
 from mmad_rag.retrieval_eval.subindex import plain_references
-from mmad_rag.retrieval_eval.vector_cache import VectorCache
 from mmad_rag.retrieve import ClipRetriever
 
 ALL = "all"

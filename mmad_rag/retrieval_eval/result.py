@@ -13,11 +13,10 @@ from mmad_rag.retrieval_eval.calibration import Binning, Calibration, calibratio
 from mmad_rag.retrieval_eval.confusion import ConfusedPair, Confusion
 from mmad_rag.retrieval_eval.decide import Measured
 from mmad_rag.retrieval_eval.defects import DefectFigures
-from mmad_rag.retrieval_eval.fewer_references import FewerReferences
 from mmad_rag.retrieval_eval.figures import Figures, Router
 from mmad_rag.retrieval_eval.images import FoundPictures, Reason
 from mmad_rag.retrieval_eval.latency import Latency
-from mmad_rag.retrieval_eval.leave_out import LeftOutProduct
+from mmad_rag.retrieval_eval.leave_out import FewerReferences, LeftOutProduct
 from mmad_rag.retrieval_eval.metrics import Share, share
 
 _EXAMPLES = 5

@@ -18,11 +18,10 @@ from mmad_rag.serve.augment import Augmenter
 from mmad_rag.serve.body import check_json_type, read_body
 from mmad_rag.serve.errors import RefusalError
 from mmad_rag.serve.fetch import ImageFetcher
-from mmad_rag.serve.headers import to_upstream
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.metrics import MEDIA_TYPE, Metrics
 from mmad_rag.serve.middleware import Gate
-from mmad_rag.serve.proxy import Forward, Relay
+from mmad_rag.serve.proxy import Forward, Relay, to_upstream
 from mmad_rag.serve.retrieval_pool import Lookup
 from mmad_rag.serve.token import Token
 from mmad_rag.serve.upstream import Upstream

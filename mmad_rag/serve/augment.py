@@ -10,8 +10,7 @@ from mmad_rag.images.data_url import is_data_url, unread_type
 from mmad_rag.prompt import knowledge_text
 from mmad_rag.rag.conversation import find_query, with_block
 from mmad_rag.records import Knowledge, RouteOutcome
-from mmad_rag.serve.body import parse_body
-from mmad_rag.serve.encode import encode
+from mmad_rag.serve.body import encode, parse_body
 from mmad_rag.serve.fetch import ImageFetcher
 from mmad_rag.serve.retrieval_pool import Lookup
 

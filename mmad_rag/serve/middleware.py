@@ -9,11 +9,11 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mmad_rag.serve.addresses import is_loopback
 from mmad_rag.serve.errors import RefusalError
-from mmad_rag.serve.headers import TOKEN_HEADER
+from mmad_rag.serve.fetch import is_loopback
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.metrics import Metrics
+from mmad_rag.serve.proxy import TOKEN_HEADER
 from mmad_rag.serve.token import Token
 
 _OPEN = "/healthz"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from mmad_rag.images import open_picture
 from mmad_rag.records import Knowledge
 from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.retrieve.route_cache import SeenPicture, SeenPictures, recall, see
@@ -77,3 +79,21 @@ class Lookup:
 
 async def _in(pool: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
     return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+
+def warm(retriever: ClipRetriever) -> None:
+    """Embed a grey picture and select passages of a product for it.
+
+    Raises:
+        EncoderError: the index's encoder has no image tower.
+    """
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), "grey").save(buffer, format="PNG")
+    vector = retriever.vector(open_picture(buffer.getvalue(), name="a grey picture"))
+    retriever.retrieve_vector("Is there a defect?", vector)
+    # a picture of no product selects nothing, so what texts are compared by would stay unloaded
+    index = retriever.index
+    rows = index.reference_vectors if len(index.reference_vectors) else index.key_vectors
+    retriever.retrieve_vector("Is there a defect?", rows[0])

@@ -14,7 +14,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from mmad_rag.errors import InputError
-from mmad_rag.serve.addresses import is_loopback
+from mmad_rag.serve.fetch import is_loopback
 from mmad_rag.serve.token import VARIABLE, Token
 
 

@@ -16,14 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mmad_rag.benchmark.holm import holm
-from mmad_rag.benchmark.new_products import NewProducts, on_new_products
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.score.macro_average import COLUMNS
 from mmad_rag.benchmark.score.table import AVERAGE
+from mmad_rag.benchmark.stats.jackknife import NewProducts, on_new_products
 from mmad_rag.benchmark.stats.resample import REPLICATES, TAILS, JointArms, join_arms
 from mmad_rag.benchmark.stats.small_sample import SMALL_CELL, SmallCell, small_cell, too_few
-from mmad_rag.benchmark.stats.verdict import MARGIN, Verdict, judge
+from mmad_rag.benchmark.stats.verdict import MARGIN, Verdict, holm, judge
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Question
 

@@ -12,19 +12,77 @@ without the same products, so that what the arms share cancels out. See `break_e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 
-from mmad_rag.benchmark.break_even import BreakEven, break_even
-from mmad_rag.benchmark.new_products import NewProducts, on_new_products
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.score.macro_average import COLUMNS
+from mmad_rag.benchmark.stats.jackknife import NewProducts, on_new_products
 from mmad_rag.benchmark.stats.resample import REPLICATES, TAILS, JointArms, join_arms
 from mmad_rag.benchmark.stats.verdict import MARGIN
 from mmad_rag.records import Question
+
+BREAK_EVEN_ARMS = ("none", "oracle", "wrong")
+"""The arms that `break_even` needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakEven:
+    """The routing accuracy at which knowledge starts to pay in one column, on these products."""
+
+    column: str
+    """A subtask, or `Average`."""
+    percent: float | None
+    """Below 0: even the wrong text helps. Above 100: even the right one does not. None: `oracle` is not above
+    `wrong`, so that routing does not matter."""
+    low: float | None
+    """Lower end of the 95 % interval, from joint draws of images; None: without end."""
+    high: float | None
+    """Upper end; None: without end."""
+
+
+def break_even(joint: JointArms) -> tuple[BreakEven, ...]:
+    """The break-even point of every column that has questions; nothing where one of `BREAK_EVEN_ARMS` was not run."""
+    if not set(BREAK_EVEN_ARMS) <= set(joint.arms):
+        return ()
+    none, oracle, wrong = (joint.arms.index(arm) for arm in BREAK_EVEN_ARMS)
+
+    def solved(table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Per column; infinite where any share would do, NaN where nothing was asked."""
+        gained = table[..., oracle, :] - table[..., wrong, :]
+        wanted = table[..., none, :] - table[..., wrong, :]
+        shares = np.full(gained.shape, np.inf)
+        np.divide(100 * wanted, gained, out=shares, where=gained > 0)
+        return np.where(np.isnan(gained), np.nan, shares)
+
+    found, drawn = solved(joint.observed), solved(joint.drawn)
+    return tuple(
+        BreakEven(COLUMNS[place], _finite(found[place]), *_interval(drawn[:, place]))
+        for place in np.flatnonzero(~np.isnan(found)).tolist()
+    )
+
+
+def _interval(drawn: npt.NDArray[np.float64]) -> tuple[float | None, float | None]:
+    there = drawn[~np.isnan(drawn)]
+    if not len(there):
+        return None, None
+    low, high = TAILS
+    # order statistics, outwards: between a number and an infinite one there is nothing to interpolate
+    ends = (
+        np.quantile(np.where(np.isinf(there), -np.inf, there), low, method="lower"),
+        np.quantile(there, high, method="higher"),
+    )
+    return _finite(ends[0]), _finite(ends[1])
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
 
 EFFECTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {

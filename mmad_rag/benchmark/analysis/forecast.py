@@ -12,9 +12,8 @@ from typing import Any, TypeAlias
 
 from mmad_rag.benchmark.analysis.circular import circular_subset
 from mmad_rag.benchmark.data.selection import Selection
-from mmad_rag.benchmark.header_diff import refuse_another
 from mmad_rag.benchmark.run.reader import HEADER_FILE, questions_sha256, read_run
-from mmad_rag.benchmark.run.records import Run, RunHeader
+from mmad_rag.benchmark.run.records import Run, RunHeader, refuse_another
 from mmad_rag.benchmark.run.run_arms import RunResult
 from mmad_rag.benchmark.stats.power import DISCORDANCE, DetectableGain, detectable_gains
 from mmad_rag.errors import DataError

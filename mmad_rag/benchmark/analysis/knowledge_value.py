@@ -11,11 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmad_rag.benchmark.bootstrap import averages_over, drawn_images, every_image_once, strata_of
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.score.macro_average import COLUMNS
 from mmad_rag.benchmark.score.score import rows_of_arm
-from mmad_rag.benchmark.stats.resample import REPLICATES
+from mmad_rag.benchmark.stats.resample import (
+    REPLICATES,
+    averages_over,
+    drawn_images,
+    every_image_once,
+    strata_of,
+)
 from mmad_rag.records import Outcome, Question
 
 

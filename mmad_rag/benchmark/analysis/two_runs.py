@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from mmad_rag.benchmark.header_diff import header_differences
-from mmad_rag.benchmark.run.records import OutcomeRow, Run
+from mmad_rag.benchmark.run.records import OutcomeRow, Run, header_differences
 from mmad_rag.errors import DataError
 
 MAY_DIFFER = frozenset({"arms", "circular", "circular_seed", "hard_sha256"})

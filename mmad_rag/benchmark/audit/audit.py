@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mmad_rag.benchmark.audit.choose_hard import RULE, hard_subset
+from mmad_rag.benchmark.audit.choose_hard import RULE, hard_subset, knowledge_sha256
 from mmad_rag.benchmark.audit.leakage import LeakReport, leak_report
 from mmad_rag.benchmark.audit.shortcuts import chance_of, shortcut_credits
-from mmad_rag.benchmark.bootstrap import averages_over, drawn_images, every_image_once, strata_of
 from mmad_rag.benchmark.data.mmad import Benchmark
-from mmad_rag.benchmark.hard_file import knowledge_sha256
 from mmad_rag.benchmark.score.macro_average import COLUMNS
+from mmad_rag.benchmark.stats.resample import averages_over, drawn_images, every_image_once, strata_of
 from mmad_rag.knowledge import KnowledgeBase
 from mmad_rag.records import Question
 

@@ -18,8 +18,8 @@ from functools import cache
 
 import numpy as np
 
-from mmad_rag.benchmark.bootstrap import averages_over, drawn_images, every_image_once, strata_of
 from mmad_rag.benchmark.score.macro_average import COLUMNS
+from mmad_rag.benchmark.stats.resample import averages_over, drawn_images, every_image_once, strata_of
 from mmad_rag.knowledge import Product, passages_of
 from mmad_rag.records import NORMAL_ENTRY, Choice, Question, Subtask
 from mmad_rag.words import content_words

@@ -22,8 +22,8 @@ from mmad_rag.benchmark.dataset.download_plan import (
 from mmad_rag.benchmark.dataset.download_progress import DownloadCounter, DownloadProgress
 from mmad_rag.benchmark.dataset.fetch import Fetching, StoppedError, cannot_write, fetch_file
 from mmad_rag.benchmark.dataset.file_hash import HashedFile
-from mmad_rag.benchmark.dataset.folder_lock import data_lock
 from mmad_rag.benchmark.dataset.hub import Hub
+from mmad_rag.benchmark.dataset.manifest import data_lock
 from mmad_rag.errors import DataError
 
 DATASET = "jiang-cc/MMAD"

@@ -15,8 +15,7 @@ from typing import IO
 from mmad_rag.benchmark.data.strict_json import as_relative_path
 from mmad_rag.benchmark.dataset.fetch import cannot_write, put_in_place, target_of
 from mmad_rag.benchmark.dataset.file_hash import HashedFile, HashKind, blocks
-from mmad_rag.benchmark.dataset.folder_lock import data_lock
-from mmad_rag.benchmark.dataset.manifest import is_ours, read_manifest, with_files, write_manifest
+from mmad_rag.benchmark.dataset.manifest import data_lock, is_ours, read_manifest, with_files, write_manifest
 from mmad_rag.errors import DataError
 
 _MAX_MEMBERS = 1_000_000

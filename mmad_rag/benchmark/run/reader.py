@@ -10,8 +10,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from mmad_rag.benchmark.analysis.circular import circular_subset
-from mmad_rag.benchmark.audit.choose_hard import HardSubset
-from mmad_rag.benchmark.hard_file import read_hard
+from mmad_rag.benchmark.audit.choose_hard import HardSubset, read_hard
 from mmad_rag.benchmark.run.records import RUN_VERSION, OutcomeRow, Run, RunHeader
 from mmad_rag.errors import DataError
 from mmad_rag.records import Passage, Question

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmad_rag.benchmark.audit.choose_hard import HardSubset
+from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Passage, Question, RouteOutcome, Usage
 
 RUN_VERSION = 2
@@ -162,3 +163,66 @@ class Run:
             rows=tuple(row for row in self.rows if row.question in wanted),
             rotated=tuple(row for row in self.rotated if row.question in wanted),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderDifference:
+    """One thing that differs."""
+
+    field: str
+    """Of the header."""
+    name: str
+    """In words, e.g. `model of arm rag`."""
+    first: object
+    """Its value in one header."""
+    second: object
+    """Its value in the other."""
+
+
+def header_differences(first: RunHeader, second: RunHeader) -> Iterator[HeaderDifference]:
+    """Everything that the runs are and that differs; when and from where they were started does not count."""
+    names = [",".join(arm.name for arm in header.arms) for header in (first, second)]
+    if names[0] != names[1]:
+        yield HeaderDifference("arms", "list of arms", *names)
+    for one, other in zip(first.arms, second.arms, strict=False):
+        for item in dataclasses.fields(ArmHeader):
+            yield from _difference("arms", f"{item.name} of arm {other.name}", one, other, item.name)
+    for item in dataclasses.fields(RunHeader):
+        if item.name not in CREATION_FIELDS | {"arms"}:
+            yield from _difference(item.name, item.name.replace("_", " "), first, second, item.name)
+
+
+def refuse_another(
+    found: RunHeader, wanted: RunHeader, folder: Path, *, passing_over: Collection[str] = ()
+) -> None:
+    """Refuse to go on with the run of a folder under another header, and name what differs.
+
+    Args:
+        found: The header in the folder.
+        wanted: What the run would be now.
+        folder: Of the run.
+        passing_over: Fields that may differ.
+
+    Raises:
+        DataError: something else does; the message says how to go on.
+    """
+    for item in header_differences(found, wanted):
+        if item.field in passing_over:
+            continue
+        mend = "give another --out, or the settings of that run"
+        if item.field == "hard_sha256":
+            mend = "leave --hard out, so that the run keeps the subset it was begun with"
+        if item.field == "parser_version":
+            mend = f"`mmad-rag rescore {folder}` reads its replies again without asking, then it goes on"
+        raise DataError(
+            f"{folder} holds a run with another {item.name}: {item.first!r} there, {item.second!r} now; "
+            f"{mend}"
+        )
+
+
+def _difference(
+    field: str, name: str, one: object, other: object, attribute: str
+) -> Iterator[HeaderDifference]:
+    before, after = getattr(one, attribute), getattr(other, attribute)
+    if before != after:
+        yield HeaderDifference(field, name, before, after)

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from mmad_rag.benchmark.audit.choose_hard import HardSubset
+from mmad_rag.benchmark.audit.choose_hard import HardSubset, hard_bytes
 from mmad_rag.benchmark.data.mmad import Benchmark, TemplateKind
 from mmad_rag.benchmark.data.selection import Selection
-from mmad_rag.benchmark.hard_file import hard_bytes
 from mmad_rag.benchmark.run.arms import Arm
 from mmad_rag.benchmark.run.budget import Budget
 from mmad_rag.benchmark.run.grade import writable

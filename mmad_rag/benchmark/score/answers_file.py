@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmad_rag.benchmark.data.mmad import SUBTASK_OF_TYPE
 from mmad_rag.benchmark.data.strict_json import MEND, as_list, as_object, as_text, parse_json
+from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.errors import DataError
-from mmad_rag.records import Json
+from mmad_rag.records import Json, Outcome, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +78,67 @@ def _letter(entry: Json, name: str, where: str) -> str | None:
         raise DataError(f"{where}: {name!r} is missing; {MEND}")
     value = entry[name]
     return value if isinstance(value, str) else None
+
+
+ARM = "answers"
+"""The arm that the rows are of."""
+
+
+def answers_as_rows(
+    records: Sequence[AnswerRecord], questions: Sequence[Question], *, name: str = "the answers"
+) -> tuple[OutcomeRow, ...]:
+    """One row per question: what the file answers; invalid where that is no option, else failed.
+
+    A record whose question is more than the question's words (some of MMAD's scripts keep the options with
+    them) belongs to the one question about its image whose words it holds.
+
+    Args:
+        records: In the file's order.
+        questions: What had to be answered: the denominator is theirs, not the file's.
+        name: Of the file, for messages.
+
+    Raises:
+        DataError: a record is about no question, about one that another record answers, or names another
+            right answer; the message names the record, counted from 0.
+    """
+    open_ones: dict[str, dict[str, list[Question]]] = defaultdict(lambda: defaultdict(list))
+    for question in questions:
+        open_ones[question.image_path][question.text].append(question)
+    found: dict[str, OutcomeRow] = {}
+    for number, record in enumerate(records):
+        where = f"{name}, record {number}"
+        asked = _asked(open_ones.get(record.image, {}), record.question)
+        if asked is None:
+            raise DataError(
+                f"{where}: the data hold no question {record.question!r} about {record.image}; "
+                "give the data that were answered, or leave --data out"
+            )
+        if not asked:
+            raise DataError(f"{where}: {record.image} has two answers to {record.question!r}; keep one")
+        question = asked.pop(0)
+        if record.correct_answer != question.answer:
+            raise DataError(
+                f"{where}: the right answer is {record.correct_answer!r} there and {question.answer!r} in "
+                "the data; give the data that were answered"
+            )
+        found[question.id] = _row(question, record.gpt_answer)
+    return tuple(found.get(question.id) or _silent(question) for question in questions)
+
+
+def _asked(about_image: Mapping[str, list[Question]], words: str) -> list[Question] | None:
+    if words in about_image:
+        return about_image[words]
+    held = [text for text in about_image if text in words or json.dumps(text)[1:-1] in words]
+    longest = [text for text in held if not any(text != other and text in other for other in held)]
+    return about_image[longest[0]] if len(longest) == 1 else None
+
+
+def _row(question: Question, letter: str | None) -> OutcomeRow:
+    if letter not in [choice.letter for choice in question.choices]:
+        return OutcomeRow("", question.id, ARM, Outcome.INVALID, reply=letter)
+    outcome = Outcome.CORRECT if letter == question.answer else Outcome.WRONG
+    return OutcomeRow("", question.id, ARM, outcome, letter, reply=letter)
+
+
+def _silent(question: Question) -> OutcomeRow:
+    return OutcomeRow("", question.id, ARM, Outcome.FAILED, error="the answers file does not answer it")

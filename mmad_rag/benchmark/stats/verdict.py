@@ -7,6 +7,7 @@ margin is of no use to anyone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 LEVEL = 0.05
@@ -41,3 +42,18 @@ def judge(difference: float, p_value: float | None, equivalence_p: float | None)
     if p_value is None or p_value >= LEVEL or difference == 0:
         return Verdict.UNDECIDED
     return Verdict.BETTER if difference > 0 else Verdict.WORSE
+
+
+def holm(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
+    """Adjusted p-values in the order given; None stays None, as no test was made.
+
+    Example:
+        `holm([0.01, 0.04, 0.03])` is (0.03, 0.06, 0.06).
+    """
+    tested = sorted((value, place) for place, value in enumerate(p_values) if value is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    so_far = 0.0
+    for rank, (value, place) in enumerate(tested):
+        so_far = max(so_far, min(1.0, (len(tested) - rank) * value))
+        adjusted[place] = so_far
+    return tuple(adjusted)

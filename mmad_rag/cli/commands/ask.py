@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from mmad_rag.cli.console import out, print_json
-from mmad_rag.cli.model_options import OptionsOption, model_options
 from mmad_rag.cli.options import (
     DEFAULT_INDEX,
     BaseUrlOption,
@@ -17,7 +16,9 @@ from mmad_rag.cli.options import (
     IndexOption,
     JsonOption,
     ModelOption,
+    OptionsOption,
     TokensOption,
+    model_options,
 )
 from mmad_rag.errors import SpecError
 from mmad_rag.records import Choice, Prompt

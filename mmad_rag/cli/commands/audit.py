@@ -27,8 +27,8 @@ def audit(
 ) -> None:
     """Score shortcuts that see no picture, and choose the questions on which none beats chance."""
     from mmad_rag.benchmark.audit.audit import audit_questions
+    from mmad_rag.benchmark.audit.choose_hard import hard_bytes, hard_subset_of
     from mmad_rag.benchmark.data.mmad import load_questions
-    from mmad_rag.benchmark.hard_file import hard_bytes, hard_subset_of
     from mmad_rag.knowledge import load_knowledge
     from mmad_rag.report.tables.audit import (
         audit_notes,

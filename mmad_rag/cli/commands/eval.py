@@ -12,7 +12,6 @@ import typer
 
 from mmad_rag.benchmark.data.mmad import TemplateKind
 from mmad_rag.cli.console import note, print_json
-from mmad_rag.cli.model_options import OptionsOption, model_options
 from mmad_rag.cli.options import (
     DEFAULT_INDEX,
     BaseUrlOption,
@@ -20,8 +19,10 @@ from mmad_rag.cli.options import (
     IndexOption,
     JsonOption,
     ModelOption,
+    OptionsOption,
     PricesOption,
     TokensOption,
+    model_options,
 )
 from mmad_rag.cli.plan import budget_of, show_plan
 from mmad_rag.cli.progress import end_with_failures, note_missing, run_with_progress
@@ -131,7 +132,7 @@ def evaluate(
     from mmad_rag.benchmark.data.selection import select
     from mmad_rag.benchmark.run.arms import INDEXLESS_ARMS, PICTURE_ARMS, build_arms, check_arm_names
     from mmad_rag.benchmark.run.run_arms import run_arms
-    from mmad_rag.cli.errata import without_errata
+    from mmad_rag.cli.progress import without_errata
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.models import load_model
     from mmad_rag.models.dry_run import CountingModel
@@ -235,7 +236,7 @@ def hard_subset_for(benchmark: Benchmark, folder: Path, given: Path | None) -> H
     A new one is chosen with the knowledge that comes with the library, whatever index the run uses, so that
     it is the same for every run on the same questions.
     """
-    from mmad_rag.benchmark.hard_file import choose_hard, read_hard
+    from mmad_rag.benchmark.audit.choose_hard import choose_hard, read_hard
     from mmad_rag.benchmark.run.reader import HARD_FILE
     from mmad_rag.knowledge import load_knowledge
     from mmad_rag.knowledge.shipped import shipped_knowledge

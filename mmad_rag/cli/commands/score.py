@@ -52,9 +52,8 @@ def score(
     as_json: JsonOption = False,
 ) -> None:
     """Score a run or an answers file by a named rule."""
-    from mmad_rag.benchmark.against_data import ARM, answers_as_rows
     from mmad_rag.benchmark.data.mmad import load_questions
-    from mmad_rag.benchmark.score.answers_file import read_answers
+    from mmad_rag.benchmark.score.answers_file import ARM, answers_as_rows, read_answers
     from mmad_rag.benchmark.score.score import score_answers, score_run
     from mmad_rag.report.tables.scores import detection_line, score_notes, score_table
 

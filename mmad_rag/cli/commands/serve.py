@@ -68,10 +68,10 @@ def serve(
     from mmad_rag.retrieve import ClipRetriever
     from mmad_rag.serve.app import make_app
     from mmad_rag.serve.limits import Limits
+    from mmad_rag.serve.retrieval_pool import warm
     from mmad_rag.serve.server import address_of, listen, run
     from mmad_rag.serve.token import find_token
     from mmad_rag.serve.upstream import Upstream
-    from mmad_rag.serve.warm import warm
 
     limits = Limits(
         body_bytes=max_body_mb * _MEGA,

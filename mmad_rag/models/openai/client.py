@@ -7,8 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mmad_rag.errors import InputError
-from mmad_rag.models.event_loops import PerLoop
-from mmad_rag.models.in_thread import in_thread
+from mmad_rag.models.event_loops import PerLoop, in_thread
 from mmad_rag.models.openai.endpoint import find_endpoint
 from mmad_rag.models.openai.errors import (
     connection_failure,
@@ -17,10 +16,9 @@ from mmad_rag.models.openai.errors import (
     unsendable_failure,
 )
 from mmad_rag.models.openai.request import RequestMaker
-from mmad_rag.models.openai.response import Completion
+from mmad_rag.models.openai.response import Completion, read_answer
 from mmad_rag.models.openai.retry import Failure, Patience
 from mmad_rag.models.openai.setup_check import FirstAnswers
-from mmad_rag.models.openai_answer import read_answer
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.prompt import render
 from mmad_rag.records import Prompt, Reply

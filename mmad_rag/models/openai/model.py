@@ -16,11 +16,10 @@ from mmad_rag.models.openai.errors import (
     unsendable_failure,
 )
 from mmad_rag.models.openai.request import RequestMaker
-from mmad_rag.models.openai.response import Completion
+from mmad_rag.models.openai.response import Completion, read_answer
 from mmad_rag.models.openai.retry import Failure, Patience, persist
 from mmad_rag.models.openai.setup_check import FirstAnswers
 from mmad_rag.models.openai.throttle import Throttle
-from mmad_rag.models.openai_answer import read_answer
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.prompt import render
 from mmad_rag.records import Prompt, Reply

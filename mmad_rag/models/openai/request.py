@@ -4,18 +4,86 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mmad_rag.models.chat_messages import chat_messages
+from mmad_rag.images import data_url
+from mmad_rag.images.encode import reencoded
 from mmad_rag.models.options import Detail, ModelOptions
-from mmad_rag.models.sent_pictures import SentPictures
-from mmad_rag.prompt import RenderedPrompt, TextPart
-from mmad_rag.records import MediaType
+from mmad_rag.prompt import PromptPart, RenderedPrompt, TextPart, joined_texts
+from mmad_rag.records import MediaType, Picture
 
 if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletionMessageParam
+    from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam
+
+
+def chat_messages(
+    rendered: RenderedPrompt, *, detail: Detail | None = None, system_role: bool = True
+) -> list[ChatCompletionMessageParam]:
+    """A system message with the instruction; a user message with texts and pictures in the prompt's order.
+
+    Pictures are `data:` URLs with their true media type; `detail` stands beside each where it is given. Texts
+    in a row are one part. Without a system role the instruction is the first of these texts.
+    """
+    first = () if system_role else (TextPart(rendered.system),)
+    content = [_part(part, detail) for part in joined_texts((*first, *rendered.parts))]
+    user: ChatCompletionMessageParam = {"role": "user", "content": content}
+    return [{"role": "system", "content": rendered.system}, user] if system_role else [user]
+
+
+def _part(part: PromptPart, detail: Detail | None) -> ChatCompletionContentPartParam:
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    if detail is None:
+        return {"type": "image_url", "image_url": {"url": data_url(part)}}
+    return {"type": "image_url", "image_url": {"url": data_url(part), "detail": detail.value}}
+
+
+_KEPT = 64
+
+
+class SentPictures:
+    """Scales pictures down and encodes them as the options say, each once while it is in use.
+
+    The arms of a run show the same picture one right after the other, and a normal example comes back with
+    many questions. Safe to use from several threads.
+
+    Args:
+        options: of them count `image_size`, `image_format` and `image_quality`.
+    """
+
+    def __init__(self, options: ModelOptions) -> None:
+        self._options = options
+        self._lock = threading.Lock()
+        self._ready: OrderedDict[tuple[str, int, int], Picture] = OrderedDict()
+
+    @property
+    def change_nothing(self) -> bool:
+        """Whether every picture is sent as it is."""
+        return self._options.image_size is None and self._options.media_type is None
+
+    def prepared(self, picture: Picture) -> Picture:
+        """The picture to send, its media type that of its bytes."""
+        key = (picture.digest, picture.width, picture.height)
+        with self._lock:
+            ready = self._ready.get(key)
+            if ready is not None:
+                self._ready.move_to_end(key)
+                return ready
+        ready = reencoded(
+            picture,
+            longest=self._options.image_size,
+            media_type=self._options.media_type,
+            quality=self._options.image_quality,
+        )
+        with self._lock:
+            self._ready[key] = ready
+            if len(self._ready) > _KEPT:
+                self._ready.popitem(last=False)
+        return ready
 
 
 class RequestMaker:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +11,31 @@ from mmad_rag.benchmark.analysis.summary import RunSummary
 from mmad_rag.benchmark.run.records import Run
 from mmad_rag.errors import DataError
 from mmad_rag.report.html.content import page_of
-from mmad_rag.report.page_text import visible
+
+_KEPT = frozenset("\n\t\u200c\u200d")
+"""Line ends and tabs; the joiners that several scripts and many emoji are written with."""
+_HIDDEN = frozenset({"Cc", "Cf", "Cs"})
+_PLAIN = re.compile(r"[\n\t -~]*")
+
+
+def visible(text: str) -> str:
+    """The text with every control and format character named; line ends are `\\n`.
+
+    Example:
+        >>> visible("a\\x00b")
+        'a⟨U+0000⟩b'
+    """
+    text = text.replace("\r\n", "\n")
+    if _PLAIN.fullmatch(text):
+        return text
+    return "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    if character in _KEPT or unicodedata.category(character) not in _HIDDEN:
+        return character
+    return f"⟨U+{ord(character):04X}⟩"
+
 
 BEGINNING = b"<!doctype html>"
 """The first bytes of every page."""

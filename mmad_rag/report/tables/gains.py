@@ -11,9 +11,9 @@ from mmad_rag.benchmark.analysis.cost import ArmCost, CostPerPoint, Spending
 from mmad_rag.benchmark.analysis.decompose import Decomposition
 from mmad_rag.benchmark.analysis.subsets import Subset
 from mmad_rag.benchmark.analysis.summary import RoutingCounts
-from mmad_rag.benchmark.new_products import NewProducts
 from mmad_rag.benchmark.score.first_token_score import SecondReading
 from mmad_rag.benchmark.score.table import AVERAGE, DetectionRates, ScoreTable
+from mmad_rag.benchmark.stats.jackknife import NewProducts
 from mmad_rag.report.tables.scores import points
 from mmad_rag.report.tables.table import NOTHING, Cell, Grid, GridRow, percent, within
 

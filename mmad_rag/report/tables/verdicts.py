@@ -9,9 +9,9 @@ from rich.table import Table
 from mmad_rag.benchmark.analysis.circular import CircularScore
 from mmad_rag.benchmark.analysis.compare import Comparison
 from mmad_rag.benchmark.analysis.decompose import Decomposition
-from mmad_rag.benchmark.new_products import NewProducts
 from mmad_rag.benchmark.score.first_token_score import SecondReading
 from mmad_rag.benchmark.score.table import AVERAGE
+from mmad_rag.benchmark.stats.jackknife import NewProducts
 from mmad_rag.benchmark.stats.small_sample import SMALL_CELL
 from mmad_rag.benchmark.stats.verdict import Verdict
 from mmad_rag.report.tables.scores import SHORT, percent, plain_table, points
