@@ -7,13 +7,13 @@ from hypothesis import settings
 
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.index import KnowledgeIndex
-from tests.world import World, colour_encoder, make_world
+from tests.support.world import World, colour_encoder, make_world
 
 # No absolute times: a busy machine must not fail a test.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
-pytest_plugins = ["tests.openai_server"]
+pytest_plugins = ["tests.support.openai_server"]
 
 
 @pytest.fixture(autouse=True)

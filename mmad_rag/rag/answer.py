@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mmad_rag.reading import read_choice
+from mmad_rag.reading.citations import cited_passages
 from mmad_rag.records import Choice, Passage, Reply
-from mmad_rag.retrieve import cited_passages
 
 
 @dataclass(frozen=True, slots=True)

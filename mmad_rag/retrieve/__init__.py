@@ -1,6 +1,5 @@
 """image -> route; question -> passages of that product, within a token budget."""
 
-from mmad_rag.retrieve.citations import cited_passages
 from mmad_rag.retrieve.clip import ClipRetriever
 from mmad_rag.retrieve.oracle import FixedProductRetriever
 from mmad_rag.retrieve.protocol import Retriever
@@ -14,7 +13,6 @@ __all__ = [
     "FixedProductRetriever",
     "Retriever",
     "TokenCounter",
-    "cited_passages",
     "estimate_tokens",
     "token_counter",
 ]

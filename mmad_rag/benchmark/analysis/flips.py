@@ -13,6 +13,7 @@ from itertools import chain, zip_longest
 from mmad_rag.benchmark.data.draws import own_letter, shown_choices
 from mmad_rag.benchmark.run.arms import ROUTING_ARMS
 from mmad_rag.benchmark.run.records import OutcomeRow, Run
+from mmad_rag.reading.citations import cited_passages
 from mmad_rag.records import (
     Field,
     Hit,
@@ -24,7 +25,6 @@ from mmad_rag.records import (
     RouteOutcome,
     Subtask,
 )
-from mmad_rag.retrieve.citations import cited_passages
 
 
 class Turned(StrEnum):

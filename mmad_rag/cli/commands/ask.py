@@ -75,9 +75,10 @@ def ask(
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.models import load_model
     from mmad_rag.rag import RagWrapper, run_sync
+    from mmad_rag.reading.citations import cited_passages
     from mmad_rag.reading.parse import read_choice
     from mmad_rag.report.explain import knowledge_lines
-    from mmad_rag.retrieve import ClipRetriever, cited_passages, token_counter
+    from mmad_rag.retrieve import ClipRetriever, token_counter
 
     if not question.strip():
         raise SpecError("the question is empty; ask something of the picture")
