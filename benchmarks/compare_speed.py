@@ -68,8 +68,8 @@ def write_run(folder: Path) -> int:
     arms = tuple(ArmHeader(name, name, "invented", None) for name in ("none", "rag"))
     header = RunHeader(
         version=RUN_VERSION, library="0", created="", data="", data_sha256="0" * 64,
-        questions=len(questions), questions_sha256=questions_sha256(questions), missing_pictures=0,
-        missing_questions=0, arms=arms, pictures=True, wording="default", shots=0, templates="random",
+        questions=len(questions), questions_sha256=questions_sha256(questions), missing_images=0,
+        missing_questions=0, arms=arms, images=True, wording="default", shots=0, templates="random",
         parser_version=PARSER_VERSION, hard_sha256=hashlib.sha256(hard_bytes(hard)).hexdigest(),
     )  # fmt: skip
     with RunStore(folder, header, questions, hard=hard_bytes(hard)) as store:

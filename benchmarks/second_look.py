@@ -22,11 +22,11 @@ from mmad_rag.benchmark.data.mmad import load_questions
 from mmad_rag.benchmark.sample import render_sample
 from mmad_rag.benchmark.sample.catalogue import LOOK_ALIKES
 from mmad_rag.encoders import load_encoder
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.images.perturb import CHANGES, changed
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.build.views import WHOLE, view_of
-from mmad_rag.records import FloatArray, Picture, Route, RouteOutcome
+from mmad_rag.records import EncodedImage, FloatArray, Route, RouteOutcome
 from mmad_rag.retrieve.routing.router import Router
 from mmad_rag.retrieve.routing.tie_break import SecondLook
 
@@ -35,11 +35,11 @@ OTHER = {first: second for pair in LOOK_ALIKES for first, second in (pair, pair[
 KINDS = ("right", "undecided", "look-alike", "other", "unknown")
 
 
-def pictures(folder: Path) -> list[tuple[Picture, str]]:
+def images(folder: Path) -> list[tuple[EncodedImage, str]]:
     """The sample's query pictures of look-alike products, with their product."""
     render_sample(folder, products=sorted(OTHER), templates=1, unknown=1)
     paths = {question.image_path: question.product for question in load_questions(folder).questions}
-    return [(open_picture(folder / path), product) for path, product in paths.items()]
+    return [(open_image(folder / path), product) for path, product in paths.items()]
 
 
 def with_shared_keys(index: KnowledgeIndex) -> KnowledgeIndex:
@@ -75,9 +75,9 @@ def main() -> None:
     index = KnowledgeIndex.build(KNOWLEDGE, encoder, text_encoder="words")
     vectors: dict[str, FloatArray] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        found = pictures(Path(scratch) / "sample")
+        found = images(Path(scratch) / "sample")
         for name in CHANGES:
-            shown = [view_of(changed(picture, name), WHOLE) for picture, _ in found]
+            shown = [view_of(changed(image, name), WHOLE) for image, _ in found]
             vectors[name] = encoder.images.encode_images(shown)
     for keys, known in (("shipped keys", index), ("keys shared by look-alikes", with_shared_keys(index))):
         routers = {"plain": Router(known), "second look": Router(known, SecondLook(known, encoder))}

@@ -30,7 +30,7 @@ import aiohttp
 from aiohttp import web
 from PIL import Image
 
-from mmad_rag.benchmark.sample import draw, picture_rng
+from mmad_rag.benchmark.sample import draw, image_rng
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.knowledge.shipped import shipped_knowledge
 from mmad_rag.retrieve import ClipRetriever
@@ -41,7 +41,7 @@ from mmad_rag.serve.server import listen, run
 from mmad_rag.serve.upstream import Upstream
 
 CONCURRENT = 32
-PICTURES = 16
+IMAGES = 16
 REPLY = {"choices": [{"message": {"role": "assistant", "content": "B"}}]}
 
 
@@ -62,12 +62,12 @@ def serve_knowledge(listener: socket.socket, index: str, upstream: str) -> None:
     run(make_app(retriever, Upstream(upstream, limits=Limits())), listener, grace_s=1)
 
 
-def picture_urls() -> list[str]:
+def image_urls() -> list[str]:
     """Drawn metal nuts of 512 px as JPEG."""
     urls = []
-    for number in range(PICTURES):
+    for number in range(IMAGES):
         buffer = io.BytesIO()
-        image = draw("metal_nut", "good", picture_rng(5, "metal_nut", "serve", number), 512).image
+        image = draw("metal_nut", "good", image_rng(5, "metal_nut", "serve", number), 512).image
         Image.fromarray(image).save(buffer, format="JPEG", quality=95)
         urls.append(f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}")
     return urls
@@ -104,7 +104,7 @@ async def one_round(base: str, urls: list[str], delays: list[float], name: str) 
 
 async def measure(direct: str, through: str, *, requests: int, rounds: int) -> None:
     rng = random.Random(0)  # noqa: S311 - a seeded draw, no secret
-    urls = picture_urls()
+    urls = image_urls()
     print(f"pictures: JPEG, 512 px, {len(urls[0]) // 1000} kB as data URL; {CONCURRENT} requests at a time\n")
     await one_round(direct, urls, [0.0] * 64, "warm")
     await one_round(through, urls, [0.0] * 64, "warm")

@@ -2,7 +2,7 @@
 
 MmadRagError                 any error that the user must act on (printed without traceback, exit code 1)
 ├── InputError               something that was handed in cannot be used
-│   ├── PictureError         a picture is missing, unreadable, truncated or too large
+│   ├── ImageError         a picture is missing, unreadable, truncated or too large
 │   ├── KnowledgeError       a product file or knowledge folder is wrong
 │   ├── DataError            a benchmark file (mmad.json, answers, run folder) is wrong
 │   └── SpecError            an encoder or model spec is unknown or incomplete
@@ -26,7 +26,7 @@ class InputError(MmadRagError, ValueError):
     """Something that was handed in cannot be used as it is."""
 
 
-class PictureError(InputError):
+class ImageError(InputError):
     """A picture is missing, unreadable, truncated or too large."""
 
 

@@ -16,11 +16,11 @@ from mmad_rag.errors import SpecError
 from mmad_rag.records import (
     NORMAL_ENTRY,
     Choice,
+    EncodedImage,
     Field,
     Hit,
     Knowledge,
     Passage,
-    Picture,
     Prompt,
     Route,
     RouteOutcome,
@@ -35,7 +35,7 @@ class TextPart:
     """Plain text, no trailing newline."""
 
 
-PromptPart: TypeAlias = TextPart | Picture
+PromptPart: TypeAlias = TextPart | EncodedImage
 
 
 @dataclass(frozen=True, slots=True)

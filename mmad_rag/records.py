@@ -24,8 +24,8 @@ class MediaType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture that has been opened once and found good; make one with `mmad_rag.images.open_picture`."""
+class EncodedImage:
+    """A picture that has been opened once and found good; make one with `mmad_rag.images.open_image`."""
 
     data: bytes = field(repr=False)
     """The encoded bytes, as they are sent to a model."""
@@ -176,11 +176,11 @@ class Prompt:
 
     question: str
     """The question's words."""
-    image: Picture | None
+    image: EncodedImage | None
     """The query picture; None for a text-only question."""
     choices: tuple[Choice, ...] = ()
     """The options, in the order they are shown; empty for an open question."""
-    references: tuple[Picture, ...] = ()
+    references: tuple[EncodedImage, ...] = ()
     """Pictures of normal examples shown beside the query."""
     knowledge: Knowledge | None = None
     """What was looked up; None when no knowledge is given."""

@@ -26,7 +26,7 @@ import numpy as np  # noqa: E402  (torchvision has to be mended before open_clip
 import open_clip  # noqa: E402
 import torch  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
-from tiny_training import bpe, evaluate, pictures  # noqa: E402
+from tiny_training import bpe, evaluate, images  # noqa: E402
 from tiny_training.captions import corpus  # noqa: E402
 from tiny_training.training import train  # noqa: E402
 
@@ -76,7 +76,7 @@ def main(  # noqa: PLR0917 (each is a flag)
     architecture = {"embed_dim": 128, "vision_cfg": _VISION, "text_cfg": text}
     config = {"model_cfg": architecture, "preprocess_cfg": _PREPROCESS}
     (out / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    rendered = pictures.render(per_product=per_product, distractors=distractors, seed=seed, workers=threads)
+    rendered = images.render(per_product=per_product, distractors=distractors, seed=seed, workers=threads)
     elapsed = time.monotonic() - began
     typer.echo(f"{len(rendered.images)} pictures, {len(learnt)} merges after {elapsed:.0f} s")
 

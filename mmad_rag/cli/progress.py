@@ -50,9 +50,9 @@ def run_with_progress(ask: Ask, *, out_folder: Path, goes_on: bool) -> RunResult
 
 def note_missing(benchmark: Benchmark, selection: Selection) -> None:
     """Say on standard error how many images have no file."""
-    if selection.missing_pictures:
+    if selection.missing_images:
         note(
-            f"{len(selection.missing_pictures)} images have no file in {benchmark.root}: "
+            f"{len(selection.missing_images)} images have no file in {benchmark.root}: "
             f"{selection.missing_questions} questions about them are not asked"
         )
 

@@ -19,7 +19,7 @@ from mmad_rag.encoders.vectors import unit_vectors
 from mmad_rag.encoders.weights import fit_weights, read_weights
 from mmad_rag.errors import EncoderError
 from mmad_rag.images import to_rgb
-from mmad_rag.records import FloatArray, Json, JsonValue, Picture
+from mmad_rag.records import EncodedImage, FloatArray, Json, JsonValue
 
 if TYPE_CHECKING:
     import torch
@@ -47,9 +47,9 @@ class ClipTowers:
         self._batch_size = batch_size
         self._device = next(model.parameters()).device
 
-    def encode_images(self, pictures: Sequence[Picture]) -> FloatArray:
+    def encode_images(self, images: Sequence[EncodedImage]) -> FloatArray:
         """Embed pictures with the model's own preprocessing: (len(pictures), dim)."""
-        return unit_vectors(pictures, self._image_batch, dim=self._dim, batch_size=self._batch_size)
+        return unit_vectors(images, self._image_batch, dim=self._dim, batch_size=self._batch_size)
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
         """Embed texts: (len(texts), dim).
@@ -63,10 +63,10 @@ class ClipTowers:
         """Tokens with start and end marks, before any cutting."""
         return self._tokenizer.count(text)
 
-    def _image_batch(self, pictures: Sequence[Picture]) -> torch.Tensor:
+    def _image_batch(self, images: Sequence[EncodedImage]) -> torch.Tensor:
         import torch
 
-        pixels = torch.stack([self._preprocess(to_rgb(picture)) for picture in pictures])
+        pixels = torch.stack([self._preprocess(to_rgb(image)) for image in images])
         embedded: torch.Tensor = self._model.encode_image(pixels.to(self._device))
         return embedded
 

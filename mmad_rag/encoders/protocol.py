@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mmad_rag.records import FloatArray, Picture
+from mmad_rag.records import EncodedImage, FloatArray
 
 
 class ImageTower(Protocol):
     """The image half of an encoder."""
 
-    def encode_images(self, pictures: Sequence[Picture]) -> FloatArray:
+    def encode_images(self, images: Sequence[EncodedImage]) -> FloatArray:
         """Embed pictures in batches: float32 of shape (len(pictures), dim), rows of unit length."""
         ...
 

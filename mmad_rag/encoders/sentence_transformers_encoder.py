@@ -15,7 +15,7 @@ from mmad_rag.encoders.spec import EncoderSpec
 from mmad_rag.encoders.vectors import unit_vectors
 from mmad_rag.errors import EncoderError
 from mmad_rag.images import to_rgb
-from mmad_rag.records import FloatArray, JsonValue, Picture
+from mmad_rag.records import EncodedImage, FloatArray, JsonValue
 
 if TYPE_CHECKING:
     import torch
@@ -32,16 +32,16 @@ class SentenceTransformerTowers:
         self._model = model
         self._dim = dim
         self._batch_size = batch_size
-        self.takes_pictures = "image" in model.modalities
+        self.takes_images = "image" in model.modalities
         self._prompt = str(model.prompts.get(model.default_prompt_name) or "")
         longest = model.get_max_seq_length()
         self.context = int(longest) if longest is not None and longest < _UNLIMITED else _UNLIMITED
 
-    def encode_images(self, pictures: Sequence[Picture]) -> FloatArray:
+    def encode_images(self, images: Sequence[EncodedImage]) -> FloatArray:
         """Embed pictures with the model's own preprocessing: (len(pictures), dim)."""
         return unit_vectors(
-            pictures,
-            lambda batch: self._embed([{"image": to_rgb(picture)} for picture in batch]),
+            images,
+            lambda batch: self._embed([{"image": to_rgb(image)} for image in batch]),
             dim=self._dim,
             batch_size=self._batch_size,
         )
@@ -65,7 +65,7 @@ class SentenceTransformerTowers:
 
     def _text_batch(self, texts: Sequence[str]) -> torch.Tensor:
         # Where pictures are taken too, a bare string that looks like an address would be fetched as one.
-        if self.takes_pictures:
+        if self.takes_images:
             return self._embed([{"text": text} for text in texts])
         return self._embed(list(texts))
 
@@ -95,7 +95,7 @@ def load(spec: EncoderSpec, *, device: str, batch_size: int) -> Encoder:
             f"the model of {spec.text} cannot embed a text ({reason}); give a text or CLIP-family model"
         ) from error
     towers = SentenceTransformerTowers(model, dim=dim, batch_size=batch_size)
-    images = towers if towers.takes_pictures else None
+    images = towers if towers.takes_images else None
     return Encoder(spec.text, fingerprint(model, _describe(model)), dim, images, towers, towers.context)
 
 

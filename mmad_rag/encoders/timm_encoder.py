@@ -16,7 +16,7 @@ from mmad_rag.encoders.vectors import unit_vectors
 from mmad_rag.encoders.weights import fit_weights, read_weights
 from mmad_rag.errors import EncoderError
 from mmad_rag.images import to_rgb
-from mmad_rag.records import FloatArray, JsonValue, Picture
+from mmad_rag.records import EncodedImage, FloatArray, JsonValue
 
 if TYPE_CHECKING:
     import torch
@@ -37,19 +37,19 @@ class TimmImages:
         self._device = next(model.parameters()).device
         self.dim = self._measure_dim()
 
-    def encode_images(self, pictures: Sequence[Picture]) -> FloatArray:
+    def encode_images(self, images: Sequence[EncodedImage]) -> FloatArray:
         """Embed pictures with the model's own preprocessing: (len(pictures), dim).
 
         A vision transformer with a class token gives that token and the mean of its patch tokens, each of
         unit length, side by side: the class token says what it is, the mean how its surface looks. Other
         models give their pooled features.
         """
-        return unit_vectors(pictures, self._batch, dim=self.dim, batch_size=self._batch_size)
+        return unit_vectors(images, self._batch, dim=self.dim, batch_size=self._batch_size)
 
-    def _batch(self, pictures: Sequence[Picture]) -> torch.Tensor:
+    def _batch(self, images: Sequence[EncodedImage]) -> torch.Tensor:
         import torch
 
-        pixels = torch.stack([self._preprocess(to_rgb(picture)) for picture in pictures])
+        pixels = torch.stack([self._preprocess(to_rgb(image)) for image in images])
         return self._pool(pixels.to(self._device))
 
     def _pool(self, pixels: torch.Tensor) -> torch.Tensor:

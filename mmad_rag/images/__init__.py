@@ -3,10 +3,10 @@
 from mmad_rag.images.open import (
     MAX_BYTES,
     MAX_PIXELS,
-    PictureSource,
+    ImageSource,
     data_url,
-    open_picture,
+    open_image,
     to_rgb,
 )
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "PictureSource", "data_url", "open_picture", "to_rgb"]
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "ImageSource", "data_url", "open_image", "to_rgb"]

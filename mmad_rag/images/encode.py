@@ -7,16 +7,16 @@ import io
 import math
 from types import MappingProxyType
 
-from mmad_rag.errors import PictureError
+from mmad_rag.errors import ImageError
 from mmad_rag.images import to_rgb
-from mmad_rag.records import MediaType, Picture
+from mmad_rag.records import EncodedImage, MediaType
 
 FORMATS = MappingProxyType({MediaType.PNG: "PNG", MediaType.JPEG: "JPEG", MediaType.WEBP: "WEBP"})
 """Formats that pictures are encoded in -> their name in Pillow."""
 _QUALITY = 95
 
 
-def scaled_down(picture: Picture, longest: int) -> Picture:
+def scaled_down(image: EncodedImage, longest: int) -> EncodedImage:
     """The picture with no side longer than `longest` pixels; one that is small enough stays as it is.
 
     Its media type is that of the new bytes: JPEG and WebP stay what they are, the others become PNG, which
@@ -27,7 +27,7 @@ def scaled_down(picture: Picture, longest: int) -> Picture:
         picture: Of any size.
         longest: Pixels, at least 1.
     """
-    return reencoded(picture, longest=longest, media_type=None, quality=_QUALITY)
+    return reencoded(image, longest=longest, media_type=None, quality=_QUALITY)
 
 
 def size_within(width: int, height: int, longest: int | None) -> tuple[int, int]:
@@ -42,8 +42,8 @@ def size_within(width: int, height: int, longest: int | None) -> tuple[int, int]
 
 
 def reencoded(
-    picture: Picture, *, longest: int | None, media_type: MediaType | None, quality: int
-) -> Picture:
+    image: EncodedImage, *, longest: int | None, media_type: MediaType | None, quality: int
+) -> EncodedImage:
     """The picture at most so large, in this format; its own bytes where they are that already.
 
     Args:
@@ -54,27 +54,27 @@ def reencoded(
         quality: Of JPEG and WebP, 1 to 100.
 
     Raises:
-        PictureError: the picture is larger than the format can hold.
+        ImageError: the picture is larger than the format can hold.
     """
-    small_enough = longest is None or max(picture.width, picture.height) <= longest
-    if small_enough and media_type in (None, picture.media_type):
-        return picture
+    small_enough = longest is None or max(image.width, image.height) <= longest
+    if small_enough and media_type in (None, image.media_type):
+        return image
     from PIL.Image import Resampling
 
-    image = to_rgb(picture)
-    size = size_within(picture.width, picture.height, longest)
-    if size != image.size:
-        image = image.resize(size, Resampling.LANCZOS)
-    kept = picture.media_type if picture.media_type in FORMATS else MediaType.PNG
+    pixels = to_rgb(image)
+    size = size_within(image.width, image.height, longest)
+    if size != pixels.size:
+        pixels = pixels.resize(size, Resampling.LANCZOS)
+    kept = image.media_type if image.media_type in FORMATS else MediaType.PNG
     new_type = media_type if media_type is not None else kept
     buffer = io.BytesIO()
     try:
-        image.save(buffer, format=FORMATS[new_type], quality=quality)
+        pixels.save(buffer, format=FORMATS[new_type], quality=quality)
     except (ValueError, OSError) as error:  # WebP holds 16,383 pixels a side, JPEG 65,500
-        raise PictureError(
-            f"the picture {picture.name} of {image.width}x{image.height} pixels cannot be written as "
+        raise ImageError(
+            f"the picture {image.name} of {pixels.width}x{pixels.height} pixels cannot be written as "
             f"{new_type.value} ({error}); scale it down (image_size), or choose another format"
         ) from None
     return dataclasses.replace(
-        picture, data=buffer.getvalue(), media_type=new_type, width=image.width, height=image.height
+        image, data=buffer.getvalue(), media_type=new_type, width=pixels.width, height=pixels.height
     )

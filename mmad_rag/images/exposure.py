@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmad_rag.images import open_picture, to_rgb
-from mmad_rag.records import Picture
+from mmad_rag.images import open_image, to_rgb
+from mmad_rag.records import EncodedImage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,7 +24,7 @@ _DARKEST_LIFTED = 4.0
 _LONGEST = 256
 
 
-def lifted(picture: Picture) -> Picture:
+def lifted(image: EncodedImage) -> EncodedImage:
     """The picture, or one with all levels multiplied by one factor when it is dark.
 
     An encoder that was trained on well-lit pictures takes a dark one for another product. A part of a dark
@@ -33,22 +33,22 @@ def lifted(picture: Picture) -> Picture:
     Returns:
         The same object when it is not dark; else a PNG with the digest and the name of the original.
     """
-    image = to_rgb(picture)
-    factor = _factor(image)
+    pixels = to_rgb(image)
+    factor = _factor(pixels)
     if factor is None:
-        return picture
-    levels = np.clip(np.asarray(image, np.float32) * factor, 0, 255).astype(np.uint8)
+        return image
+    levels = np.clip(np.asarray(pixels, np.float32) * factor, 0, 255).astype(np.uint8)
     buffer = io.BytesIO()
     _from_levels(levels).save(buffer, format="PNG", compress_level=1)
-    changed = open_picture(buffer.getvalue(), name=picture.name)
-    return Picture(
-        changed.data, changed.media_type, changed.width, changed.height, picture.digest, picture.name
+    changed = open_image(buffer.getvalue(), name=image.name)
+    return EncodedImage(
+        changed.data, changed.media_type, changed.width, changed.height, image.digest, image.name
     )
 
 
-def _factor(image: Image) -> float | None:
+def _factor(pixels: Image) -> float | None:
     """What the levels are multiplied by; None for a picture that is bright enough, or black."""
-    small = image.copy()
+    small = pixels.copy()
     small.thumbnail((_LONGEST, _LONGEST))
     brightest = float(np.percentile(np.asarray(small).max(axis=2), _BRIGHTEST))
     if not _DARKEST_LIFTED <= brightest < DARK_BELOW:

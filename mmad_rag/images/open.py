@@ -11,15 +11,15 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from mmad_rag.errors import PictureError
-from mmad_rag.records import MediaType, Picture
+from mmad_rag.errors import ImageError
+from mmad_rag.records import EncodedImage, MediaType
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from PIL.Image import Image
 
-PictureSource: TypeAlias = "Picture | Path | str | bytes | Image | npt.NDArray[np.uint8]"
+ImageSource: TypeAlias = "EncodedImage | Path | str | bytes | Image | npt.NDArray[np.uint8]"
 """A picture, path, encoded bytes, `data:` URL, Pillow image, or uint8 array of shape (h, w[, 3 or 4])."""
 
 MAX_PIXELS = 100_000_000
@@ -34,57 +34,57 @@ _WEB = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
-def open_picture(source: PictureSource, *, name: str | None = None) -> Picture:
+def open_image(source: ImageSource, *, name: str | None = None) -> EncodedImage:
     """Open a picture, decode it once to be sure that it is whole, and keep its bytes.
 
     PNG, JPEG, WebP and GIF bytes are kept as they are; other formats, and pictures that EXIF says to
     rotate, are re-encoded upright as PNG. The digest is always that of the bytes that were handed in.
 
     Raises:
-        PictureError: missing, empty, unreadable, truncated, larger than `MAX_BYTES` or `MAX_PIXELS`.
+        ImageError: missing, empty, unreadable, truncated, larger than `MAX_BYTES` or `MAX_PIXELS`.
 
     Example:
-        >>> open_picture(b"not a picture")
+        >>> open_image(b"not a picture")
         Traceback (most recent call last):
-        mmad_rag.errors.PictureError: the picture <bytes> cannot be read ...
+        mmad_rag.errors.ImageError: the picture <bytes> cannot be read ...
     """
-    if isinstance(source, Picture):
+    if isinstance(source, EncodedImage):
         return source
     data, found_name = _read(source)
     name = name or found_name
     if not data:
-        raise PictureError(f"the picture {name} is empty; replace the file")
+        raise ImageError(f"the picture {name} is empty; replace the file")
     if len(data) > MAX_BYTES:
-        raise PictureError(
+        raise ImageError(
             f"the picture {name} has {len(data):,} bytes, more than {MAX_BYTES:,}; scale it down"
         )
-    image = _decode(data, name)
-    upright = image.getexif().get(_EXIF_ORIENTATION, 1) in (1, None)
-    media_type = _FORMATS.get(image.format or "")
+    pixels = _decode(data, name)
+    upright = pixels.getexif().get(_EXIF_ORIENTATION, 1) in (1, None)
+    media_type = _FORMATS.get(pixels.format or "")
     digest = hashlib.sha256(data).hexdigest()
     if media_type is None or not upright:
-        image = _upright(image)
+        pixels = _upright(pixels)
         buffer = io.BytesIO()
-        _eight_bit(image).save(buffer, format="PNG")
+        _eight_bit(pixels).save(buffer, format="PNG")
         data, media_type = buffer.getvalue(), MediaType.PNG
-    return Picture(data, media_type, image.width, image.height, digest, name)
+    return EncodedImage(data, media_type, pixels.width, pixels.height, digest, name)
 
 
-def to_rgb(picture: Picture) -> Image:
+def to_rgb(image: EncodedImage) -> Image:
     """Decode to an upright 8-bit RGB Pillow image: transparency laid over white, 16 bits scaled to 8."""
     from PIL import Image as PilImage
 
-    image = _eight_bit(_decode(picture.data, picture.name))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        ground = PilImage.new("RGBA", image.size, "white")
-        image = PilImage.alpha_composite(ground, image)
-    return image.convert("RGB")
+    pixels = _eight_bit(_decode(image.data, image.name))
+    if pixels.mode in ("RGBA", "LA", "PA") or "transparency" in pixels.info:
+        pixels = pixels.convert("RGBA")
+        ground = PilImage.new("RGBA", pixels.size, "white")
+        pixels = PilImage.alpha_composite(ground, pixels)
+    return pixels.convert("RGB")
 
 
-def data_url(picture: Picture) -> str:
+def data_url(image: EncodedImage) -> str:
     """The picture's bytes as a `data:` URL with their true media type."""
-    return f"data:{picture.media_type.value};base64,{base64.b64encode(picture.data).decode('ascii')}"
+    return f"data:{image.media_type.value};base64,{base64.b64encode(image.data).decode('ascii')}"
 
 
 def _read(source: Path | str | bytes | Image | npt.NDArray[np.uint8]) -> tuple[bytes, str]:
@@ -94,7 +94,7 @@ def _read(source: Path | str | bytes | Image | npt.NDArray[np.uint8]) -> tuple[b
     if isinstance(source, str) and source[:5].lower() == "data:":
         return _read_data_url(source), "<data URL>"
     if isinstance(source, str) and _WEB.match(source):
-        raise PictureError(
+        raise ImageError(
             f"the picture at {source[:200]!r} is not fetched; give its bytes, a path or a data URL"
         )
     if isinstance(source, str | Path):
@@ -105,14 +105,14 @@ def _read(source: Path | str | bytes | Image | npt.NDArray[np.uint8]) -> tuple[b
 def _read_data_url(url: str) -> bytes:
     head, comma, payload = url.partition(",")
     if not (comma and head.lower().endswith(";base64")):
-        raise PictureError(
+        raise ImageError(
             f"the data URL {head[:60]!r} does not say that it holds base64; "
             'write it as "data:image/png;base64,..."'
         )
     try:
         return base64.b64decode(payload, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise PictureError(
+        raise ImageError(
             f"the data URL does not hold valid base64 ({error}); encode the picture again"
         ) from error
 
@@ -120,12 +120,12 @@ def _read_data_url(url: str) -> bytes:
 def _read_file(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise PictureError(f"the picture {path} is larger than {MAX_BYTES:,} bytes; scale it down")
+            raise ImageError(f"the picture {path} is larger than {MAX_BYTES:,} bytes; scale it down")
         return path.read_bytes()
     except FileNotFoundError:
-        raise PictureError(f"there is no picture at {path}; check the path") from None
+        raise ImageError(f"there is no picture at {path}; check the path") from None
     except (OSError, ValueError) as error:
-        raise PictureError(
+        raise ImageError(
             f"the picture {path} cannot be read ({error}); check the path and its permissions"
         ) from error
 
@@ -138,19 +138,19 @@ def _encode_pixels(source: Image | npt.NDArray[np.uint8]) -> tuple[bytes, str]:
     if isinstance(source, np.ndarray):
         good_shape = source.ndim == 2 or (source.ndim == 3 and source.shape[2] in (3, 4))
         if source.dtype != np.uint8 or not good_shape or source.size == 0:
-            raise PictureError(
+            raise ImageError(
                 f"an array of shape {source.shape} and type {source.dtype} is no picture; "
                 "give uint8 of shape (h, w), (h, w, 3) or (h, w, 4)"
             )
-        image, name = PilImage.fromarray(source), "<array>"
+        pixels, name = PilImage.fromarray(source), "<array>"
     elif isinstance(source, PilImage.Image):
-        image, name = source, "<Pillow image>"
+        pixels, name = source, "<Pillow image>"
     else:
-        raise PictureError(
+        raise ImageError(
             f"a {type(source).__name__} is no picture; give a path, bytes, a Pillow image or an array"
         )
     buffer = io.BytesIO()
-    _eight_bit(image).save(buffer, format="PNG")
+    _eight_bit(pixels).save(buffer, format="PNG")
     return buffer.getvalue(), name
 
 
@@ -162,35 +162,35 @@ def _decode(data: bytes, name: str) -> Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PilImage.DecompressionBombWarning)  # MAX_PIXELS decides
-            image = PilImage.open(io.BytesIO(data))
-            if image.width * image.height > MAX_PIXELS:
-                raise PictureError(
-                    f"the picture {name} has {image.width}x{image.height} pixels, "
+            pixels = PilImage.open(io.BytesIO(data))
+            if pixels.width * pixels.height > MAX_PIXELS:
+                raise ImageError(
+                    f"the picture {name} has {pixels.width}x{pixels.height} pixels, "
                     f"more than {MAX_PIXELS:,}; scale it down"
                 )
-            image.load()
-        if image.format == "PNG" and _PNG_END not in data:
+            pixels.load()
+        if pixels.format == "PNG" and _PNG_END not in data:
             raise ValueError("its end is missing")
-    except PictureError:
+    except ImageError:
         raise
     except (PilImage.DecompressionBombWarning, PilImage.DecompressionBombError):
-        raise PictureError(f"the picture {name} has more than {MAX_PIXELS:,} pixels; scale it down") from None
+        raise ImageError(f"the picture {name} has more than {MAX_PIXELS:,} pixels; scale it down") from None
     except UnidentifiedImageError:  # its own message names an object in memory, not the file
-        raise PictureError(
+        raise ImageError(
             f"the picture {name} cannot be read (it is no picture of a known format); replace the file"
         ) from None
     except Exception as error:  # Pillow's decoders raise nearly anything on broken input
         reason = _ADDRESS.sub("", str(error)) or type(error).__name__
-        raise PictureError(
+        raise ImageError(
             f"the picture {name} cannot be read ({reason}); it may be truncated or no picture"
         ) from error
-    return image
+    return pixels
 
 
-def _upright(image: Image) -> Image:
+def _upright(pixels: Image) -> Image:
     from PIL import ImageOps
 
-    return ImageOps.exif_transpose(image)
+    return ImageOps.exif_transpose(pixels)
 
 
 def _full_scale(mode: str, largest: float) -> float:
@@ -202,18 +202,18 @@ def _full_scale(mode: str, largest: float) -> float:
     return 65535.0
 
 
-def _eight_bit(image: Image) -> Image:
+def _eight_bit(pixels: Image) -> Image:
     """Scale 16-bit and floating-point greys to 8 bits; turn other rare modes into RGB."""
     from PIL import Image as PilImage
 
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+    if pixels.mode.startswith("I;16") or pixels.mode in ("I", "F"):
         import numpy as np
 
-        grey = np.asarray(image, dtype=np.float64)
-        top = _full_scale(image.mode, float(grey.max(initial=0.0)))
+        grey = np.asarray(pixels, dtype=np.float64)
+        top = _full_scale(pixels.mode, float(grey.max(initial=0.0)))
         return PilImage.fromarray(np.clip(grey / top * 255.0, 0, 255).round().astype(np.uint8))
-    if image.mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
-        return image
-    if image.mode in ("PA", "La", "RGBa"):
-        return image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
-    return image.convert("RGB")
+    if pixels.mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
+        return pixels
+    if pixels.mode in ("PA", "La", "RGBa"):
+        return pixels.convert("LA").convert("RGBA") if pixels.mode == "La" else pixels.convert("RGBA")
+    return pixels.convert("RGB")

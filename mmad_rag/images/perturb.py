@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mmad_rag.errors import InputError, PictureError
+from mmad_rag.errors import ImageError, InputError
 from mmad_rag.images import to_rgb
-from mmad_rag.records import MediaType, Picture
+from mmad_rag.records import EncodedImage, MediaType
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,101 +41,101 @@ CAST = (1.3, 1.0, 0.7)
 """Gains of a coloured light; the seed says which channel gets which."""
 
 
-def _unchanged(image: Image, _seed: int) -> Image:
-    return image.copy()
+def _unchanged(pixels: Image, _seed: int) -> Image:
+    return pixels.copy()
 
 
-def turned(image: Image, degrees: float) -> Image:
+def turned(pixels: Image, degrees: float) -> Image:
     """Counter-clockwise about the centre, same size; what comes into view repeats the nearest edge pixel.
 
     An edge that goes on is what a background does; a fill of one colour would draw triangles on textures.
     """
     from PIL import Image as PilImage
 
-    width, height = image.size
+    width, height = pixels.size
     angle = math.radians(degrees)
     reach_x = abs(width / 2 * math.cos(angle)) + abs(height / 2 * math.sin(angle))
     reach_y = abs(width / 2 * math.sin(angle)) + abs(height / 2 * math.cos(angle))
     pad_x = max(0, math.ceil(reach_x - width / 2)) + 2
     pad_y = max(0, math.ceil(reach_y - height / 2)) + 2
-    pixels = np.pad(np.asarray(image), ((pad_y, pad_y), (pad_x, pad_x), (0, 0)), mode="edge")
-    whole = PilImage.fromarray(pixels).rotate(degrees, PilImage.Resampling.BICUBIC)
+    padded = np.pad(np.asarray(pixels), ((pad_y, pad_y), (pad_x, pad_x), (0, 0)), mode="edge")
+    whole = PilImage.fromarray(padded).rotate(degrees, PilImage.Resampling.BICUBIC)
     return whole.crop((pad_x, pad_y, pad_x + width, pad_y + height))
 
 
-def blurred(image: Image, sigma: float) -> Image:
+def blurred(pixels: Image, sigma: float) -> Image:
     """Gaussian blur; `sigma` in pixels of a picture whose long side is `BLUR_AT`."""
     from PIL import ImageFilter
 
-    return image.filter(ImageFilter.GaussianBlur(sigma * max(image.size) / BLUR_AT))
+    return pixels.filter(ImageFilter.GaussianBlur(sigma * max(pixels.size) / BLUR_AT))
 
 
-def middle(image: Image, share: float) -> Image:
+def middle(pixels: Image, share: float) -> Image:
     """The middle of the width and of the height, `share` of each; at least one pixel."""
-    width, height = (max(1, int(side * share + 1e-9)) for side in image.size)
-    left, top = (image.width - width) // 2, (image.height - height) // 2
-    return image.crop((left, top, left + width, top + height))
+    width, height = (max(1, int(side * share + 1e-9)) for side in pixels.size)
+    left, top = (pixels.width - width) // 2, (pixels.height - height) // 2
+    return pixels.crop((left, top, left + width, top + height))
 
 
-def as_jpeg(image: Image, quality: int) -> Image:
+def as_jpeg(pixels: Image, quality: int) -> Image:
     """What a JPEG of that quality shows.
 
     Raises:
-        PictureError: the image is too large for a JPEG.
+        ImageError: the image is too large for a JPEG.
     """
     from PIL import Image as PilImage
 
     buffer = io.BytesIO()
     try:
-        image.save(buffer, format="JPEG", quality=quality)
+        pixels.save(buffer, format="JPEG", quality=quality)
     except (OSError, ValueError) as error:
-        raise PictureError(
-            f"a picture of {image.width} x {image.height} pixels cannot be a JPEG ({error}); scale it down"
+        raise ImageError(
+            f"a picture of {pixels.width} x {pixels.height} pixels cannot be a JPEG ({error}); scale it down"
         ) from error
     buffer.seek(0)
     return PilImage.open(buffer).convert("RGB")
 
 
-def _rotated_30(image: Image, _seed: int) -> Image:
-    return turned(image, 30)
+def _rotated_30(pixels: Image, _seed: int) -> Image:
+    return turned(pixels, 30)
 
 
-def _rotated_90(image: Image, _seed: int) -> Image:
+def _rotated_90(pixels: Image, _seed: int) -> Image:
     """Counter-clockwise, exact: no pixel is interpolated."""
     from PIL import Image as PilImage
 
-    return image.transpose(PilImage.Transpose.ROTATE_90)
+    return pixels.transpose(PilImage.Transpose.ROTATE_90)
 
 
-def _darker(image: Image, _seed: int) -> Image:
-    return _from_levels(np.asarray(image, np.float32) * BRIGHTNESS)
+def _darker(pixels: Image, _seed: int) -> Image:
+    return _from_levels(np.asarray(pixels, np.float32) * BRIGHTNESS)
 
 
-def _blurred(image: Image, _seed: int) -> Image:
-    return blurred(image, BLUR_SIGMA)
+def _blurred(pixels: Image, _seed: int) -> Image:
+    return blurred(pixels, BLUR_SIGMA)
 
 
-def _cropped(image: Image, _seed: int) -> Image:
+def _cropped(pixels: Image, _seed: int) -> Image:
     """The middle half of the width and of the height, a quarter of the area."""
-    return middle(image, 0.5)
+    return middle(pixels, 0.5)
 
 
-def _grey(image: Image, _seed: int) -> Image:
+def _grey(pixels: Image, _seed: int) -> Image:
     """Luma of ITU-R BT.601 in all three channels."""
-    return image.convert("L").convert("RGB")
+    return pixels.convert("L").convert("RGB")
 
 
-def _cast(image: Image, seed: int) -> Image:
+def _cast(pixels: Image, seed: int) -> Image:
     gains = np.random.default_rng(seed).permutation(np.asarray(CAST, np.float32))
-    return _from_levels(np.asarray(image, np.float32) * gains)
+    return _from_levels(np.asarray(pixels, np.float32) * gains)
 
 
-def _jpeg(image: Image, _seed: int) -> Image:
-    return as_jpeg(image, JPEG_QUALITY)
+def _jpeg(pixels: Image, _seed: int) -> Image:
+    return as_jpeg(pixels, JPEG_QUALITY)
 
 
-def _noisy(image: Image, seed: int) -> Image:
-    levels = np.asarray(image, np.float32)
+def _noisy(pixels: Image, seed: int) -> Image:
+    levels = np.asarray(pixels, np.float32)
     noise = np.random.default_rng(seed).standard_normal(levels.shape, dtype=np.float32)
     return _from_levels(levels + NOISE_SIGMA * noise)
 
@@ -168,7 +168,7 @@ def change_named(name: str) -> Change:
     return CHANGES[name]
 
 
-def changed(picture: Picture, name: str, *, seed: int = 0) -> Picture:
+def changed(image: EncodedImage, name: str, *, seed: int = 0) -> EncodedImage:
     """The changed picture as PNG, with the digest and the name of the picture that it was made from.
 
     The digest stays, because a changed picture is still the same picture when one asks whether it is a
@@ -178,15 +178,17 @@ def changed(picture: Picture, name: str, *, seed: int = 0) -> Picture:
 
     Raises:
         InputError: there is no such change.
-        PictureError: the picture cannot be decoded or changed.
+        ImageError: the picture cannot be decoded or changed.
     """
     change = change_named(name)
     if name == UNCHANGED:
-        return picture
-    image = change(to_rgb(picture), seed ^ int(picture.digest[:8], 16))
+        return image
+    pixels = change(to_rgb(image), seed ^ int(image.digest[:8], 16))
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG", compress_level=0)
-    return Picture(buffer.getvalue(), MediaType.PNG, image.width, image.height, picture.digest, picture.name)
+    pixels.save(buffer, format="PNG", compress_level=0)
+    return EncodedImage(
+        buffer.getvalue(), MediaType.PNG, pixels.width, pixels.height, image.digest, image.name
+    )
 
 
 def _from_levels(levels: npt.NDArray[np.float32]) -> Image:

@@ -123,7 +123,7 @@ class KnowledgeIndex:
 
         Raises:
             IndexMismatchError: another encoder built the index.
-            KnowledgeError, EncoderError, InputError, PictureError: as for `build`.
+            KnowledgeError, EncoderError, InputError, ImageError: as for `build`.
         """
         from mmad_rag.index.build.add import add_knowledge
 
@@ -152,7 +152,7 @@ class KnowledgeIndex:
         Raises:
             IndexMismatchError: another encoder built the index.
             InputError: the product or the entry is unknown.
-            PictureError: a picture cannot be read.
+            ImageError: a picture cannot be read.
         """
         from mmad_rag.index.build.add import add_references
 

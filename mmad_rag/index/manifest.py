@@ -23,7 +23,15 @@ Count = Annotated[int, Field(ge=0)]
 class _Section(BaseModel):
     """Unknown fields are refused: a manifest of a later version must not be half understood."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
 
 
 class EncoderStamp(_Section):
@@ -81,8 +89,8 @@ class Calibration(_Section):
 
     method: Literal["leave-one-out", "labelled"]
     """What it was fitted on: the index's own references, or pictures that a user labelled."""
-    pictures: Count
-    """How many pictures that were."""
+    images: Annotated[Count, Field(alias="pictures")]
+    """How many images that were; the manifest's older word is kept in the file."""
     known_share: Annotated[float, Field(gt=0, lt=1)]
     """The share of pictures of catalogued products that is reckoned with."""
     reference: Logistic | None

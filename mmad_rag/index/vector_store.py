@@ -18,8 +18,8 @@ from mmad_rag.index.vector_store_search import (
     StoreSearch,
     ask,
     described,
+    image_parts,
     passage_part,
-    picture_parts,
     store_errors,
 )
 
@@ -85,9 +85,9 @@ def hold_in_store(
 
     Example:
         >>> held = hold_in_store(index, QdrantVectorStore("parts", client=client))       # doctest: +SKIP
-        >>> ClipRetriever(held).retrieve("Is there a defect?", open_picture("nut.png"))  # doctest: +SKIP
+        >>> ClipRetriever(held).retrieve("Is there a defect?", open_image("nut.png"))  # doctest: +SKIP
     """
-    near, far = picture_parts(index), passage_part(index)
+    near, far = image_parts(index), passage_part(index)
     if passage_store is not None and far is None:
         raise InputError("the index has no vectors of passages; leave out passage_store")
     if passage_store is None and far is not None and far.dim != near[0].dim:

@@ -214,7 +214,7 @@ class Load:
         return str(uuid.uuid5(uuid.NAMESPACE_OID, f"mmad_rag/{self.stamp}/{kind}/{row}"))
 
 
-def picture_parts(index: KnowledgeIndex) -> tuple[Part, Part]:
+def image_parts(index: KnowledgeIndex) -> tuple[Part, Part]:
     """What pictures are compared with: keys and references."""
     return (
         _part(Kind.KEY, index.key_vectors, [(key.product, key.text) for key in index.keys]),

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from mmad_rag.errors import KnowledgeError
-from mmad_rag.knowledge.images import PICTURE_SUFFIXES
+from mmad_rag.knowledge.images import IMAGE_SUFFIXES
 from mmad_rag.knowledge.placeholders import HOLDS_PLACEHOLDER, is_unwritten
 from mmad_rag.knowledge.schema import Product
 from mmad_rag.knowledge.source import Source, read_yaml, texts_of
@@ -183,8 +183,8 @@ def _reference_problems(product: Product, source: Source) -> Iterator[Problem]:
                 message = f"{reference!r} leaves the knowledge folder; keep pictures in it"
             elif not target.is_file():
                 message = f"{reference!r} does not exist; correct the path or remove it"
-            elif Path(reference).suffix.lower() not in PICTURE_SUFFIXES:
-                known = ", ".join(sorted(PICTURE_SUFFIXES))
+            elif Path(reference).suffix.lower() not in IMAGE_SUFFIXES:
+                known = ", ".join(sorted(IMAGE_SUFFIXES))
                 message = f"{reference!r} is not named like a picture ({known}); name a picture or remove it"
         except (OSError, RuntimeError) as error:  # a name that is too long; links in a circle
             reason = error.strerror if isinstance(error, OSError) else "its links go in a circle"

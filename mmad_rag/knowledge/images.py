@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmad_rag.errors import PictureError
-from mmad_rag.images import open_picture, to_rgb
+from mmad_rag.errors import ImageError
+from mmad_rag.images import open_image, to_rgb
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 """What a file of a picture is called; anything else in the folder is left alone."""
 PLAIN_WITHIN = 16
 """Corners that differ by no more than this many of 255 levels are called one plain background."""
@@ -26,7 +26,7 @@ _GREYS = ((40, "black"), (100, "dark grey"), (170, "grey"), (225, "light grey"),
 
 
 @dataclass(frozen=True, slots=True)
-class PictureSize:
+class ImageSize:
     """Width and height."""
 
     width: int
@@ -58,53 +58,53 @@ class CornerColour:
 
 
 @dataclass(frozen=True, slots=True)
-class NormalPictures:
+class NormalImages:
     """Pictures of normal pieces that were opened and found good."""
 
     paths: tuple[Path, ...]
     """Sorted by name, at least one; of files with the same bytes only the first."""
-    sizes: tuple[PictureSize, ...]
+    sizes: tuple[ImageSize, ...]
     """Every size that occurs, smallest first."""
     corners: CornerColour
     """Of all of them."""
 
 
-def measure_pictures(folder: Path) -> NormalPictures:
+def measure_images(folder: Path) -> NormalImages:
     """Open every picture that lies directly in `folder`.
 
     Raises:
-        PictureError: the folder is absent or holds no picture, or a picture cannot be read; the message names
+        ImageError: the folder is absent or holds no picture, or a picture cannot be read; the message names
             it.
     """
     if not folder.is_dir():
-        raise PictureError(f"there is no folder of pictures at {folder}; check the path")
+        raise ImageError(f"there is no folder of pictures at {folder}; check the path")
     found = sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
     )
     if not found:
-        raise PictureError(
+        raise ImageError(
             f"no picture lies directly in {folder}; give the folder that holds pictures of normal pieces"
         )
     kept: dict[str, Path] = {}
-    sizes: set[PictureSize] = set()
+    sizes: set[ImageSize] = set()
     corners: list[npt.NDArray[np.float64]] = []
     for path in found:
         if not path.name.isprintable():
-            raise PictureError(f"the name of the picture {str(path)!r} cannot be written down; rename it")
-        picture = open_picture(path)
-        if picture.digest not in kept:
-            kept[picture.digest] = path
-            sizes.add(PictureSize(picture.width, picture.height))
-            corners += _corner_medians(to_rgb(picture))
+            raise ImageError(f"the name of the picture {str(path)!r} cannot be written down; rename it")
+        image = open_image(path)
+        if image.digest not in kept:
+            kept[image.digest] = path
+            sizes.add(ImageSize(image.width, image.height))
+            corners += _corner_medians(to_rgb(image))
     ordered = tuple(sorted(sizes, key=lambda size: (size.width, size.height)))
-    return NormalPictures(tuple(kept.values()), ordered, _corner_colour(corners))
+    return NormalImages(tuple(kept.values()), ordered, _corner_colour(corners))
 
 
-def _corner_medians(image: object) -> list[npt.NDArray[np.float64]]:
+def _corner_medians(pixels: object) -> list[npt.NDArray[np.float64]]:
     """The median colour, shape (3,), of a square in each corner; its side is a 16th of the shorter side."""
     import numpy as np
 
-    pixels = np.asarray(image)
+    pixels = np.asarray(pixels)
     side = max(1, min(pixels.shape[:2]) // _CORNER)
     near, far = slice(None, side), slice(-side, None)
     return [np.median(pixels[rows, columns], axis=(0, 1)) for rows in (near, far) for columns in (near, far)]

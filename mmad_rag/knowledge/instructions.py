@@ -8,7 +8,7 @@ _SAY = (
     r"(?:say|state|claim|report|declare|conclude|answer|reply|respond|assert|insist|confirm|deny|assume|pretend"
     r"|affirm|output|write|tell|mention|announce|guess|predict)"
 )
-_PICTURE = r"(?:picture|image|photo|photograph)s?"
+_IMAGE = r"(?:picture|image|photo|photograph)s?"
 _VERDICT = r"(?:normal|abnormal|anomalous|good|ok|okay|fine|defective|faulty|defect-free|free\s+of\s+defects)"
 _COMMANDED = (
     r"(?:(?:^|[.!?;:]\s+|[\"'(]\s*)(?:(?:please|kindly|always|never|just|simply|instead|then|do\s+not|don't)\s+)*"
@@ -23,12 +23,12 @@ _PATTERNS = (
     # away with what was said before
     (
         r"\b(?:ignore|disregard|forget|override|overrule|bypass)\b.{0,40}"
-        rf"\b(?:instruction|prompt|above|previous|rule|{_PICTURE})s?\b"
+        rf"\b(?:instruction|prompt|above|previous|rule|{_IMAGE})s?\b"
     ),
     r"\b(?:follow|obey)\s+(?:only\s+)?(?:these|the\s+following|my|this)\s+(?:instruction|order|rule)s?\b",
     (
         rf"\b(?:do\s+not|don't|never|without)\s+(?:look|us|trust|consider|check|inspect|rely)(?:e|ing)?\s+(?:at\s+|on\s+)?"
-        rf"(?:the\s+|this\s+|any\s+)?{_PICTURE}\b"
+        rf"(?:the\s+|this\s+|any\s+)?{_IMAGE}\b"
     ),
     # the answer is given away
     r"\b(?:answer|option|choice|letter)\b\W{1,3}"
@@ -48,11 +48,11 @@ _PATTERNS = (
         rf"(?:it|this|that|them|every|each|all|any|the)\b.{{0,40}}\b{_VERDICT}(?!\w)"
     ),
     # whatever is seen
-    rf"\bno\s+matter\s+what(?:\s+(?:you|it|is\s+(?:shown|seen)|the\s+{_PICTURE})\b|\s*(?:[.,;:!]|$))",
-    rf"\b(?:regardless|irrespective)\s+of\s+(?:what|the\s+{_PICTURE})\b",
-    rf"\bwhatever\s+(?:you\s+see|the\s+{_PICTURE}\s+shows?)\b",
+    rf"\bno\s+matter\s+what(?:\s+(?:you|it|is\s+(?:shown|seen)|the\s+{_IMAGE})\b|\s*(?:[.,;:!]|$))",
+    rf"\b(?:regardless|irrespective)\s+of\s+(?:what|the\s+{_IMAGE})\b",
+    rf"\bwhatever\s+(?:you\s+see|the\s+{_IMAGE}\s+shows?)\b",
     (
-        rf"\b(?:the|this|every|any)\s+(?:object|{_PICTURE}|sample)\s+(?:\w+\s+){{0,4}}(?:is|are)\s+"
+        rf"\b(?:the|this|every|any)\s+(?:object|{_IMAGE}|sample)\s+(?:\w+\s+){{0,4}}(?:is|are)\s+"
         rf"(?:always|never|certainly|definitely)\s+{_VERDICT}(?!\w)"
     ),
     # who is spoken to

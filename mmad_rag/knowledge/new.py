@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from mmad_rag.errors import KnowledgeError
-from mmad_rag.knowledge.images import NormalPictures, measure_pictures
+from mmad_rag.knowledge.images import NormalImages, measure_images
 from mmad_rag.knowledge.json_schema import SCHEMA_FILE, schema_text
 from mmad_rag.knowledge.schema import Id
 from mmad_rag.knowledge.template import template_text
@@ -31,7 +31,7 @@ class NewProduct:
 
 
 def new_product(
-    product: str, folder: Path, *, today: dt.date, name: str | None = None, pictures: Path | None = None
+    product: str, folder: Path, *, today: dt.date, name: str | None = None, images: Path | None = None
 ) -> NewProduct:
     """Write `<folder>/<product>.yaml` from the template; nothing that exists is overwritten.
 
@@ -47,7 +47,7 @@ def new_product(
 
     Raises:
         KnowledgeError: the id or the name is invalid, the file exists, or the folder cannot be written to.
-        PictureError: a picture cannot be read, or there is none.
+        ImageError: a picture cannot be read, or there is none.
     """
     check_id(product)
     if name is not None and (not name.strip() or not name.isprintable()):
@@ -56,7 +56,7 @@ def new_product(
     for taken in (path, path.with_suffix(".yml")):
         if taken.exists():
             raise KnowledgeError(f"{taken} exists and is not overwritten; edit it, or choose another --out")
-    measured = measure_pictures(pictures) if pictures is not None else None
+    measured = measure_images(images) if images is not None else None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         placed = _place(measured, folder, product)
@@ -66,7 +66,7 @@ def new_product(
             today=today,
             name=name.strip() if name else None,
             references=references,
-            pictures=measured,
+            images=measured,
         )
         if not (folder / SCHEMA_FILE).exists():
             (folder / SCHEMA_FILE).write_text(schema_text(), encoding="utf-8")
@@ -96,7 +96,7 @@ def check_id(product: str) -> None:
         ) from None
 
 
-def _place(measured: NormalPictures | None, folder: Path, product: str) -> Sequence[Path]:
+def _place(measured: NormalImages | None, folder: Path, product: str) -> Sequence[Path]:
     """Resolved paths of the pictures inside the knowledge folder, copied there if need be."""
     if measured is None:
         return ()
@@ -116,6 +116,6 @@ def _place(measured: NormalPictures | None, folder: Path, product: str) -> Seque
     return targets
 
 
-def _inside(measured: NormalPictures, folder: Path) -> bool:
+def _inside(measured: NormalImages, folder: Path) -> bool:
     """Whether every picture lies in the knowledge folder already."""
     return all(path.resolve().is_relative_to(folder.resolve()) for path in measured.paths)

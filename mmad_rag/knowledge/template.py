@@ -10,7 +10,7 @@ from string import Template
 import yaml
 
 from mmad_rag.knowledge.catalogue import DATASETS, DEFECT_FOLDERS
-from mmad_rag.knowledge.images import PLAIN_WITHIN, NormalPictures
+from mmad_rag.knowledge.images import PLAIN_WITHIN, NormalImages
 from mmad_rag.knowledge.json_schema import SCHEMA_COMMENT
 from mmad_rag.knowledge.placeholders import PLACEHOLDER
 from mmad_rag.knowledge.schema import ReviewStatus
@@ -97,7 +97,7 @@ def template_text(
     today: dt.date,
     name: str | None = None,
     references: Sequence[str] = (),
-    pictures: NormalPictures | None = None,
+    images: NormalImages | None = None,
 ) -> str:
     """A file that the schema accepts; what the linter says of it is what its author has to do.
 
@@ -115,7 +115,7 @@ def template_text(
     return _FILE.substitute(
         schema_comment=SCHEMA_COMMENT,
         todo=PLACEHOLDER,
-        measured="".join(f"# {line}\n" for line in measured_lines(pictures)) if pictures else "",
+        measured="".join(f"# {line}\n" for line in measured_lines(images)) if images else "",
         product=_scalar(product),
         dataset=_scalar(datasets[0] if datasets else OWN_DATASET),
         name=_scalar(name or words),
@@ -127,13 +127,13 @@ def template_text(
     )
 
 
-def measured_lines(pictures: NormalPictures) -> tuple[str, ...]:
+def measured_lines(images: NormalImages) -> tuple[str, ...]:
     """What pictures of normal pieces show, as sentences for their product's author."""
-    count, corners = len(pictures.paths), pictures.corners
-    first, last = pictures.sizes[0], pictures.sizes[-1]
+    count, corners = len(images.paths), images.corners
+    first, last = images.sizes[0], images.sizes[-1]
     size = f"{first.width} x {first.height}"
-    if len(pictures.sizes) > 1:
-        size = f"{len(pictures.sizes)} sizes from {size} to {last.width} x {last.height}"
+    if len(images.sizes) > 1:
+        size = f"{len(images.sizes)} sizes from {size} to {last.width} x {last.height}"
     colour = f"RGB {corners.red} {corners.green} {corners.blue}, {corners.name}"
     if corners.spread <= PLAIN_WITHIN:
         ground = f"one plain background: {colour}, within {corners.spread} of 255 in every picture"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mmad_rag.images.encode import size_within
 from mmad_rag.models.options import Detail, ModelOptions
-from mmad_rag.models.prices import PictureTokens
+from mmad_rag.models.prices import ImageTokens
 from mmad_rag.prompt import TextPart, render
 from mmad_rag.records import Prompt, Reply, Usage
 
@@ -32,14 +32,14 @@ class CountingModel:
         self,
         identity: str,
         count: Callable[[str], int],
-        pictures: PictureTokens,
+        images: ImageTokens,
         *,
         reply_tokens: int = REPLY_TOKENS,
         options: ModelOptions | None = None,
     ) -> None:
         self._identity = identity
         self._count = count
-        self._pictures = pictures
+        self._images = images
         self._reply_tokens = reply_tokens
         self._options = options if options is not None else ModelOptions()
 
@@ -57,5 +57,5 @@ class CountingModel:
                 tokens += self._count(part.text)
             else:
                 width, height = size_within(part.width, part.height, self._options.image_size)
-                tokens += self._pictures.tokens(width, height, low=self._options.detail == Detail.LOW)
+                tokens += self._images.tokens(width, height, low=self._options.detail == Detail.LOW)
         return Reply("", self._identity, Usage(tokens, self._reply_tokens))

@@ -27,11 +27,11 @@ _OWN_FIELDS = frozenset({"model", "messages", "stream", "n", "tools", "tool_choi
 
 _LENGTH = frozenset({"temperature", "max_tokens", "max_completion_tokens", "logprobs"})
 _REQUEST = frozenset({"organization", "project", "reasoning_effort", "extra_body", "system_role"})
-_PICTURES = frozenset({"detail", "image_size", "image_format", "image_quality"})
+_IMAGES = frozenset({"detail", "image_size", "image_format", "image_quality"})
 _TIMES = frozenset({"timeout_s", "deadline_s"})
 USED_BY: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "openai": _LENGTH | _REQUEST | _PICTURES | _TIMES | {"seed"},
+        "openai": _LENGTH | _REQUEST | _IMAGES | _TIMES | {"seed"},
         "transformers": _LENGTH | {"device", "dtype", "batch"},
         "llama_index": _LENGTH | _TIMES | {"seed"},
         "builtin": frozenset(),

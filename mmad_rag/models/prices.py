@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mmad_rag.errors import InputError
 from mmad_rag.records import Usage
@@ -45,7 +45,7 @@ class Patches(_Strict):
     factor: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class PictureTokens(_Strict):
+class ImageTokens(_Strict):
     """How many tokens a picture counts for: exactly one of the three."""
 
     tiles: Tiles | None = None
@@ -53,7 +53,7 @@ class PictureTokens(_Strict):
     fixed: _Count | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> PictureTokens:
+    def _one(self) -> ImageTokens:
         if sum(way is not None for way in (self.tiles, self.patches, self.fixed)) != 1:
             raise ValueError("give exactly one of tiles, patches and fixed")
         return self
@@ -78,8 +78,12 @@ class PictureTokens(_Strict):
         return self.tiles.base + self.tiles.tile * tiles
 
 
-DEFAULT_PICTURES = PictureTokens(tiles=Tiles(base=85, tile=170))
+DEFAULT_IMAGES = ImageTokens(tiles=Tiles(base=85, tile=170))
 """For a model whose way of counting is not known."""
+
+
+_IMAGES = AliasChoices("images", "pictures")
+"""Tables that say `pictures` are read as well."""
 
 
 class Price(_Strict):
@@ -95,7 +99,9 @@ class Price(_Strict):
     """When this was the price."""
     source: str
     """Where that stands."""
-    pictures: PictureTokens = DEFAULT_PICTURES
+    images: Annotated[ImageTokens, Field(validation_alias=AliasChoices("images", "pictures"))] = (
+        DEFAULT_IMAGES
+    )
     """How the model counts pictures."""
 
     def cost_of(self, usage: Usage) -> float:

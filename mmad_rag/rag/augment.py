@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from mmad_rag.errors import InputError
-from mmad_rag.images import open_picture
-from mmad_rag.images.data_url import is_data_url, unread_type
+from mmad_rag.images import open_image
+from mmad_rag.images.data_urls import is_data_url, unread_type
 from mmad_rag.prompt import knowledge_text
 from mmad_rag.rag.conversation import Query, TextType, find_query, with_block
 from mmad_rag.records import Knowledge
 from mmad_rag.retrieve import ClipRetriever, Retriever
-from mmad_rag.retrieve.route_cache import SeenPictures, recall, see
+from mmad_rag.retrieve.route_cache import SeenImages, recall, see
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Addition:
 def add_knowledge(
     messages: Sequence[Any],
     retriever: Retriever,
-    seen: SeenPictures | None = None,
+    seen: SeenImages | None = None,
     *,
     text_type: TextType | None = None,
 ) -> Addition:
@@ -53,7 +53,7 @@ def add_knowledge(
     | tool calls and their results              | kept; the question is the user's last               |
     | a `data:` URL that declares another media | as it came: the provider may understand it          |
     | type than those read (HEIC, SVG, PDF ...) |                                                     |
-    | a `data:` URL of PNG, JPEG, WebP, GIF,    | PictureError                                        |
+    | a `data:` URL of PNG, JPEG, WebP, GIF,    | ImageError                                        |
     | BMP, TIFF or no type, without a whole one |                                                     |
 
     Args:
@@ -65,7 +65,7 @@ def add_knowledge(
 
     Raises:
         InputError: the messages are no list.
-        PictureError: a `data:` URL is broken, or what it holds is no picture, or too large a one.
+        ImageError: a `data:` URL is broken, or what it holds is no picture, or too large a one.
     """
     if isinstance(messages, str) or not isinstance(messages, Sequence):
         raise InputError(
@@ -96,15 +96,15 @@ def _hindrance(query: Query) -> str:
     return ""
 
 
-def _known(url: str, question: str, retriever: Retriever, seen: SeenPictures | None) -> Knowledge:
+def _known(url: str, question: str, retriever: Retriever, seen: SeenImages | None) -> Knowledge:
     """What is known about the picture in a `data:` URL."""
     if seen is None or not _routes_first(retriever):
-        return retriever.retrieve(question, open_picture(url))
-    picture = seen.get(url)
-    if picture is None or picture.index != retriever.index.fingerprint:
-        picture = see(retriever, open_picture(url))
-        seen.put(url, picture)
-    return recall(retriever, picture, question)
+        return retriever.retrieve(question, open_image(url))
+    image = seen.get(url)
+    if image is None or image.index != retriever.index.fingerprint:
+        image = see(retriever, open_image(url))
+        seen.put(url, image)
+    return recall(retriever, image, question)
 
 
 def _routes_first(retriever: Retriever) -> TypeGuard[ClipRetriever]:

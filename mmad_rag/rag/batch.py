@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from mmad_rag.errors import InputError, ModelActionError
-from mmad_rag.images import PictureSource
+from mmad_rag.images import ImageSource
 from mmad_rag.rag.answer import Answer
 
 
@@ -17,13 +17,13 @@ from mmad_rag.rag.answer import Answer
 class Inquiry:
     """One question about one picture: what `RagWrapper.ask` takes, in its order."""
 
-    image: PictureSource
+    image: ImageSource
     """A path, bytes, `data:` URL, Pillow image or uint8 array."""
     question: str
     """In plain words."""
     choices: Mapping[str, str] | None = None
     """Letter -> option, for a multiple-choice question."""
-    references: Sequence[PictureSource] | None = None
+    references: Sequence[ImageSource] | None = None
     """Pictures of normal examples to show beside the query."""
 
 

@@ -50,15 +50,15 @@ def find_query(messages: Sequence[Any], text_type: TextType | None = None) -> Qu
         if isinstance(message, Mapping) and message.get("role") == "user"
     ]
     for position, message in reversed(users):
-        pictures = [part for part in _parts(message) if part.get("type") in _TEXT_TYPES]
-        if pictures:
+        images = [part for part in _parts(message) if part.get("type") in _TEXT_TYPES]
+        if images:
             texts = (_text(message) for _, message in reversed(users))
             question = next((text for text in map(_without_options, texts) if text), "")
             return Query(
                 position=position,
-                url=_url(pictures[-1]),
+                url=_url(images[-1]),
                 question=question,
-                text_type=text_type or _TEXT_TYPES[pictures[-1]["type"]],
+                text_type=text_type or _TEXT_TYPES[images[-1]["type"]],
                 has_block=bool(_OPEN_BLOCK.search(_raw_text(message))),
             )
     return None

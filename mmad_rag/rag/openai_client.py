@@ -16,7 +16,7 @@ from mmad_rag.models.adapt import is_client
 from mmad_rag.rag.augment import Addition, add_knowledge
 from mmad_rag.rag.conversation import TextType
 from mmad_rag.retrieve import Retriever
-from mmad_rag.retrieve.route_cache import SeenPictures
+from mmad_rag.retrieve.route_cache import SeenImages
 
 ClientT = TypeVar("ClientT")
 Report: TypeAlias = Callable[[Addition], None]
@@ -41,7 +41,7 @@ _CONVERSATIONS = MappingProxyType(
 
 
 def wrap_client(
-    client: ClientT, retriever: Retriever, report: Report | None = None, seen: SeenPictures | None = None
+    client: ClientT, retriever: Retriever, report: Report | None = None, seen: SeenImages | None = None
 ) -> ClientT:
     """A client like the one given that adds knowledge to requests which show a picture.
 

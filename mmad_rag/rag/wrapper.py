@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mmad_rag.errors import InputError
-from mmad_rag.images import PictureSource, open_picture
+from mmad_rag.images import ImageSource, open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models import Model, ModelOptions
 from mmad_rag.models.adapt import ModelSource, as_model
@@ -19,14 +19,14 @@ from mmad_rag.rag.augment import Addition, add_knowledge
 from mmad_rag.rag.batch import Inquiry, ask_all
 from mmad_rag.rag.openai_client import Report, is_wrapped, wrap_client
 from mmad_rag.rag.sync import run_sync
-from mmad_rag.records import Choice, Knowledge, Picture, Prompt, Reply
+from mmad_rag.records import Choice, EncodedImage, Knowledge, Prompt, Reply
 from mmad_rag.retrieve import DEFAULT_BUDGET, ClipRetriever, Retriever, token_counter
-from mmad_rag.retrieve.route_cache import SeenPictures
+from mmad_rag.retrieve.route_cache import SeenImages
 from mmad_rag.retrieve.selection.tokenizers import ESTIMATE
 
 ClientT = TypeVar("ClientT")
 _LETTERS = frozenset("ABCDEFGH")
-_PICTURES_KEPT = 1_000
+_IMAGES_KEPT = 1_000
 """Of conversations; about 15 kB each with 38 products."""
 
 
@@ -78,7 +78,7 @@ class RagWrapper:
             counter = token_counter(spec) if isinstance(spec, str) else ESTIMATE
             retriever = ClipRetriever(loaded, budget=budget, counter=counter)
         self.retriever: Retriever = retriever
-        self._seen = SeenPictures(_PICTURES_KEPT)
+        self._seen = SeenImages(_IMAGES_KEPT)
 
     @property
     def identity(self) -> str:
@@ -91,10 +91,10 @@ class RagWrapper:
 
     async def aask(
         self,
-        image: PictureSource,
+        image: ImageSource,
         question: str,
         choices: Mapping[str, str] | None = None,
-        references: Sequence[PictureSource] | None = None,
+        references: Sequence[ImageSource] | None = None,
     ) -> Answer:
         """Ask one question about one picture.
 
@@ -107,7 +107,7 @@ class RagWrapper:
 
         Raises:
             InputError: the question is empty, or the choices are not letters with options.
-            PictureError: a picture cannot be read.
+            ImageError: a picture cannot be read.
             ModelError: the model gave no reply.
         """
         if not isinstance(question, str) or not question.strip():
@@ -125,10 +125,10 @@ class RagWrapper:
 
     def ask(
         self,
-        image: PictureSource,
+        image: ImageSource,
         question: str,
         choices: Mapping[str, str] | None = None,
-        references: Sequence[PictureSource] | None = None,
+        references: Sequence[ImageSource] | None = None,
     ) -> Answer:
         """As `aask`, for code that does not await; works inside a running event loop (a notebook) too."""
         return run_sync(self.aask(image, question, choices, references))
@@ -172,7 +172,7 @@ class RagWrapper:
         """As `augment`, with what was looked up, or why nothing was added; the cases: `add_knowledge`.
 
         Raises:
-            PictureError: a `data:` URL is broken, or holds no whole picture, or too large a one.
+            ImageError: a `data:` URL is broken, or holds no whole picture, or too large a one.
         """
         return add_knowledge(messages, self.retriever, self._seen)
 
@@ -202,8 +202,8 @@ class RagWrapper:
         return dataclasses.replace(reply, knowledge=knowledge)
 
 
-def _opened(image: PictureSource, references: Sequence[PictureSource]) -> list[Picture]:
-    return [open_picture(source) for source in (image, *references)]
+def _opened(image: ImageSource, references: Sequence[ImageSource]) -> list[EncodedImage]:
+    return [open_image(source) for source in (image, *references)]
 
 
 def _options(choices: Mapping[str, str] | None) -> tuple[Choice, ...]:

@@ -15,7 +15,7 @@ from mmad_rag.retrieval_eval.decide import Measured, known_of
 from mmad_rag.retrieval_eval.decisions import NONE
 from mmad_rag.retrieval_eval.figures import Router
 
-_PICTURE_COLUMNS = (
+_IMAGE_COLUMNS = (
     "picture",
     "change",
     "shows",
@@ -42,7 +42,7 @@ def write_retrieval(evaluation: RetrievalEvaluation, folder: Path, result_json: 
     """
     texts = {
         "result.json": result_json,
-        "pictures.csv": _csv(_PICTURE_COLUMNS, _picture_rows(evaluation.measured)),
+        "pictures.csv": _csv(_IMAGE_COLUMNS, _image_rows(evaluation.measured)),
         "left_out.csv": _csv(
             ("picture", "reason"),
             ((name, reason.value) for reason, names in evaluation.found.left_out.items() for name in names),
@@ -58,20 +58,20 @@ def write_retrieval(evaluation: RetrievalEvaluation, folder: Path, result_json: 
     return tuple(folder / name for name in texts)
 
 
-def _picture_rows(measured: Measured) -> Iterable[Sequence[str]]:
+def _image_rows(measured: Measured) -> Iterable[Sequence[str]]:
     """One row per picture and change."""
     floor = measured.decisions.get(Router.NEAREST)
     for change, routes in measured.routes.items():
-        for place, (picture, route) in enumerate(zip(measured.pictures, routes, strict=True)):
+        for place, (image, route) in enumerate(zip(measured.images, routes, strict=True)):
             ranked = [candidate.product for candidate in route.candidates[:2]] + ["", ""]
             nearest, cosine = "", ""
             if floor is not None and floor[change].first[place] != NONE:
                 nearest = measured.products[floor[change].first[place]]
                 cosine = f"{floor[change].known[place]:.6f}"
             yield (
-                picture.name,
+                image.name,
                 change,
-                picture.product or RouteOutcome.UNKNOWN.value,
+                image.product or RouteOutcome.UNKNOWN.value,
                 route.outcome.value,
                 ranked[0],
                 ranked[1],

@@ -37,7 +37,7 @@ class ConfusedPair:
     named: str
     """What was named, or `not in the catalogue`."""
     router: Router
-    pictures: Share
+    images: Share
     """Of all pictures of the product, changed ones included."""
     changes: Mapping[str, int]
     """Change -> how many of them."""
@@ -73,7 +73,7 @@ def confused_pairs(
         ConfusedPair(labels[row], labels[column], router, share(sum(changes.values()), totals[row]), changes)
         for (row, column), changes in pairs.items()
     ]
-    return tuple(sorted(found, key=lambda pair: (-pair.pictures.count, pair.product, pair.named)))
+    return tuple(sorted(found, key=lambda pair: (-pair.images.count, pair.product, pair.named)))
 
 
 def _matrix(decisions: Decisions, products: int) -> Ints:

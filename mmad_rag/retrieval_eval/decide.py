@@ -12,7 +12,7 @@ from mmad_rag.index import KnowledgeIndex
 from mmad_rag.records import FloatArray, Route, RouteOutcome
 from mmad_rag.retrieval_eval.decisions import NONE, Bools, Decisions, pooled
 from mmad_rag.retrieval_eval.figures import ALL_CHANGES, Figures, Router, figures
-from mmad_rag.retrieval_eval.images import LabelledPicture
+from mmad_rag.retrieval_eval.images import LabelledImage
 from mmad_rag.retrieval_eval.metrics import threshold_at_recall
 from mmad_rag.retrieval_eval.nearest import nearest_all
 from mmad_rag.retrieval_eval.subindex import plain_references
@@ -20,7 +20,7 @@ from mmad_rag.retrieve import ClipRetriever
 
 
 def route_all(
-    retriever: ClipRetriever, pictures: Sequence[LabelledPicture], vectors: FloatArray
+    retriever: ClipRetriever, images: Sequence[LabelledImage], vectors: FloatArray
 ) -> tuple[Route, ...]:
     """The route of every picture, exactly as a user gets it.
 
@@ -32,27 +32,26 @@ def route_all(
         vectors: Of the pictures, perhaps changed, shape (pictures, d).
     """
     return tuple(
-        retriever.route_vector(vector, {picture.digest})
-        for picture, vector in zip(pictures, vectors, strict=True)
+        retriever.route_vector(vector, {image.digest}) for image, vector in zip(images, vectors, strict=True)
     )
 
 
 def decisions_of(
-    routes: Sequence[Route], pictures: Sequence[LabelledPicture], products: Sequence[str]
+    routes: Sequence[Route], images: Sequence[LabelledImage], products: Sequence[str]
 ) -> Decisions:
     """Routes as arrays; products are numbered by their place in `products`."""
     number = {product: place for place, product in enumerate(products)}
     ranked = [[candidate.product for candidate in route.candidates] for route in routes]
     return Decisions(
         truth=np.array(
-            [NONE if picture.product is None else number.get(picture.product, NONE) for picture in pictures],
+            [NONE if image.product is None else number.get(image.product, NONE) for image in images],
             np.int64,
         ),
         first=np.array([number[names[0]] if names else NONE for names in ranked], np.int64),
         rank=np.array(
             [
-                names.index(picture.product) if picture.product in names else len(products)
-                for picture, names in zip(pictures, ranked, strict=True)
+                names.index(image.product) if image.product in names else len(products)
+                for image, names in zip(images, ranked, strict=True)
             ],
             np.int64,
         ),
@@ -61,7 +60,7 @@ def decisions_of(
         accepted=np.array([route.outcome is not RouteOutcome.UNKNOWN for route in routes], bool),
         near_tie=np.array([route.outcome is RouteOutcome.NEAR_TIE for route in routes], bool),
         among=np.array(
-            [picture.product in route.products for picture, route in zip(pictures, routes, strict=True)],
+            [image.product in route.products for image, route in zip(images, routes, strict=True)],
             bool,
         ),
     )
@@ -78,7 +77,7 @@ class Measured:
 
     products: tuple[str, ...]
     """The catalogue, by the numbers that decisions give them."""
-    pictures: tuple[LabelledPicture, ...]
+    images: tuple[LabelledImage, ...]
     """Those that count: of a product that the index knows by something else than the picture, or outside."""
     routes: Mapping[str, tuple[Route, ...]]
     """Change -> one route per picture, of its candidates only the best two."""
@@ -109,7 +108,7 @@ class Measured:
 def measure(
     index: KnowledgeIndex,
     encoder: Encoder,
-    pictures: Sequence[LabelledPicture],
+    images: Sequence[LabelledImage],
     vectors: Mapping[str, FloatArray],
 ) -> Measured:
     """Route every picture under every change, and look for its nearest reference beside that.
@@ -120,8 +119,8 @@ def measure(
         pictures: What to route; those without evidence in this index do not count.
         vectors: Change -> shape (pictures, d).
     """
-    counts = has_evidence(index, pictures)
-    kept = tuple(picture for picture, good in zip(pictures, counts, strict=True) if good)
+    counts = has_evidence(index, images)
+    kept = tuple(image for image, good in zip(images, counts, strict=True) if good)
     retriever = ClipRetriever(index, encoder=encoder)
     routes: dict[str, tuple[Route, ...]] = {}
     decisions: dict[Router, dict[str, Decisions]] = {Router.ROUTE: {}}
@@ -145,7 +144,7 @@ def _brief(route: Route) -> Route:
     return replace(route, candidates=route.candidates[:2])
 
 
-def has_evidence(index: KnowledgeIndex, pictures: Sequence[LabelledPicture]) -> Bools:
+def has_evidence(index: KnowledgeIndex, images: Sequence[LabelledImage]) -> Bools:
     """Whether the index knows a picture's product by a text or by a reference that is not the picture.
 
     True for pictures outside the catalogue: there is nothing that they could be found by.
@@ -156,10 +155,10 @@ def has_evidence(index: KnowledgeIndex, pictures: Sequence[LabelledPicture]) -> 
         by_reference.setdefault(reference.product, set()).add(reference.digest)
     return np.array(
         [
-            picture.product is None
-            or picture.product in by_text
-            or bool(by_reference.get(picture.product, set()) - {picture.digest})
-            for picture in pictures
+            image.product is None
+            or image.product in by_text
+            or bool(by_reference.get(image.product, set()) - {image.digest})
+            for image in images
         ],
         bool,
     )

@@ -14,13 +14,13 @@ from typing import NamedTuple
 import numpy as np
 
 from mmad_rag.encoders.protocol import Encoder, ImageTower
-from mmad_rag.errors import DataError, EncoderError, PictureError
-from mmad_rag.images import open_picture
+from mmad_rag.errors import DataError, EncoderError, ImageError
+from mmad_rag.images import open_image
 from mmad_rag.images.perturb import CHANGES_VERSION, changed
 from mmad_rag.index.build.embed import Progress
 from mmad_rag.index.build.views import VIEWS_VERSION, WHOLE, view_of
-from mmad_rag.records import FloatArray, Picture
-from mmad_rag.retrieval_eval.images import FoundPictures, LabelledPicture, Reason
+from mmad_rag.records import EncodedImage, FloatArray
+from mmad_rag.retrieval_eval.images import FoundImages, LabelledImage, Reason
 
 VECTORS, ABOUT = "vectors.npy", "vectors.json"
 
@@ -100,10 +100,10 @@ _AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
-class EmbeddedPictures:
+class EmbeddedImages:
     """Labelled pictures with their vectors."""
 
-    found: FoundPictures
+    found: FoundImages
     """What could be read."""
     vectors: Mapping[str, FloatArray]
     """Change -> shape (pictures, d), rows in the order of `found.pictures`."""
@@ -112,12 +112,12 @@ class EmbeddedPictures:
 
 
 def embed_changes(
-    found: FoundPictures,
+    found: FoundImages,
     changes: Sequence[str],
     encoder: Encoder,
     cache: VectorCache,
     progress: Progress | None = None,
-) -> EmbeddedPictures:
+) -> EmbeddedImages:
     """Open each picture once, change it in every way, and embed what the cache does not hold yet.
 
     Args:
@@ -129,29 +129,29 @@ def embed_changes(
 
     Raises:
         EncoderError: the encoder has no image tower.
-        PictureError: a picture can be read, but not be changed.
+        ImageError: a picture can be read, but not be changed.
     """
     tower = image_tower(encoder)
     missing = {
-        picture.digest: tuple(
-            change for change in changes if VectorKey(picture.digest, change) not in cache.vectors
+        image.digest: tuple(
+            change for change in changes if VectorKey(image.digest, change) not in cache.vectors
         )
-        for picture in found.pictures
+        for image in found.images
     }
     total = sum(map(len, missing.values()))
     unreadable: set[str] = set()
-    waiting = _changed_pictures(found.pictures, missing, cache.seed, unreadable)
+    waiting = _changed_images(found.images, missing, cache.seed, unreadable)
     embedded = 0
     while batch := list(islice(waiting, _AT_ONCE)):
-        vectors = tower.encode_images([picture for _, picture in batch])
+        vectors = tower.encode_images([image for _, image in batch])
         cache.vectors.update((key, vector) for (key, _), vector in zip(batch, vectors, strict=True))
         embedded += len(batch)
         if progress:
             progress("embedding pictures", embedded, total)
     readable = found.without(Reason.UNREADABLE, unreadable)
-    return EmbeddedPictures(
+    return EmbeddedImages(
         readable,
-        {change: _rows(readable.pictures, change, cache, encoder.dim) for change in changes},
+        {change: _rows(readable.images, change, cache, encoder.dim) for change in changes},
         embedded,
     )
 
@@ -169,26 +169,26 @@ def image_tower(encoder: Encoder) -> ImageTower:
     return encoder.images
 
 
-def _changed_pictures(
-    pictures: Sequence[LabelledPicture],
+def _changed_images(
+    images: Sequence[LabelledImage],
     missing: Mapping[str, Sequence[str]],
     seed: int,
     unreadable: set[str],
-) -> Iterator[tuple[VectorKey, Picture]]:
+) -> Iterator[tuple[VectorKey, EncodedImage]]:
     """Every changed picture that has no vector yet; names of those that cannot be read go to `unreadable`."""
-    for picture in pictures:
-        if not missing[picture.digest]:
+    for image in images:
+        if not missing[image.digest]:
             continue
         try:
-            opened = open_picture(picture.path)
-        except PictureError:
-            unreadable.add(picture.name)
+            opened = open_image(image.path)
+        except ImageError:
+            unreadable.add(image.name)
             continue
-        for change in missing[picture.digest]:
+        for change in missing[image.digest]:
             shown = view_of(changed(opened, change, seed=seed), WHOLE)
-            yield VectorKey(picture.digest, change), shown
+            yield VectorKey(image.digest, change), shown
 
 
-def _rows(pictures: Sequence[LabelledPicture], change: str, cache: VectorCache, dim: int) -> FloatArray:
-    rows = [cache.vectors[VectorKey(picture.digest, change)] for picture in pictures]
+def _rows(images: Sequence[LabelledImage], change: str, cache: VectorCache, dim: int) -> FloatArray:
+    rows = [cache.vectors[VectorKey(image.digest, change)] for image in images]
     return np.stack(rows) if rows else np.empty((0, dim), np.float32)

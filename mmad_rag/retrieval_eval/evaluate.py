@@ -15,8 +15,8 @@ from mmad_rag.index.build.embed import Progress
 from mmad_rag.retrieval_eval.confusion import confused_pairs, confusion
 from mmad_rag.retrieval_eval.decide import Measured, has_evidence, measure
 from mmad_rag.retrieval_eval.defects import defect_figures
-from mmad_rag.retrieval_eval.embed import EmbeddedPictures, VectorCache, embed_changes
-from mmad_rag.retrieval_eval.images import FoundPictures, Reason, find_pictures
+from mmad_rag.retrieval_eval.embed import EmbeddedImages, VectorCache, embed_changes
+from mmad_rag.retrieval_eval.images import FoundImages, Reason, find_images
 from mmad_rag.retrieval_eval.latency import latencies
 from mmad_rag.retrieval_eval.leave_out import leave_products_out, with_fewer_references
 from mmad_rag.retrieval_eval.result import (
@@ -41,7 +41,7 @@ class RetrievalEvaluation:
     """The figures."""
     measured: Measured
     """The route of each picture under each change."""
-    found: FoundPictures
+    found: FoundImages
     """What the folder holds, and everything that was left out of it."""
     embedded: int
     """Changed pictures that were embedded now; the vectors of the others were there already."""
@@ -103,30 +103,30 @@ def evaluate_retrieval(
         raise InputError("the index knows one product only; none can be left out of it")
     loaded = encoder if isinstance(encoder, Encoder) else load_encoder(encoder or index.manifest.encoder.spec)
     ClipRetriever(index, encoder=loaded)  # refuses another encoder before hours of embedding
-    found = find_pictures(data, index.products)
+    found = find_images(data, index.products)
     embedded = _embed(found, changes, loaded, folder=vectors, seed=seed, progress=progress)
-    pictures, rows = embedded.found.pictures, embedded.vectors
-    measured = measure(index, loaded, pictures, rows)
-    evident = has_evidence(index, pictures)
-    lost = {picture.name for picture, good in zip(pictures, evident, strict=True) if not good}
+    images, rows = embedded.found.images, embedded.vectors
+    measured = measure(index, loaded, images, rows)
+    evident = has_evidence(index, images)
+    lost = {image.name for image, good in zip(images, evident, strict=True) if not good}
     counted = embedded.found.without(Reason.NO_EVIDENCE, lost)
     products_out = (
-        leave_products_out(index, loaded, pictures, rows, thresholds=measured.thresholds, progress=progress)
+        leave_products_out(index, loaded, images, rows, thresholds=measured.thresholds, progress=progress)
         if leave_product_out
         else ()
     )
     fewer = with_fewer_references(
-        index, loaded, pictures, rows, references_per_product, seed=seed, progress=progress
+        index, loaded, images, rows, references_per_product, seed=seed, progress=progress
     )
-    timed = latencies(index, loaded, pictures, rows[changes[0]], seed=seed, progress=progress)
-    inside = [picture for picture in measured.pictures if picture.product is not None]
+    timed = latencies(index, loaded, images, rows[changes[0]], seed=seed, progress=progress)
+    inside = [image for image in measured.images if image.product is not None]
     result = RetrievalResult(
         index=index.fingerprint,
         encoder=index.manifest.encoder.spec,
         changes=tuple(changes),
         seed=seed,
         known=len(inside),
-        outside=len(measured.pictures) - len(inside),
+        outside=len(measured.images) - len(inside),
         left_out=left_out(counted),
         thresholds=finite_thresholds(measured),
         figures=measured.figures(),
@@ -149,14 +149,14 @@ def evaluate_retrieval(
 
 
 def _embed(
-    found: FoundPictures,
+    found: FoundImages,
     changes: Sequence[str],
     encoder: Encoder,
     *,
     folder: Path | None,
     seed: int,
     progress: Progress | None,
-) -> EmbeddedPictures:
+) -> EmbeddedImages:
     """With the vectors that the folder keeps, which gets the new ones even when this is interrupted."""
     if folder is None:
         return embed_changes(found, changes, encoder, VectorCache(encoder.fingerprint, seed), progress)

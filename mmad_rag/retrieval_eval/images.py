@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from mmad_rag.benchmark.data.mmad import FILE_NAME, Benchmark, load_questions, split_path
 from mmad_rag.errors import DataError, InputError
-from mmad_rag.knowledge.images import PICTURE_SUFFIXES
+from mmad_rag.knowledge.images import IMAGE_SUFFIXES
 
 UNKNOWN_FOLDER = "unknown"
 """The top folder that holds pictures of products outside the catalogue."""
@@ -31,7 +31,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledPicture:
+class LabelledImage:
     """A picture whose product is known to the one who measures."""
 
     path: Path
@@ -44,24 +44,24 @@ class LabelledPicture:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundPictures:
+class FoundImages:
     """What a folder holds."""
 
-    pictures: tuple[LabelledPicture, ...]
+    images: tuple[LabelledImage, ...]
     """Sorted by name."""
     left_out: Mapping[Reason, tuple[str, ...]]
     """Why -> names of what is not measured on, sorted; only reasons that occur."""
 
-    def without(self, reason: Reason, names: Collection[str]) -> FoundPictures:
+    def without(self, reason: Reason, names: Collection[str]) -> FoundImages:
         """The same with some pictures left out for a reason."""
         if not names:
             return self
-        kept = tuple(picture for picture in self.pictures if picture.name not in names)
+        kept = tuple(image for image in self.images if image.name not in names)
         known = self.left_out.get(reason, ())
-        return FoundPictures(kept, {**self.left_out, reason: tuple(sorted({*known, *names}))})
+        return FoundImages(kept, {**self.left_out, reason: tuple(sorted({*known, *names}))})
 
 
-def find_pictures(folder: Path, products: Collection[str]) -> FoundPictures:
+def find_images(folder: Path, products: Collection[str]) -> FoundImages:
     """Look for labelled pictures below `folder`: `<product>/**/x.png`, or MMAD's layout with its mmad.json.
 
     A picture named in mmad.json shows the product that its path there says. Any other picture shows the last
@@ -81,10 +81,10 @@ def find_pictures(folder: Path, products: Collection[str]) -> FoundPictures:
         raise InputError(f"there is no folder of labelled pictures at {folder}; check the path")
     benchmark = load_questions(folder) if (folder / FILE_NAME).is_file() else None
     left_out: dict[Reason, list[str]] = {}
-    if benchmark is not None and benchmark.missing_pictures:
-        left_out[Reason.NO_FILE] = list(benchmark.missing_pictures)
+    if benchmark is not None and benchmark.missing_images:
+        left_out[Reason.NO_FILE] = list(benchmark.missing_images)
     masks = {image.mask for image in benchmark.images.values()} if benchmark else set()
-    first: dict[str, LabelledPicture] = {}
+    first: dict[str, LabelledImage] = {}
     for path, name in _files(folder):
         label = Reason.MASK if name in masks else _label(name, products, benchmark)
         if isinstance(label, Reason):
@@ -95,12 +95,12 @@ def find_pictures(folder: Path, products: Collection[str]) -> FoundPictures:
         except OSError:
             left_out.setdefault(Reason.UNREADABLE, []).append(name)
             continue
-        picture = LabelledPicture(path, name, label or None, digest)
-        same = first.setdefault(digest, picture)
-        if same is not picture:
-            _check_labels(same, picture)
+        image = LabelledImage(path, name, label or None, digest)
+        same = first.setdefault(digest, image)
+        if same is not image:
+            _check_labels(same, image)
             left_out.setdefault(Reason.TWICE, []).append(name)
-    if first and not any(picture.product for picture in first.values()):
+    if first and not any(image.product for image in first.values()):
         raise DataError(
             f"{folder} holds {len(first)} picture(s) of unknown things and none of a product of the index; "
             "put pictures of products beside them, as <product>/**/*.png"
@@ -110,16 +110,16 @@ def find_pictures(folder: Path, products: Collection[str]) -> FoundPictures:
             f"no picture to measure on lies below {folder}; expected <product>/**/*.png for products of the "
             f"index such as {', '.join(sorted(products)[:3])}, or MMAD's layout with {FILE_NAME}"
         )
-    return FoundPictures(
+    return FoundImages(
         tuple(first.values()), {reason: tuple(sorted(names)) for reason, names in left_out.items()}
     )
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Picture files with their names, sorted."""
+    """EncodedImage files with their names, sorted."""
     root = folder.resolve()
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in PICTURE_SUFFIXES and path.resolve().is_relative_to(root):
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.resolve().is_relative_to(root):
             yield path, path.relative_to(folder).as_posix()
 
 
@@ -138,7 +138,7 @@ def _label(name: str, products: Collection[str], benchmark: Benchmark | None) ->
     return next((part for part in reversed(folders) if part in products), Reason.NO_PRODUCT)
 
 
-def _check_labels(first: LabelledPicture, second: LabelledPicture) -> None:
+def _check_labels(first: LabelledImage, second: LabelledImage) -> None:
     if first.product != second.product:
         raise DataError(
             f"{first.path} and {second.path} hold the same bytes, but one is labelled "

@@ -10,13 +10,13 @@ from enum import StrEnum
 import numpy as np
 
 from mmad_rag.encoders.protocol import Encoder, ImageTower
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.build.embed import Progress
 from mmad_rag.index.build.views import WHOLE, view_of
 from mmad_rag.records import FloatArray
 from mmad_rag.retrieval_eval.embed import image_tower
-from mmad_rag.retrieval_eval.images import LabelledPicture
+from mmad_rag.retrieval_eval.images import LabelledImage
 from mmad_rag.retrieve import ClipRetriever
 
 QUESTIONS = (
@@ -64,7 +64,7 @@ class Latency:
 def latencies(
     index: KnowledgeIndex,
     encoder: Encoder,
-    pictures: Sequence[LabelledPicture],
+    images: Sequence[LabelledImage],
     vectors: FloatArray,
     *,
     seed: int,
@@ -80,27 +80,27 @@ def latencies(
         seed: Of the samples.
         progress: Called with (stage, pictures done, pictures in all).
     """
-    order = np.random.default_rng(seed).permutation(len(pictures))
-    opened = [pictures[place] for place in order[:_OPENED]]
+    order = np.random.default_rng(seed).permutation(len(images))
+    opened = [images[place] for place in order[:_OPENED]]
     times = _open_and_encode(image_tower(encoder), opened, progress)
     times |= _route_and_select(ClipRetriever(index, encoder=encoder), vectors[order[:_ROUTED]])
     return tuple(_percentiles(step, times[step]) for step in Step if times[step])
 
 
 def _open_and_encode(
-    tower: ImageTower, pictures: Sequence[LabelledPicture], progress: Progress | None
+    tower: ImageTower, images: Sequence[LabelledImage], progress: Progress | None
 ) -> dict[Step, list[float]]:
     times: dict[Step, list[float]] = {Step.DECODE: [], Step.ENCODE: []}
-    tower.encode_images([view_of(open_picture(pictures[0].path), WHOLE)])
-    for number, picture in enumerate(pictures, start=1):
+    tower.encode_images([view_of(open_image(images[0].path), WHOLE)])
+    for number, image in enumerate(images, start=1):
         start = time.perf_counter()
-        found = open_picture(picture.path)
+        found = open_image(image.path)
         decoded = time.perf_counter()
         tower.encode_images([view_of(found, WHOLE)])
         times[Step.DECODE].append(decoded - start)
         times[Step.ENCODE].append(time.perf_counter() - decoded)
         if progress:
-            progress("timing", number, len(pictures))
+            progress("timing", number, len(images))
     return times
 
 

@@ -14,7 +14,7 @@ from mmad_rag.index.build.embed import Progress
 from mmad_rag.records import FloatArray, RouteOutcome
 from mmad_rag.retrieval_eval.decide import known_of, measure, route_all
 from mmad_rag.retrieval_eval.figures import Figures, Router
-from mmad_rag.retrieval_eval.images import LabelledPicture
+from mmad_rag.retrieval_eval.images import LabelledImage
 from mmad_rag.retrieval_eval.metrics import Share, share
 from mmad_rag.retrieval_eval.nearest import nearest_all
 from mmad_rag.retrieval_eval.subindex import plain_references, some_references, with_references
@@ -40,7 +40,7 @@ class LeftOutProduct:
 def leave_products_out(
     index: KnowledgeIndex,
     encoder: Encoder,
-    pictures: Sequence[LabelledPicture],
+    images: Sequence[LabelledImage],
     vectors: Mapping[str, FloatArray],
     *,
     thresholds: Mapping[Router, float],
@@ -56,12 +56,12 @@ def leave_products_out(
         thresholds: Router -> threshold at 95 % recall with the whole index.
         progress: Called with (stage, products done, products in all).
     """
-    owner = np.array([picture.product or "" for picture in pictures])
-    products = sorted({picture.product for picture in pictures if picture.product})
+    owner = np.array([image.product or "" for image in images])
+    products = sorted({image.product for image in images if image.product})
     found = []
     for number, product in enumerate(products):
         mine = owner == product
-        chosen = [picture for picture in pictures if picture.product == product]
+        chosen = [image for image in images if image.product == product]
         found.append(
             _left_out(
                 product,
@@ -81,19 +81,19 @@ def _left_out(
     product: str,
     index: KnowledgeIndex,
     encoder: Encoder,
-    pictures: Sequence[LabelledPicture],
+    images: Sequence[LabelledImage],
     vectors: Mapping[str, FloatArray],
     *,
     thresholds: Mapping[Router, float],
 ) -> LeftOutProduct:
     retriever = ClipRetriever(index, encoder=encoder)
-    routes = [route for rows in vectors.values() for route in route_all(retriever, pictures, rows)]
+    routes = [route for rows in vectors.values() for route in route_all(retriever, images, rows)]
     unknown = sum(route.outcome is RouteOutcome.UNKNOWN for route in routes)
     below = sum(known_of(route) < thresholds[Router.ROUTE] for route in routes)
     named = Counter(route.products[0] for route in routes if route.products)
     nearest: Share | None = None
     if Router.NEAREST in thresholds:
-        known = np.concatenate([nearest_all(index, pictures, rows).known for rows in vectors.values()])
+        known = np.concatenate([nearest_all(index, images, rows).known for rows in vectors.values()])
         nearest = share((known < thresholds[Router.NEAREST]).sum(), len(known))
     return LeftOutProduct(
         product,
@@ -138,7 +138,7 @@ class FewerReferences:
 def with_fewer_references(
     index: KnowledgeIndex,
     encoder: Encoder,
-    pictures: Sequence[LabelledPicture],
+    images: Sequence[LabelledImage],
     vectors: Mapping[str, FloatArray],
     numbers: Sequence[int],
     *,
@@ -149,7 +149,7 @@ def with_fewer_references(
     found = []
     for done, number in enumerate(numbers, start=1):
         smaller = with_references(index, some_references(index, number, seed=seed))
-        measured = measure(smaller, encoder, pictures, vectors)
+        measured = measure(smaller, encoder, images, vectors)
         found.append(FewerReferences(number, int(plain_references(smaller).sum()), measured.figures()))
         if progress:
             progress("fewer references", done, len(numbers))

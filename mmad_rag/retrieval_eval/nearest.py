@@ -9,43 +9,41 @@ import numpy as np
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.records import FloatArray
 from mmad_rag.retrieval_eval.decisions import NONE, Decisions
-from mmad_rag.retrieval_eval.images import LabelledPicture
+from mmad_rag.retrieval_eval.images import LabelledImage
 from mmad_rag.retrieval_eval.subindex import plain_references
 
 
-def nearest_all(index: KnowledgeIndex, pictures: Sequence[LabelledPicture], vectors: FloatArray) -> Decisions:
+def nearest_all(index: KnowledgeIndex, images: Sequence[LabelledImage], vectors: FloatArray) -> Decisions:
     """Rank the products by the cosine of their nearest reference; `known` is the best cosine.
 
     A reference with the picture's own bytes does not count. Equal cosines keep the order of the catalogue.
     Everything is accepted until `Decisions.at_threshold` says otherwise.
     """
-    best = best_cosines(index, pictures, vectors)
+    best = best_cosines(index, images, vectors)
     number = {product: place for place, product in enumerate(index.products)}
     truth = np.array(
-        [NONE if picture.product is None else number.get(picture.product, NONE) for picture in pictures],
+        [NONE if image.product is None else number.get(image.product, NONE) for image in images],
         np.int64,
     )
     order = np.argsort(-best, axis=1, kind="stable")
     places = np.argsort(order, axis=1, kind="stable")
     known = best.max(axis=1, initial=-np.inf).astype(np.float64)
     comparable = np.isfinite(known)
-    rows = np.arange(len(pictures))
+    rows = np.arange(len(images))
     found = comparable & (truth != NONE) & np.isfinite(best[rows, truth])
     return Decisions(
         truth=truth,
         first=np.where(comparable, order[:, 0], NONE),
         rank=np.where(found, places[rows, truth], len(index.products)),
         known=known,
-        confidence=np.full(len(pictures), np.nan),
+        confidence=np.full(len(images), np.nan),
         accepted=comparable,
-        near_tie=np.zeros(len(pictures), bool),
+        near_tie=np.zeros(len(images), bool),
         among=found & (places[rows, truth] == 0),
     )
 
 
-def best_cosines(
-    index: KnowledgeIndex, pictures: Sequence[LabelledPicture], vectors: FloatArray
-) -> FloatArray:
+def best_cosines(index: KnowledgeIndex, images: Sequence[LabelledImage], vectors: FloatArray) -> FloatArray:
     """The best cosine of each picture to each product's normal references, shape (pictures, products).
 
     Whole views only. -inf where a product has no reference but the picture itself.
@@ -57,9 +55,9 @@ def best_cosines(
     rows_of: dict[str, list[int]] = {}
     for row, reference in enumerate(references):
         rows_of.setdefault(reference.digest, []).append(row)
-    for place, picture in enumerate(pictures):
-        cosines[place, rows_of.get(picture.digest, [])] = -np.inf
-    best = np.full((len(pictures), len(index.products)), -np.inf, np.float32)
+    for place, image in enumerate(images):
+        cosines[place, rows_of.get(image.digest, [])] = -np.inf
+    best = np.full((len(images), len(index.products)), -np.inf, np.float32)
     owner = np.array([number[reference.product] for reference in references], np.int64)
     for product in np.unique(owner):
         best[:, product] = cosines[:, owner == product].max(axis=1)

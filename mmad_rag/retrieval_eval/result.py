@@ -14,7 +14,7 @@ from mmad_rag.retrieval_eval.confusion import ConfusedPair, Confusion
 from mmad_rag.retrieval_eval.decide import Measured
 from mmad_rag.retrieval_eval.defects import DefectFigures
 from mmad_rag.retrieval_eval.figures import Figures, Router
-from mmad_rag.retrieval_eval.images import FoundPictures, Reason
+from mmad_rag.retrieval_eval.images import FoundImages, Reason
 from mmad_rag.retrieval_eval.latency import Latency
 from mmad_rag.retrieval_eval.leave_out import FewerReferences, LeftOutProduct
 from mmad_rag.retrieval_eval.metrics import Share, share
@@ -39,7 +39,7 @@ class ProductFigures:
     product: str
     references: int
     """Its normal reference pictures in the index."""
-    pictures: int
+    images: int
     """Before they were changed."""
     top1: Share
     """Of changed pictures: the route's best candidate is right. This is the product's recall."""
@@ -94,7 +94,7 @@ class RetrievalResult:
     """Which defect, per product, then all together; empty when the index has no pictures of defects."""
 
 
-def left_out(found: FoundPictures) -> tuple[LeftOut, ...]:
+def left_out(found: FoundImages) -> tuple[LeftOut, ...]:
     """What was left out, in the order of the reasons."""
     return tuple(
         LeftOut(reason, len(found.left_out[reason]), tuple(found.left_out[reason][:_EXAMPLES]))
@@ -107,10 +107,10 @@ def product_figures(index: KnowledgeIndex, measured: Measured) -> tuple[ProductF
     """One entry per product with a picture that counts."""
     route = measured.pooled(Router.ROUTE)
     nearest = measured.pooled(Router.NEAREST) if Router.NEAREST in measured.decisions else None
-    pictures: dict[str, set[str]] = {}
+    images: dict[str, set[str]] = {}
     for reference in index.references:
         if reference.entry == NORMAL_ENTRY:
-            pictures.setdefault(reference.product, set()).add(reference.digest)
+            images.setdefault(reference.product, set()).add(reference.digest)
     found = []
     for number, product in enumerate(index.products):
         mine = route.truth == number
@@ -120,8 +120,8 @@ def product_figures(index: KnowledgeIndex, measured: Measured) -> tuple[ProductF
             found.append(
                 ProductFigures(
                     product=product,
-                    references=len(pictures.get(product, ())),
-                    pictures=n // len(measured.routes),
+                    references=len(images.get(product, ())),
+                    images=n // len(measured.routes),
                     top1=share((decided.rank == 0).sum(), n),
                     nearest_top1=None if nearest is None else share((nearest.where(mine).rank == 0).sum(), n),
                     right=share(decided.right.sum(), n),

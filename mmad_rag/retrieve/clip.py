@@ -19,7 +19,7 @@ from mmad_rag.index.build.embed import unit
 from mmad_rag.index.build.views import WHOLE, view_of
 from mmad_rag.index.manifest import EncoderStamp
 from mmad_rag.index.search import check_shape
-from mmad_rag.records import FloatArray, Knowledge, Picture, Route, RouteOutcome
+from mmad_rag.records import EncodedImage, FloatArray, Knowledge, Route, RouteOutcome
 from mmad_rag.retrieve.routing.defect_evidence import DefectEvidence
 from mmad_rag.retrieve.routing.router import Router
 from mmad_rag.retrieve.routing.tie_break import SecondLook
@@ -83,16 +83,16 @@ class ClipRetriever:
         return self.index.manifest.text_encoder is None
 
     def retrieve(
-        self, question: str, picture: Picture | None, references: Sequence[Picture] = ()
+        self, question: str, image: EncodedImage | None, references: Sequence[EncodedImage] = ()
     ) -> Knowledge:
         """Route the picture and select passages; without a picture nothing is found.
 
         Further pictures of the product count together as much as the query picture.
         """
-        if picture is None:
+        if image is None:
             return self._selected(question, _NOTHING, None, frozenset())
-        digests = _digests(picture, references)
-        vector = self.vector(picture, references)
+        digests = _digests(image, references)
+        vector = self.vector(image, references)
         return self._selected(question, self._router.route(vector, digests), vector, digests)
 
     def retrieve_vector(
@@ -126,9 +126,9 @@ class ClipRetriever:
         """
         return self._selected(question, route, vector, own_digests)
 
-    def route(self, picture: Picture, references: Sequence[Picture] = ()) -> Route:
+    def route(self, image: EncodedImage, references: Sequence[EncodedImage] = ()) -> Route:
         """Only the first stage: which product is it?"""
-        return self._router.route(self.vector(picture, references), _digests(picture, references))
+        return self._router.route(self.vector(image, references), _digests(image, references))
 
     def route_vector(self, vector: FloatArray, own_digests: Collection[str] = ()) -> Route:
         """As `route`, for a vector of the index's encoder.
@@ -143,12 +143,12 @@ class ClipRetriever:
         """
         return self._router.route(_direction(vector, self.index), own_digests)
 
-    def vector(self, picture: Picture, references: Sequence[Picture] = ()) -> FloatArray:
+    def vector(self, image: EncodedImage, references: Sequence[EncodedImage] = ()) -> FloatArray:
         """The picture in the index's space, shape (d,), unit length.
 
         Further pictures of the product count together as much as the picture itself.
         """
-        own = self._embedded(picture)
+        own = self._embedded(image)
         if not references:
             return own
         others = unit(np.mean([self._embedded(reference) for reference in references], axis=0)[None])[0]
@@ -172,12 +172,12 @@ class ClipRetriever:
         return Knowledge(found, hits, self.index.fingerprint)
 
     def evidence(
-        self, product: str, picture: Picture, references: Sequence[Picture] = ()
+        self, product: str, image: EncodedImage, references: Sequence[EncodedImage] = ()
     ) -> Mapping[str, float]:
         """Defect of a product -> how much the picture looks like it, in [0, 1]; see `DefectEvidence`."""
         if not self._defects:
             return {}
-        return self._defects.of(product, self.vector(picture, references), _digests(picture, references))
+        return self._defects.of(product, self.vector(image, references), _digests(image, references))
 
     def _evidence(
         self, products: Sequence[str], vector: FloatArray | None, digests: Collection[str]
@@ -186,9 +186,9 @@ class ClipRetriever:
             return {}
         return {product: self._defects.of(product, vector, digests) for product in products}
 
-    def _embedded(self, picture: Picture) -> FloatArray:
+    def _embedded(self, image: EncodedImage) -> FloatArray:
         # by what is shown, not by the digest: a changed picture keeps the digest of the one it was made from
-        shown = hashlib.sha256(picture.data).hexdigest()
+        shown = hashlib.sha256(image.data).hexdigest()
         with self._embedding:
             known = self._vectors.get(shown)
             if known is None:
@@ -196,7 +196,7 @@ class ClipRetriever:
                     raise EncoderError(
                         f"the encoder {self._encoder.spec} has no image tower; it cannot route"
                     )
-                seen = self._encoder.images.encode_images([view_of(picture, WHOLE)])[0]
+                seen = self._encoder.images.encode_images([view_of(image, WHOLE)])[0]
                 known = _direction(seen, self.index)
                 self._vectors[shown] = known
                 if len(self._vectors) > _VECTORS_KEPT:
@@ -223,8 +223,8 @@ def passage_similarity(
 _NOTHING = Route(RouteOutcome.UNKNOWN, (), (), 0.0)
 
 
-def _digests(picture: Picture, references: Sequence[Picture]) -> frozenset[str]:
-    return frozenset(item.digest for item in (picture, *references))
+def _digests(image: EncodedImage, references: Sequence[EncodedImage]) -> frozenset[str]:
+    return frozenset(item.digest for item in (image, *references))
 
 
 def _direction(vector: FloatArray, index: KnowledgeIndex) -> FloatArray:

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from mmad_rag.records import NORMAL_ENTRY, Hit, Knowledge, Passage, Picture
+from mmad_rag.records import NORMAL_ENTRY, EncodedImage, Hit, Knowledge, Passage
 from mmad_rag.retrieve.protocol import Retriever
 from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, NamedCounter
 
@@ -90,11 +90,11 @@ class FillerRetriever:
         return f"filler(text={_text_version()}{counted})/{self.retriever.identity}"
 
     def retrieve(
-        self, question: str, picture: Picture | None, references: Sequence[Picture] = ()
+        self, question: str, image: EncodedImage | None, references: Sequence[EncodedImage] = ()
     ) -> Knowledge:
         """Find, then replace; the route's outcome and confidence stay, its products and candidates do not."""
-        found = self.retriever.retrieve(question, picture, references)
-        drawn_from = json.dumps([question, picture.digest if picture is not None else ""])
+        found = self.retriever.retrieve(question, image, references)
+        drawn_from = json.dumps([question, image.digest if image is not None else ""])
         source = _Source(int(hashlib.sha256(drawn_from.encode()).hexdigest()[:8], 16), self._counter)
         products = {product: source.name(product) for product in found.route.products}
         defects = {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mmad_rag.errors import InputError, SpecError
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.prompt import knowledge_text
-from mmad_rag.records import Hit, Knowledge, Picture, Route, RouteOutcome
+from mmad_rag.records import EncodedImage, Hit, Knowledge, Route, RouteOutcome
 from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, NamedCounter
 
 
@@ -55,7 +55,7 @@ class WholeProductRetriever:
         return f"whole(index={self._index.fingerprint[:16]},product={self.product})"
 
     def retrieve(
-        self, question: str, picture: Picture | None, references: Sequence[Picture] = ()
+        self, question: str, image: EncodedImage | None, references: Sequence[EncodedImage] = ()
     ) -> Knowledge:
         """The same for every question."""
         return self._knowledge

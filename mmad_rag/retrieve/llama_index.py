@@ -15,9 +15,9 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from llama_index.core.settings import Settings
 
 from mmad_rag.errors import InputError
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.records import FloatArray, Knowledge, Picture
+from mmad_rag.records import EncodedImage, FloatArray, Knowledge
 from mmad_rag.retrieve.clip import ClipRetriever
 from mmad_rag.retrieve.protocol import Retriever, VectorRetriever
 from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET
@@ -79,7 +79,7 @@ class LlamaIndexRetriever(BaseRetriever):  # type: ignore[misc] # LlamaIndex is 
         """What is known for a query, as our own record: with the whole route, and `Knowledge.hits`.
 
         Raises:
-            PictureError: the picture cannot be read.
+            ImageError: the picture cannot be read.
             InputError: the embedding has no direction, or the wrapped retriever takes pictures only.
             IndexMismatchError: the embedding has another length than the index's vectors.
         """
@@ -90,7 +90,7 @@ class LlamaIndexRetriever(BaseRetriever):  # type: ignore[misc] # LlamaIndex is 
                     "give the query's image_path instead of its embedding"
                 )
             return self.retriever.retrieve_vector(query.query_str, _vector(query.embedding))
-        return self.retriever.retrieve(query.query_str, _picture(query.image_path))
+        return self.retriever.retrieve(query.query_str, _image(query.image_path))
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return _nodes(self.look_up(query_bundle))
@@ -100,7 +100,7 @@ class LlamaIndexRetriever(BaseRetriever):  # type: ignore[misc] # LlamaIndex is 
         return await asyncio.to_thread(self._retrieve, query_bundle)
 
 
-def _picture(source: Any) -> Picture | None:  # noqa: ANN401 - LlamaIndex does not hold callers to its types
+def _image(source: Any) -> EncodedImage | None:  # noqa: ANN401 - LlamaIndex does not hold callers to its types
     """The picture that a query names; `image_path` is a dataclass field, so anything may stand there."""
     if source is None:
         return None
@@ -108,7 +108,7 @@ def _picture(source: Any) -> Picture | None:  # noqa: ANN401 - LlamaIndex does n
         source = source.getvalue()
     elif isinstance(source, bytearray | memoryview):
         source = bytes(source)
-    return open_picture(source)
+    return open_image(source)
 
 
 def _vector(embedding: Any) -> FloatArray:  # noqa: ANN401 - as above: a list, an array or anything else

@@ -9,11 +9,11 @@ from typing import TypeAlias
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.records import FloatArray, Knowledge, Picture, Route, RouteOutcome
+from mmad_rag.records import EncodedImage, FloatArray, Knowledge, Route, RouteOutcome
 from mmad_rag.retrieve.clip import passage_similarity
 from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET, Similarity, select
 
-PictureEvidence: TypeAlias = Callable[[str, Picture, Sequence[Picture]], Mapping[str, float]]
+ImageEvidence: TypeAlias = Callable[[str, EncodedImage, Sequence[EncodedImage]], Mapping[str, float]]
 """(Product, picture, further pictures) -> defect -> how much the picture looks like it, in [0, 1]."""
 
 
@@ -40,7 +40,7 @@ class FixedProductRetriever:
         *,
         text_encoder: Encoder | str | None = None,
         similarity: Similarity | None = None,
-        evidence: PictureEvidence | None = None,
+        evidence: ImageEvidence | None = None,
         budget: int = DEFAULT_BUDGET,
     ) -> None:
         if product not in index.rows_of_product:
@@ -59,12 +59,12 @@ class FixedProductRetriever:
         return f"fixed(index={self.index.fingerprint[:16]},product={self.product},budget={self.budget})"
 
     def retrieve(
-        self, question: str, picture: Picture | None, references: Sequence[Picture] = ()
+        self, question: str, image: EncodedImage | None, references: Sequence[EncodedImage] = ()
     ) -> Knowledge:
         """Select passages of the given product."""
         seen = {}
-        if self._evidence is not None and picture is not None:
-            seen = {self.product: self._evidence(self.product, picture, references)}
+        if self._evidence is not None and image is not None:
+            seen = {self.product: self._evidence(self.product, image, references)}
         hits = select(
             self.index, (self.product,), question, self._similarity, budget=self.budget, evidence=seen
         )

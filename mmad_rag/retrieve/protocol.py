@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from mmad_rag.records import FloatArray, Knowledge, Picture
+from mmad_rag.records import EncodedImage, FloatArray, Knowledge
 
 
 class Retriever(Protocol):
@@ -17,7 +17,7 @@ class Retriever(Protocol):
         ...
 
     def retrieve(
-        self, question: str, picture: Picture | None, references: Sequence[Picture] = ()
+        self, question: str, image: EncodedImage | None, references: Sequence[EncodedImage] = ()
     ) -> Knowledge:
         """Find the passages for a question about a picture.
 

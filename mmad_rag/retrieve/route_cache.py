@@ -7,12 +7,12 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from mmad_rag.records import FloatArray, Knowledge, Picture, Route
+from mmad_rag.records import EncodedImage, FloatArray, Knowledge, Route
 from mmad_rag.retrieve.clip import ClipRetriever
 
 
 @dataclass(frozen=True, slots=True)
-class SeenPicture:
+class SeenImage:
     """What is remembered of a picture."""
 
     vector: FloatArray
@@ -25,22 +25,22 @@ class SeenPicture:
     """Fingerprint of the index by which it was routed."""
 
 
-def see(retriever: ClipRetriever, picture: Picture) -> SeenPicture:
+def see(retriever: ClipRetriever, image: EncodedImage) -> SeenImage:
     """Embed and route a picture.
 
     Raises:
         EncoderError: the index's encoder has no image tower.
     """
-    vector, route = retriever.vector(picture), retriever.route(picture)
-    return SeenPicture(vector, picture.digest, route, retriever.index.fingerprint)
+    vector, route = retriever.vector(image), retriever.route(image)
+    return SeenImage(vector, image.digest, route, retriever.index.fingerprint)
 
 
-def recall(retriever: ClipRetriever, seen: SeenPicture, question: str) -> Knowledge:
+def recall(retriever: ClipRetriever, seen: SeenImage, question: str) -> Knowledge:
     """Exactly what `retriever.retrieve` finds for the picture, without the picture."""
     return retriever.retrieve_routed(question, seen.route, seen.vector, (seen.digest,))
 
 
-class SeenPictures:
+class SeenImages:
     """The pictures that were asked about last; safe to use from several threads.
 
     Args:
@@ -49,10 +49,10 @@ class SeenPictures:
 
     def __init__(self, kept: int) -> None:
         self._kept = kept
-        self._seen: OrderedDict[bytes, SeenPicture] = OrderedDict()
+        self._seen: OrderedDict[bytes, SeenImage] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, source: str | bytes) -> SeenPicture | None:
+    def get(self, source: str | bytes) -> SeenImage | None:
         """What is remembered of a picture that came as this `data:` URL or these bytes."""
         key = _key(source)
         with self._lock:
@@ -61,7 +61,7 @@ class SeenPictures:
                 self._seen.move_to_end(key)
         return seen
 
-    def put(self, source: str | bytes, seen: SeenPicture) -> None:
+    def put(self, source: str | bytes, seen: SeenImage) -> None:
         """Remember a picture by what it came as."""
         key = _key(source)
         with self._lock:

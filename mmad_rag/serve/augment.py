@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from mmad_rag.images.data_url import is_data_url, unread_type
+from mmad_rag.images.data_urls import is_data_url, unread_type
 from mmad_rag.prompt import knowledge_text
 from mmad_rag.rag.conversation import find_query, with_block
 from mmad_rag.records import Knowledge, RouteOutcome

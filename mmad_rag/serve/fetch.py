@@ -116,7 +116,7 @@ class ImageFetcher:
         size = 0
         async for chunk in reply.content.iter_any():
             size += len(chunk)
-            if size > self._limits.picture_bytes:
+            if size > self._limits.image_bytes:
                 raise too_large(self._limits)
             chunks.append(chunk)
         return b"".join(chunks)

@@ -7,9 +7,9 @@ import binascii
 import io
 import warnings
 
-from mmad_rag.errors import PictureError
-from mmad_rag.images import open_picture
-from mmad_rag.records import Picture
+from mmad_rag.errors import ImageError
+from mmad_rag.images import open_image
+from mmad_rag.records import EncodedImage
 from mmad_rag.serve.errors import RefusalError
 from mmad_rag.serve.limits import Limits
 
@@ -23,32 +23,32 @@ def data_url_bytes(url: str, limits: Limits) -> bytes:
     head, _, payload = url.partition(",")
     if not head.lower().endswith(";base64"):
         raise _broken("the picture's data URL does not begin with data:image/...;base64,")
-    if len(payload) // 4 * 3 > limits.picture_bytes + 2:
+    if len(payload) // 4 * 3 > limits.image_bytes + 2:
         raise too_large(limits)
     try:
         data = base64.b64decode(payload, validate=True)
     except (binascii.Error, ValueError) as error:
         raise _broken(f"the picture's data URL does not hold valid base64 ({error})") from None
-    if len(data) > limits.picture_bytes:
+    if len(data) > limits.image_bytes:
         raise too_large(limits)
     return data
 
 
-def open_limited(data: bytes, limits: Limits) -> Picture:
+def open_limited(data: bytes, limits: Limits) -> EncodedImage:
     """The picture, decoded once to be sure that it is whole.
 
     Raises:
         RefusalError: 400 not a whole picture, 413 too many pixels.
     """
-    if _pixels(data) > limits.picture_pixels:
+    if _pixels(data) > limits.image_pixels:
         raise RefusalError(
             413,
-            f"the picture has more than {limits.picture_pixels:,} pixels; scale it down",
+            f"the picture has more than {limits.image_pixels:,} pixels; scale it down",
             code="picture_too_large",
         )
     try:
-        return open_picture(data, name="in the request")
-    except PictureError as error:
+        return open_image(data, name="in the request")
+    except ImageError as error:
         raise _broken(str(error)) from None
 
 
@@ -56,8 +56,8 @@ def too_large(limits: Limits) -> RefusalError:
     """413 for a picture of too many bytes."""
     return RefusalError(
         413,
-        f"the picture has more than {limits.picture_bytes:,} bytes; scale it down, "
-        "or start the server with a larger --max-picture-mb",
+        f"the picture has more than {limits.image_bytes:,} bytes; scale it down, "
+        "or start the server with a larger --max-image-mb",
         code="picture_too_large",
     )
 

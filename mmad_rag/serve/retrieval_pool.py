@@ -8,10 +8,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.records import Knowledge
 from mmad_rag.retrieve import ClipRetriever
-from mmad_rag.retrieve.route_cache import SeenPicture, SeenPictures, recall, see
+from mmad_rag.retrieve.route_cache import SeenImage, SeenImages, recall, see
 from mmad_rag.serve.images import data_url_bytes, open_limited
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.metrics import Metrics
@@ -44,7 +44,7 @@ class Lookup:
         self._metrics = metrics
         self._eyes = ThreadPoolExecutor(limits.lookups, "mmad-rag-embed")
         self._hands = ThreadPoolExecutor(1, "mmad-rag-select")  # a retriever selects one at a time
-        self._seen = SeenPictures(limits.pictures_kept)
+        self._seen = SeenImages(limits.images_kept)
 
     async def find(self, source: str | bytes, question: str) -> Knowledge:
         """What is known about the picture in a `data:` URL or in bytes.
@@ -67,13 +67,13 @@ class Lookup:
         self._eyes.shutdown(wait=False, cancel_futures=True)
         self._hands.shutdown(wait=False, cancel_futures=True)
 
-    def _look(self, source: str | bytes) -> SeenPicture:
+    def _look(self, source: str | bytes) -> SeenImage:
         data = source if isinstance(source, bytes) else data_url_bytes(source, self._limits)
         seen = see(self._retriever, open_limited(data, self._limits))
         self._seen.put(source, seen)
         return seen
 
-    def _select(self, seen: SeenPicture, question: str) -> Knowledge:
+    def _select(self, seen: SeenImage, question: str) -> Knowledge:
         return recall(self._retriever, seen, question)
 
 
@@ -91,7 +91,7 @@ def warm(retriever: ClipRetriever) -> None:
 
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64), "grey").save(buffer, format="PNG")
-    vector = retriever.vector(open_picture(buffer.getvalue(), name="a grey picture"))
+    vector = retriever.vector(open_image(buffer.getvalue(), name="a grey picture"))
     retriever.retrieve_vector("Is there a defect?", vector)
     # a picture of no product selects nothing, so what texts are compared by would stay unloaded
     index = retriever.index

@@ -12,10 +12,10 @@ from mmad_rag.benchmark.sample.catalogue import CATALOGUE, UNKNOWN_PRODUCTS
 from mmad_rag.benchmark.sample.draw import draw
 from mmad_rag.encoders import Encoder, TextTower
 from mmad_rag.errors import EncoderError
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.index.build.embed import KEY_TEMPLATES
 from mmad_rag.knowledge import load_knowledge, visual_keys
-from mmad_rag.records import FloatArray, Picture
+from mmad_rag.records import EncodedImage, FloatArray
 
 _HELD_OUT_SEED = 20_260_000
 _PER_LABEL = 4
@@ -29,15 +29,15 @@ def report(encoder: Encoder, knowledge: Path) -> Iterator[str]:
         raise EncoderError(f"{encoder.spec} has one tower only; give a CLIP")
     drawn = [product.name for product in CATALOGUE]
     queries = [
-        (product.name, _picture(product.name, label, number))
+        (product.name, _image(product.name, label, number))
         for product in CATALOGUE
         for label in product.labels
         for number in range(_PER_LABEL)
     ]
     truth = np.array([name for name, _ in queries])
-    seen = images.encode_images([picture for _, picture in queries])
+    seen = images.encode_images([image for _, image in queries])
     unknown = images.encode_images(
-        [_picture(product.name, "good", n) for product in UNKNOWN_PRODUCTS for n in range(30)]
+        [_image(product.name, "good", n) for product in UNKNOWN_PRODUCTS for n in range(30)]
     )
     names, keys = _text_keys(texts, knowledge)
     subset = [names.index(name) for name in drawn]
@@ -47,7 +47,7 @@ def report(encoder: Encoder, knowledge: Path) -> Iterator[str]:
     )
     yield _line("texts, all products", seen @ keys.T, unknown @ keys.T, np.array(names), truth)
     references = images.encode_images(
-        [_picture(name, "good", 1000 + n) for name in drawn for n in range(_REFERENCES)]
+        [_image(name, "good", 1000 + n) for name in drawn for n in range(_REFERENCES)]
     )
     owners = np.repeat(drawn, _REFERENCES)
     yield _line("nearest reference", seen @ references.T, unknown @ references.T, owners, truth)
@@ -83,6 +83,6 @@ def _text_keys(tower: TextTower, knowledge: Path) -> tuple[list[str], FloatArray
     return names, np.stack(rows).astype(np.float32)
 
 
-def _picture(product: str, label: str, number: int) -> Picture:
+def _image(product: str, label: str, number: int) -> EncodedImage:
     rng = np.random.default_rng([_HELD_OUT_SEED, number, *product.encode(), *label.encode()])
-    return open_picture(draw(product, label, rng, 224).image)
+    return open_image(draw(product, label, rng, 224).image)

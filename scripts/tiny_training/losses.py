@@ -28,7 +28,7 @@ def both_ways(scores: torch.Tensor, positive: torch.Tensor, negative: torch.Tens
     return (contrast(scores, positive, negative) + contrast(scores.T, positive.T, negative.T)) / 2
 
 
-def picture_text_loss(
+def image_text_loss(
     scores: torch.Tensor,
     same_product: torch.Tensor,
     same_label: torch.Tensor,

@@ -15,8 +15,8 @@ from torch.nn import functional
 from mmad_rag.knowledge import load_knowledge
 from tiny_training.augment import augment
 from tiny_training.captions import Caption, Captions
-from tiny_training.losses import group_loss, picture_text_loss
-from tiny_training.pictures import Rendered
+from tiny_training.images import Rendered
+from tiny_training.losses import group_loss, image_text_loss
 
 _PER_PRODUCT = 3  # pictures of one product in a batch
 _DISTRACTORS = 12  # in a batch, each seen twice
@@ -140,7 +140,7 @@ def _loss(model: open_clip.CLIP, batch: _Batch) -> torch.Tensor:
     same_label = _equal(batch.labels, batch.text_labels)
     has_label = torch.tensor([label is not None for label in batch.text_labels])
     scores = model.logit_scale.exp() * seen @ read.T
-    products, labels = picture_text_loss(scores, same_product, same_label, has_label)
+    products, labels = image_text_loss(scores, same_product, same_label, has_label)
     return (
         products
         + 0.2 * labels
@@ -150,8 +150,8 @@ def _loss(model: open_clip.CLIP, batch: _Batch) -> torch.Tensor:
     )
 
 
-def _equal(picture_labels: list[str], text_labels: list[str | None]) -> torch.Tensor:
-    pairs: npt.NDArray[np.bool_] = np.array(picture_labels, dtype=object)[:, None] == np.array(
+def _equal(image_labels: list[str], text_labels: list[str | None]) -> torch.Tensor:
+    pairs: npt.NDArray[np.bool_] = np.array(image_labels, dtype=object)[:, None] == np.array(
         text_labels, dtype=object
     )
     return torch.from_numpy(pairs.astype(bool))

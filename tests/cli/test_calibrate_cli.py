@@ -69,7 +69,7 @@ def test_labelled_pictures_calibrate_too(built: Path, tmp_path: Path) -> None:
         (labelled / "unknown" / f"{number}.png").write_bytes(png((90, 90, 90), size=48, shade=number))
     (labelled / "red_disc" / "train").mkdir()
     (labelled / "red_disc" / "train" / "9.png").write_bytes(png(COLOURS["red"], size=48, shade=9))
-    result = run("calibrate", folder, "--pictures", labelled, "--recall", 0.9, "--known-share", 0.5, "--json")
+    result = run("calibrate", folder, "--images", labelled, "--recall", 0.9, "--known-share", 0.5, "--json")
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     assert document["calibration"]["method"] == "labelled"
@@ -112,7 +112,7 @@ def test_wrong_labels_are_pointed_out_and_what_teaches_nothing_is_refused(
     labelled.mkdir(parents=True)
     for number in range(4):
         (labelled / f"{number}.png").write_bytes(png(COLOURS["blue"], size=48, shade=number + 10))
-    result = run("calibrate", folder, "--pictures", labelled.parent)
+    result = run("calibrate", folder, "--images", labelled.parent)
     assert result.exit_code == 1
     assert "nothing can be learnt from the 4 labelled pictures" in str(result.exception)
     assert "0 of 4 labelled pictures rank their own product first" in result.stderr

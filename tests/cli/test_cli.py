@@ -33,7 +33,7 @@ class Bench:
     data: Path
     index: Path
 
-    def picture(self, name: str) -> Path:
+    def image(self, name: str) -> Path:
         return self.data / name
 
 
@@ -117,7 +117,7 @@ def test_the_index_is_built_and_described(cli: Cli, world: World, bench: Bench, 
 
 
 def test_a_picture_is_routed_and_explained(cli: Cli, bench: Bench) -> None:
-    nut = bench.picture("DS-MVTec/metal_nut/image/good/000.png")
+    nut = bench.image("DS-MVTec/metal_nut/image/good/000.png")
     ran = cli("retrieve", nut, "--index", bench.index, "--question", "What is the effect of the defect?")
     assert ran.code == 0
     assert ran.out.startswith("product: metal_nut (confidence ")
@@ -138,7 +138,7 @@ def test_a_picture_of_something_else_is_not_in_the_catalogue(cli: Cli, bench: Be
 
 
 def test_a_model_is_asked_with_and_without_knowledge(cli: Cli, bench: Bench) -> None:
-    nut = bench.picture("DS-MVTec/metal_nut/image/good/000.png")
+    nut = bench.image("DS-MVTec/metal_nut/image/good/000.png")
     words = ("ask", nut, QUESTION, "--index", bench.index, "--choice", "A=Yes.", "--choice", "B=No.")
     ran = cli(*words, "--model", "builtin:scripted/The answer is B.")
     assert ran.code == 0
@@ -168,7 +168,7 @@ def test_the_two_arms_requests_differ_in_the_knowledge_block_only(
     assert len(pairs) > 10
     with_block = 0
     for without, given in pairs:
-        plain, shown = texts_and_pictures(without), texts_and_pictures(given)
+        plain, shown = texts_and_images(without), texts_and_images(given)
         without_block = [BLOCK.sub("", part) for part in shown]
         with_block += without_block != shown
         assert without_block == plain
@@ -177,7 +177,7 @@ def test_the_two_arms_requests_differ_in_the_knowledge_block_only(
     assert with_block > len(pairs) / 2
 
 
-def texts_and_pictures(request: Request) -> list[str]:
+def texts_and_images(request: Request) -> list[str]:
     """Every text and picture of a request, in order."""
     parts: list[str] = []
     for message in request.body["messages"]:
@@ -193,7 +193,7 @@ def texts_and_pictures(request: Request) -> list[str]:
 
 def test_ask_goes_to_an_openai_compatible_server(cli: Cli, bench: Bench, openai_server: OpenAIServer) -> None:
     openai_server.default = replies("B")
-    nut = bench.picture("DS-MVTec/metal_nut/image/good/000.png")
+    nut = bench.image("DS-MVTec/metal_nut/image/good/000.png")
     words = ("ask", nut, QUESTION, "--index", bench.index, "--choice", "A=Yes.", "--choice", "B=No.")
     ran = cli(*words, "--model", "openai:any", "--base-url", openai_server.url)
     assert ran.out.startswith("B\nchoice: B\n")
@@ -452,7 +452,7 @@ def test_bad_input_gets_one_message_and_exit_code_one(
     (tmp_path / "bad" / "mmad.json").write_text("{")
     (tmp_path / "answers.json").write_text(json.dumps([ANSWERS[0], {**ANSWERS[0], "image": "nut.png"}]))
     new_product("gear", tmp_path / "new", today=dt.date(2026, 1, 31))
-    nut = bench.picture("DS-MVTec/metal_nut/image/good/000.png")
+    nut = bench.image("DS-MVTec/metal_nut/image/good/000.png")
     places = {"tmp": tmp_path, "index": bench.index, "nut": nut, "data": bench.data}
     ran = cli(*(word.format(**places) for word in words))
     assert ran.code == 1

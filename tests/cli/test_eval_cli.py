@@ -75,7 +75,7 @@ def test_arms_without_knowledge_need_no_index(cli: Cli, bench: Path, tmp_path: P
 def test_arms_that_look_at_pictures_are_named_where_none_is_shown(
     cli: Cli, bench: Path, tmp_path: Path
 ) -> None:
-    ran = cli(*command(bench, tmp_path / "run", "--arms", "none,rag,oracle,filler", "--no-pictures"))
+    ran = cli(*command(bench, tmp_path / "run", "--arms", "none,rag,oracle,filler", "--no-images"))
     assert ran.code == 0, ran.err
     assert "without pictures no product is found: rag, filler will show no knowledge" in " ".join(
         ran.err.split()

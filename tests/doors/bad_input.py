@@ -59,7 +59,7 @@ class Case:
         """Whether it goes wrong after the question was sent."""
         return self.behaviour is not None or self.reply is not None or not self.runs
 
-    def picture(self) -> Shown:
+    def image(self) -> Shown:
         """What is asked about."""
         return self.shown[-1]()
 
@@ -69,8 +69,8 @@ class Case:
 
     def body(self) -> dict[str, Any]:
         """The request of a client that shows these pictures."""
-        shown = [picture for make in self.shown if (picture := make()) is not None]
-        urls = [data_url(picture) if isinstance(picture, bytes) else picture for picture in shown]
+        shown = [image for make in self.shown if (image := make()) is not None]
+        urls = [data_url(image) if isinstance(image, bytes) else image for image in shown]
         body = asked(text_part(self.question), *(image_part(url) for url in urls))
         return {**body, "stream": True} if self.stream else body
 

@@ -82,7 +82,7 @@ class Doors:
         failing = self._failing(case)
         self._script(case)
         noting = Noting(self._model(case))
-        first = (case.picture(), case.question, None, case.examples())
+        first = (case.image(), case.question, None, case.examples())
         items = [first, *((RED, question) for question in _OTHERS)]
         results = RagWrapper(noting, retriever=self.retriever).ask_many(items, concurrency=1, progress=False)
         assert sum(isinstance(result, Exception) for result in results) == failing
@@ -90,7 +90,7 @@ class Doors:
 
     def evaluate(self, case: Case) -> str:
         """Three questions, likewise; pictures of a benchmark are files."""
-        if case.stream or isinstance(case.picture(), str):
+        if case.stream or isinstance(case.image(), str):
             return NEVER
         failing = self._failing(case)
         self._script(case)
@@ -187,9 +187,9 @@ class Doors:
         if case.stream:
             return NEVER
         self._script(case)
-        picture: Any = case.picture()  # may be none
+        image: Any = case.image()  # may be none
         try:
-            answer = rag.ask(picture, case.question, references=case.examples())
+            answer = rag.ask(image, case.question, references=case.examples())
         except MmadRagError as error:
             return _name(error)
         if case.at_the_model:
@@ -264,7 +264,7 @@ def _benchmark(root: Path, case: Case) -> Path:
     files: dict[str, object] = dict(examples)
     for number, question in enumerate((case.question, *_OTHERS)):
         path = f"DS-MVTec/red_disc/image/good/{number}.png"
-        files[path] = RED if number else case.picture()
+        files[path] = RED if number else case.image()
         records[path] = entry(path, [qa("Anomaly Detection", "B", YES_NO)], templates=list(examples))
         records[path]["conversation"][0]["Question"] = question
     for name, data in files.items():

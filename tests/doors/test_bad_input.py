@@ -89,7 +89,7 @@ def test_cells_that_cannot_occur_are_few() -> None:
     """A stream at doors that ask for none, URLs in benchmarks, and a model's failure where none is asked."""
     at_the_model = sum(case.at_the_model for case in CASES.values())
     streams = sum(case.stream for case in CASES.values())
-    urls = sum(isinstance(case.picture(), str) for case in CASES.values())
+    urls = sum(isinstance(case.image(), str) for case in CASES.values())
     assert sum(row.count(NEVER) for row in ROWS.values()) == at_the_model + 4 * streams + urls
 
 
@@ -97,8 +97,8 @@ def test_the_limits_that_the_page_names_are_those_of_the_code() -> None:
     serve, mib = Limits(), 2**20
     for words in (
         f"{images.MAX_BYTES // mib} MiB and {images.MAX_PIXELS // 10**6} million pixels",
-        f"{serve.picture_bytes // mib} MiB (`--max-picture-mb`)",
-        f"{serve.picture_pixels // 10**6} million pixels",
+        f"{serve.image_bytes // mib} MiB (`--max-image-mb`)",
+        f"{serve.image_pixels // 10**6} million pixels",
         f"{serve.body_bytes // mib} MiB (`--max-body-mb`)",
     ):
         assert words in PAGE

@@ -14,8 +14,8 @@ from PIL import features
 
 from mmad_rag import RagWrapper
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.errors import PictureError
-from mmad_rag.images.data_url import unread_type
+from mmad_rag.errors import ImageError
+from mmad_rag.images.data_urls import unread_type
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.rag import Addition
 from mmad_rag.retrieve import ClipRetriever
@@ -140,9 +140,9 @@ def test_a_type_that_is_not_read_goes_on_as_it_came(
 def test_a_type_that_is_read_must_hold_a_whole_picture(
     rag: RagWrapper, openai_server: OpenAIServer, endpoint: httpx.Client, upstream: Upstream, url: str
 ) -> None:
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         rag.augment(body_of(url)["messages"])
-    with openai.OpenAI(base_url=openai_server.url, api_key="k") as plain, pytest.raises(PictureError):
+    with openai.OpenAI(base_url=openai_server.url, api_key="k") as plain, pytest.raises(ImageError):
         rag.wrap(plain).chat.completions.create(**body_of(url))
     assert openai_server.requests == []
     before = len(upstream.bodies)

@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mmad_rag.benchmark.sample import draw, picture_rng
+from mmad_rag.benchmark.sample import draw, image_rng
 from mmad_rag.index import KnowledgeIndex
 from tests.support.openai_server import Behaviour, OpenAIServer, Request, replies
 from tests.support.paths import ROOT
@@ -62,11 +62,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / "knowledge" / f"{name}.yaml", root / "knowledge")
         (root / "refs" / name).mkdir(parents=True)
         for number in range(3):
-            image = draw(name, "good", picture_rng(7, name, "readme", number), 128).image
+            image = draw(name, "good", image_rng(7, name, "readme", number), 128).image
             Image.fromarray(image).save(root / "refs" / name / f"{number}.png")
     index = KnowledgeIndex.build(root / "knowledge", "builtin:tiny", references=root / "refs")
     index.save(root / "indexes" / "default")
-    nut = Image.fromarray(draw("metal_nut", "good", picture_rng(8, "metal_nut", "readme", 0), 128).image)
+    nut = Image.fromarray(draw("metal_nut", "good", image_rng(8, "metal_nut", "readme", 0), 128).image)
     nut.save(root / "nut.png")
     (root / "pictures").mkdir()
     for number in range(3):

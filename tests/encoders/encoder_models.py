@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmad_rag.encoders.repair import import_torchvision
-from mmad_rag.images import open_picture
-from mmad_rag.records import Json, Picture
+from mmad_rag.images import open_image
+from mmad_rag.records import EncodedImage, Json
 
 if TYPE_CHECKING:
     import torch
@@ -38,11 +38,11 @@ class ClipFiles:
         return f"open_clip:{self.config}@{self.safetensors}"
 
 
-def pictures(count: int, seed: int = 0) -> list[Picture]:
+def pictures(count: int, seed: int = 0) -> list[EncodedImage]:
     """Noise of different sizes and shapes."""
     rng = np.random.default_rng(seed)
     sizes = rng.integers(20, 60, (count, 2))
-    return [open_picture(rng.integers(0, 255, (h, w, 3), dtype=np.uint8)) for h, w in sizes]
+    return [open_image(rng.integers(0, 255, (h, w, 3), dtype=np.uint8)) for h, w in sizes]
 
 
 def build_open_clip(config: Json, seed: int = 0) -> torch.nn.Module:

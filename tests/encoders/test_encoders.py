@@ -22,7 +22,7 @@ from mmad_rag.encoders.spec import FORMS, parse_spec
 from mmad_rag.encoders.vectors import unit_vectors
 from mmad_rag.encoders.weights import read_weights
 from mmad_rag.errors import EncoderError, InputError, SpecError
-from mmad_rag.images import open_picture, to_rgb
+from mmad_rag.images import open_image, to_rgb
 from mmad_rag.records import FloatArray
 from tests.encoders import encoder_models as models
 from tests.encoders.encoder_models import ClipFiles
@@ -178,8 +178,8 @@ def test_pictures_are_embedded_as_open_clip_itself_does(clip: Encoder) -> None:
 
     pictures = models.pictures(4)
     pixels = []
-    for picture in pictures:
-        small = to_rgb(picture).resize((32, 32), Image.Resampling.BICUBIC)
+    for image in pictures:
+        small = to_rgb(image).resize((32, 32), Image.Resampling.BICUBIC)
         scaled = (np.asarray(small, np.float32) / 255 - 0.5) / 0.25
         pixels.append(torch.from_numpy(scaled.transpose(2, 0, 1)))
     with torch.no_grad():
@@ -410,7 +410,7 @@ def test_a_bare_config_uses_open_clips_own_preprocessing(clip_files: ClipFiles, 
     wide = np.full((32, 96, 3), 128, np.uint8)
     marked = wide.copy()
     marked[:, :20] = 255
-    rows = encoder.images.encode_images([open_picture(wide), open_picture(marked)])
+    rows = encoder.images.encode_images([open_image(wide), open_image(marked)])
     assert np.allclose(rows[0], rows[1], atol=CLOSE)
 
 
@@ -607,7 +607,7 @@ def test_a_convolutional_backbone_gives_its_pooled_features(resnet_file: Path) -
     model.load_state_dict(load_file(resnet_file))
     config = timm.data.resolve_model_data_config(model)
     transform = timm.data.create_transform(**config, is_training=False)
-    pixels = torch.stack([transform(to_rgb(picture)) for picture in models.pictures(2)])
+    pixels = torch.stack([transform(to_rgb(image)) for image in models.pictures(2)])
     with torch.no_grad():
         pooled = model.forward_features(pixels).mean(dim=(2, 3))
     by_hand = torch.nn.functional.normalize(pooled, dim=1).numpy()
@@ -626,7 +626,7 @@ def test_a_vision_transformer_gives_class_token_and_mean_patch_in_equal_parts(tm
     model = timm.create_model("test_vit", pretrained=False, num_classes=7).eval()
     model.load_state_dict(torch.load(path, weights_only=True))
     transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model), is_training=False)
-    pixels = torch.stack([transform(to_rgb(picture)) for picture in models.pictures(3)])
+    pixels = torch.stack([transform(to_rgb(image)) for image in models.pictures(3)])
     with torch.no_grad():
         tokens = model.forward_features(pixels).numpy()
     assert tokens.shape == (3, 101, 64)
@@ -649,7 +649,7 @@ def test_a_pretrained_backbone_routes_real_pictures_by_their_nearest_neighbour()
     products = np.array([path.relative_to(MMAD / "DS-MVTec").parts[0] for path in paths])
     encoder = load_encoder(f"timm:vit_tiny_patch16_224@{VIT_TINY}")
     assert encoder.images is not None
-    rows = encoder.images.encode_images([open_picture(path) for path in paths])
+    rows = encoder.images.encode_images([open_image(path) for path in paths])
     scores = rows @ rows.T
     np.fill_diagonal(scores, -1)
     assert len(paths) == 125
@@ -669,7 +669,7 @@ def test_a_clip_folder_gives_both_towers_in_one_space(clip_folder: Path) -> None
     model = CLIPModel.from_pretrained(clip_folder, local_files_only=True).eval()
     processor = CLIPProcessor.from_pretrained(clip_folder, local_files_only=True)
     texts = ["a nut", "a", "screw, bent"]
-    pictures = [to_rgb(picture) for picture in models.pictures(3)]
+    pictures = [to_rgb(image) for image in models.pictures(3)]
     with torch.no_grad():
         read = model(**processor(text=texts, images=pictures, return_tensors="pt", padding=True))
     assert np.allclose(texts_of(encoder, *texts), read.text_embeds.numpy(), atol=CLOSE)

@@ -23,10 +23,10 @@ from mmad_rag.benchmark.sample.draw import draw
 from mmad_rag.encoders import Encoder, load_encoder
 from mmad_rag.encoders.repair import import_torchvision
 from mmad_rag.errors import EncoderError
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.index.build.embed import KEY_TEMPLATES, embed_keys
 from mmad_rag.knowledge import load_knowledge, visual_keys
-from mmad_rag.records import FloatArray, Picture
+from mmad_rag.records import EncodedImage, FloatArray
 from tests.support.paths import ROOT
 
 FOLDER = Path(mmad_rag.encoders.__file__).parent / "tiny"
@@ -48,13 +48,13 @@ def keys(tiny: Encoder) -> dict[str, FloatArray]:
     return {name: (mean / np.linalg.norm(mean)).astype(np.float32) for name, mean in means.items()}
 
 
-def drawing(product: str, label: str, number: int) -> Picture:
+def drawing(product: str, label: str, number: int) -> EncodedImage:
     """A picture from a stream that neither the training nor the sample uses."""
     rng = np.random.default_rng([31_337, number, *product.encode(), *label.encode()])
-    return open_picture(draw(product, label, rng, 224).image)
+    return open_image(draw(product, label, rng, 224).image)
 
 
-def seen(tiny: Encoder, pictures: list[Picture]) -> FloatArray:
+def seen(tiny: Encoder, pictures: list[EncodedImage]) -> FloatArray:
     assert tiny.images is not None
     return tiny.images.encode_images(pictures)
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mmad_rag.errors import InputError, PictureError
-from mmad_rag.images import open_picture, to_rgb
+from mmad_rag.errors import ImageError, InputError
+from mmad_rag.images import open_image, to_rgb
 from mmad_rag.images.perturb import CHANGES, change_named, changed
-from mmad_rag.records import Picture
+from mmad_rag.records import EncodedImage
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -28,10 +28,10 @@ def pixels(picture: Image.Image) -> Pixels:
     return np.asarray(picture)
 
 
-def picture(seed: int = 0) -> Picture:
+def picture(seed: int = 0) -> EncodedImage:
     buffer = io.BytesIO()
     image(seed=seed).save(buffer, format="PNG")
-    return open_picture(buffer.getvalue(), name="some.png")
+    return open_image(buffer.getvalue(), name="some.png")
 
 
 def test_there_are_exactly_these_changes() -> None:
@@ -128,7 +128,7 @@ def test_a_jpeg_of_quality_five_loses_detail_and_keeps_the_size() -> None:
 
 
 def test_a_picture_too_wide_for_a_jpeg_is_refused_with_its_size() -> None:
-    with pytest.raises(PictureError, match="70000 x 1 pixels cannot be a JPEG"):
+    with pytest.raises(ImageError, match="70000 x 1 pixels cannot be a JPEG"):
         CHANGES["jpeg"](Image.new("RGB", (70_000, 1)), 0)
 
 

@@ -9,7 +9,7 @@ from mmad_rag.index.manifest import Calibration, Logistic, ReferenceScale
 
 CALIBRATION = Calibration(
     method="labelled",
-    pictures=12,
+    images=12,
     known_share=0.75,
     reference=Logistic(weights=(8.0, 2.0), bias=-5.0),
     both=Logistic(weights=(4.0, 2.0, 0.5), bias=-3.25),

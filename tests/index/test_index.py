@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.errors import EncoderError, IndexMismatchError, InputError, KnowledgeError, PictureError
+from mmad_rag.errors import EncoderError, ImageError, IndexMismatchError, InputError, KnowledgeError
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.build.embed import embed_keys, embed_pictures, embed_texts, fitting_pieces, unit
+from mmad_rag.index.build.embed import embed_images, embed_keys, embed_texts, fitting_pieces, unit
 from mmad_rag.index.build.references import find_references
 from mmad_rag.index.build.views import DEFAULT_VIEWS
 from mmad_rag.index.search import VectorSearch
@@ -130,7 +130,7 @@ def test_the_references_of_product_files_count_and_doubles_do_not(world: World, 
 def test_a_broken_reference_picture_is_named(world: World, tmp_path: Path) -> None:
     (tmp_path / "red_disc").mkdir()
     (tmp_path / "red_disc" / "x.png").write_bytes(b"no picture")
-    with pytest.raises(PictureError, match=r"red_disc/x\.png"):
+    with pytest.raises(ImageError, match=r"red_disc/x\.png"):
         KnowledgeIndex.build(world.knowledge, colour_encoder(), references=tmp_path)
 
 
@@ -205,11 +205,11 @@ def test_a_key_is_the_mean_over_the_templates_and_must_fit() -> None:
 
 
 def test_pictures_are_embedded_a_few_at_a_time_with_progress() -> None:
-    from mmad_rag.images import open_picture
+    from mmad_rag.images import open_image
 
     tower, steps = ColourTower(), []
-    pictures = (open_picture(png(COLOURS["red"], shade=number)) for number in range(70))
-    vectors = embed_pictures(pictures, 70, tower, 3, lambda *step: steps.append(step))
+    pictures = (open_image(png(COLOURS["red"], shade=number)) for number in range(70))
+    vectors = embed_images(pictures, 70, tower, 3, lambda *step: steps.append(step))
     assert vectors.shape == (70, 3)
     assert steps == [("embedding references", done, 70) for done in (32, 64, 70)]
 

@@ -82,7 +82,7 @@ def test_every_value_of_a_calibration_changes_fingerprint_and_digest(calibrated:
     changes: tuple[Mapping[str, object], ...] = (
         {},
         {"method": "leave-one-out"},
-        {"pictures": 13},
+        {"images": 13},
         {"known_share": 0.5},
         {"reference": None},
         {"reference": Logistic(weights=(8.0, 2.5), bias=-5.0)},

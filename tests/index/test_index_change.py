@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.errors import EncoderError, IndexMismatchError, InputError, KnowledgeError, PictureError
+from mmad_rag.errors import EncoderError, ImageError, IndexMismatchError, InputError, KnowledgeError
 from mmad_rag.index import Key, KnowledgeIndex, Reference
 from mmad_rag.index.build.embed import KEY_TEMPLATES
 from mmad_rag.index.build.reuse import Reuse, reuse_of
 from mmad_rag.knowledge import KnowledgeBase, load_knowledge
 from mmad_rag.knowledge.base import ProductFile, read_product
-from mmad_rag.records import FloatArray, Picture
+from mmad_rag.records import EncodedImage, FloatArray
 from tests.support.world import COLOURS, PRODUCT, ColourTower, World, colour_encoder, png
 
 PRODUCTS = ("ant", "bee", "cat", "dog")
@@ -37,8 +37,8 @@ class CountingTower(ColourTower):
         super().__init__()
         self.seen: Counter[str] = Counter()
 
-    def encode_images(self, pictures: Sequence[Picture]) -> FloatArray:
-        self.seen.update(picture.digest for picture in pictures)
+    def encode_images(self, pictures: Sequence[EncodedImage]) -> FloatArray:
+        self.seen.update(image.digest for image in pictures)
         return super().encode_images(pictures)
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
@@ -220,7 +220,7 @@ def test_nothing_is_embedded_twice(pictures: tuple[Path, ...]) -> None:
     both = {f"One {text} in the middle of the picture." for text in TEXTS}
     assert {text for text, times in tower.seen.items() if times > 1} <= both  # a key and a passage each
     assert max(tower.seen.values()) == 2
-    assert tower.pictures_seen == 7
+    assert tower.images_seen == 7
     assert len(index.references) == 14
     seen = tower.seen.total()
     changed = product_file("bee", 1)
@@ -335,7 +335,7 @@ def test_what_cannot_be_changed_is_refused(
         index.add_references("red_disc", pictures, encoder, entry="dent")
     with pytest.raises(InputError, match="red_disc has no reference picture with the hash 0000"):
         index.remove_references("red_disc", ["0000"])
-    with pytest.raises(PictureError, match=r"none\.png cannot be read \(No such file"):
+    with pytest.raises(ImageError, match=r"none\.png cannot be read \(No such file"):
         index.add_references("red_disc", [tmp_path / "none.png"], encoder)
     other = colour_encoder(name="other")
     with pytest.raises(IndexMismatchError, match="the index was built by test:colour, whose weights"):
@@ -382,7 +382,7 @@ def test_equal_bytes_count_once_under_the_first_name(pictures: tuple[Path, ...],
 
 def test_a_vector_without_direction_is_refused(world: World) -> None:
     class Dark(ColourTower):
-        def encode_images(self, pictures: Sequence[Picture]) -> FloatArray:
+        def encode_images(self, pictures: Sequence[EncodedImage]) -> FloatArray:
             return np.zeros((len(pictures), 3), np.float32)
 
     encoder = dataclasses.replace(colour_encoder(), images=Dark())
@@ -403,7 +403,7 @@ def test_a_picture_that_changes_while_it_is_embedded_is_refused(world: World, tm
 
     tower = Slow()
     encoder = dataclasses.replace(colour_encoder(), images=tower, texts=tower)
-    with pytest.raises(PictureError, match=r"1\.png was changed while it was embedded; build again"):
+    with pytest.raises(ImageError, match=r"1\.png was changed while it was embedded; build again"):
         KnowledgeIndex.build(world.knowledge, encoder, text_encoder="words", references=tmp_path)
 
 

@@ -55,8 +55,8 @@ def test_an_index_is_changed_in_place_while_no_other_can_write(index: KnowledgeI
 
 def can_lock(folder: Path) -> bool:
     """Whether another process could take the lock now."""
-    code = "import sys; from pathlib import Path; from mmad_rag.index import lock; lock._WAIT_S = 0.0\n"
-    code += "with lock.locked(Path(sys.argv[1])): pass"
+    code = "import sys; from pathlib import Path; from mmad_rag import files; files._WAIT_S = 0.0\n"
+    code += "with files.locked(Path(sys.argv[1])): pass"
     ran = subprocess.run(
         [sys.executable, "-c", code, str(folder)], capture_output=True, check=False, cwd=ROOT
     )

@@ -12,13 +12,13 @@ from PIL import Image
 
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.build.defect_references import find_defect_references
 from mmad_rag.index.build.views import VIEWS, checked_views
 from mmad_rag.knowledge import load_knowledge
 from mmad_rag.knowledge.schema import Product
-from mmad_rag.records import FloatArray, Picture
+from mmad_rag.records import EncodedImage, FloatArray
 from tests.index.framed import framed
 from tests.support.paths import ROOT
 from tests.support.shared import MMAD, needs_shared
@@ -44,8 +44,8 @@ class SizeTower(ColourTower):
         super().__init__()
         self.sizes: list[tuple[int, int]] = []
 
-    def encode_images(self, pictures: Sequence[Picture]) -> FloatArray:
-        self.sizes += [(picture.width, picture.height) for picture in pictures]
+    def encode_images(self, pictures: Sequence[EncodedImage]) -> FloatArray:
+        self.sizes += [(image.width, image.height) for image in pictures]
         return super().encode_images(pictures)
 
 
@@ -65,7 +65,7 @@ def test_every_reference_has_one_vector_per_view(world: World, tmp_path: Path) -
         (f"{number}.png", view) for number in range(2) for view in ("nearer", "whole")
     ]
     assert [item.digest for item in index.references] == [
-        open_picture(tmp_path / "red_disc" / f"{number}.png").digest for number in (0, 0, 1, 1)
+        open_image(tmp_path / "red_disc" / f"{number}.png").digest for number in (0, 0, 1, 1)
     ]
     assert tower.sizes == [(24, 12), (40, 20), (24, 12), (41, 20)]
     blue = np.array(COLOURS["blue"], np.float32)

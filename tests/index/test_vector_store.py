@@ -23,11 +23,11 @@ from llama_index.vector_stores.qdrant import QdrantVectorStore
 from PIL import Image
 from qdrant_client import QdrantClient
 
-from mmad_rag.benchmark.sample import draw, picture_rng
+from mmad_rag.benchmark.sample import draw, image_rng
 from mmad_rag.encoders import load_encoder
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import IndexMismatchError, InputError
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.search import Search
 from mmad_rag.index.vector_store import StoredIndex, hold_in_store
@@ -171,10 +171,10 @@ def test_the_tiny_world_is_routed_as_with_faiss(
     held = hold_in_store(index, make())
     assert held.fingerprint == index.fingerprint
     for product, path in world.queries.items():
-        found = ClipRetriever(held, encoder=encoder).retrieve(EFFECT, open_picture(path))
+        found = ClipRetriever(held, encoder=encoder).retrieve(EFFECT, open_image(path))
         assert found.route.products == (product,)
         assert found.hits
-        alike(found, ClipRetriever(index, encoder=encoder).retrieve(EFFECT, open_picture(path)))
+        alike(found, ClipRetriever(index, encoder=encoder).retrieve(EFFECT, open_image(path)))
 
 
 def test_a_node_says_what_it_is(index: KnowledgeIndex) -> None:
@@ -388,7 +388,7 @@ def test_an_index_without_keys_and_passage_vectors_is_held(world: World) -> None
     assert isinstance(held, StoredIndex)
     assert held.passage_search is None
     assert held.key_search.search(np.ones(3, np.float32), 5)[0].tolist() == []
-    found = ClipRetriever(held, encoder=encoder).route(open_picture(world.queries["blue_bar"]))
+    found = ClipRetriever(held, encoder=encoder).route(open_image(world.queries["blue_bar"]))
     assert found.products == ("blue_bar",)
     with pytest.raises(InputError, match="no vectors of passages; leave out passage_store"):
         hold_in_store(pictures, qdrant(), passage_store=ListStore())
@@ -405,7 +405,7 @@ def test_shipped_knowledge_is_found_in_qdrant_as_in_faiss(tmp_path: Path) -> Non
     for name in with_references:
         (tmp_path / "references" / name).mkdir(parents=True)
         for number in range(3):
-            image = draw(name, "good", picture_rng(7, name, "stores", number), 128).image
+            image = draw(name, "good", image_rng(7, name, "stores", number), 128).image
             Image.fromarray(image).save(tmp_path / "references" / name / f"{number}.png")
     encoder = load_encoder("builtin:tiny")
     index = KnowledgeIndex.build(
@@ -414,7 +414,7 @@ def test_shipped_knowledge_is_found_in_qdrant_as_in_faiss(tmp_path: Path) -> Non
     held = hold_in_store(index, qdrant())
     plain, stored = ClipRetriever(index, encoder=encoder), ClipRetriever(held, encoder=encoder)
     for name in (*with_references, "pcb1", "hazelnut"):
-        picture = open_picture(draw(name, "good", picture_rng(8, name, "stores", 0), 128).image)
+        picture = open_image(draw(name, "good", image_rng(8, name, "stores", 0), 128).image)
         alike(stored.retrieve(EFFECT, picture), plain.retrieve(EFFECT, picture))
     assert encoder.images is not None
     (query,) = encoder.images.encode_images([picture])

@@ -19,11 +19,11 @@ from typer.testing import CliRunner, Result
 
 from mmad_rag.cli.commands.knowledge import knowledge_app
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.errors import KnowledgeError, PictureError
+from mmad_rag.errors import ImageError, KnowledgeError
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.knowledge import load_knowledge, passages_of, read_product
 from mmad_rag.knowledge.catalogue import DATASETS, DEFECT_FOLDERS
-from mmad_rag.knowledge.images import CornerColour, measure_pictures
+from mmad_rag.knowledge.images import CornerColour, measure_images
 from mmad_rag.knowledge.json_schema import SCHEMA_FILE, product_schema, schema_text
 from mmad_rag.knowledge.lint import lint
 from mmad_rag.knowledge.mmad_import import LICENCE, export_mmad, import_mmad
@@ -52,7 +52,7 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(knowledge_app, [str(argument) for argument in arguments])
 
 
-def picture(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (64, 48)) -> Path:
+def image(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (64, 48)) -> Path:
     """A plain picture with a red block in the middle, which its corners do not show."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.full((size[1], size[0], 3), colour, np.uint8)
@@ -227,12 +227,12 @@ def test_any_name_and_any_file_name_survive_yaml(name: str) -> None:
 
 def test_pictures_are_copied_listed_and_measured(tmp_path: Path) -> None:
     pictures, base = tmp_path / "good", tmp_path / "base"
-    picture(pictures / "b.png", (10, 12, 14))
-    picture(pictures / "a.PNG", (12, 12, 12), (32, 32))
+    image(pictures / "b.png", (10, 12, 14))
+    image(pictures / "a.PNG", (12, 12, 12), (32, 32))
     (pictures / "again.png").write_bytes((pictures / "b.png").read_bytes())
     (pictures / "notes.txt").write_text("no picture")
     (pictures / "folder.png").mkdir()
-    written = new_product("cog", base, today=TODAY, pictures=pictures)
+    written = new_product("cog", base, today=TODAY, images=pictures)
     assert written.references == ("cog/a.PNG", "cog/again.png")
     assert written.copied == 2
     assert (base / "cog" / "a.PNG").read_bytes() == (pictures / "a.PNG").read_bytes()
@@ -245,43 +245,43 @@ def test_pictures_are_copied_listed_and_measured(tmp_path: Path) -> None:
 
 
 def test_pictures_that_lie_in_the_knowledge_folder_stay_where_they_are(tmp_path: Path) -> None:
-    picture(tmp_path / "photos" / "good" / "1.png", (200, 200, 200))
-    written = new_product("cog", tmp_path, today=TODAY, pictures=tmp_path / "photos" / "good")
+    image(tmp_path / "photos" / "good" / "1.png", (200, 200, 200))
+    written = new_product("cog", tmp_path, today=TODAY, images=tmp_path / "photos" / "good")
     assert (written.references, written.copied) == (("photos/good/1.png",), 0)
     assert not (tmp_path / "cog").exists()
     assert "# Measured on 1 picture of normal pieces, 64 x 48 pixels.\n" in written.path.read_text()
 
 
 def test_a_copy_never_replaces_another_picture(tmp_path: Path) -> None:
-    picture(tmp_path / "good" / "1.png", (200, 200, 200))
-    picture(tmp_path / "base" / "cog" / "1.png", (0, 0, 200))
+    image(tmp_path / "good" / "1.png", (200, 200, 200))
+    image(tmp_path / "base" / "cog" / "1.png", (0, 0, 200))
     before = (tmp_path / "base" / "cog" / "1.png").read_bytes()
     with pytest.raises(KnowledgeError, match=r"1\.png exists and is another picture"):
-        new_product("cog", tmp_path / "base", today=TODAY, pictures=tmp_path / "good")
+        new_product("cog", tmp_path / "base", today=TODAY, images=tmp_path / "good")
     assert (tmp_path / "base" / "cog" / "1.png").read_bytes() == before
     assert not (tmp_path / "base" / "cog.yaml").exists()
     (tmp_path / "base" / "cog" / "1.png").write_bytes((tmp_path / "good" / "1.png").read_bytes())
-    written = new_product("cog", tmp_path / "base", today=TODAY, pictures=tmp_path / "good")
+    written = new_product("cog", tmp_path / "base", today=TODAY, images=tmp_path / "good")
     assert written.references == ("cog/1.png",)
 
 
 def test_a_broken_picture_is_named_and_nothing_is_written(tmp_path: Path) -> None:
-    path = picture(tmp_path / "good" / "1.png", (200, 200, 200))
+    path = image(tmp_path / "good" / "1.png", (200, 200, 200))
     path.write_bytes(path.read_bytes()[:60])
-    with pytest.raises(PictureError, match=r"good/1\.png cannot be read"):
-        new_product("cog", tmp_path / "base", today=TODAY, pictures=tmp_path / "good")
+    with pytest.raises(ImageError, match=r"good/1\.png cannot be read"):
+        new_product("cog", tmp_path / "base", today=TODAY, images=tmp_path / "good")
     assert not (tmp_path / "base").exists()
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match="there is no folder of pictures at"):
-        measure_pictures(tmp_path / "none")
-    picture(tmp_path / "deeper" / "1.png", (0, 0, 0))
-    with pytest.raises(PictureError, match="no picture lies directly in"):
-        measure_pictures(tmp_path)
-    picture(tmp_path / "a\tb.png", (0, 0, 0))
-    with pytest.raises(PictureError, match="cannot be written down; rename it"):
-        measure_pictures(tmp_path)
+    with pytest.raises(ImageError, match="there is no folder of pictures at"):
+        measure_images(tmp_path / "none")
+    image(tmp_path / "deeper" / "1.png", (0, 0, 0))
+    with pytest.raises(ImageError, match="no picture lies directly in"):
+        measure_images(tmp_path)
+    image(tmp_path / "a\tb.png", (0, 0, 0))
+    with pytest.raises(ImageError, match="cannot be written down; rename it"):
+        measure_images(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
@@ -313,10 +313,10 @@ def test_corner_colours_have_everyday_names(colour: tuple[int, int, int], name: 
 
 
 def test_corners_that_differ_are_not_called_a_plain_background(tmp_path: Path) -> None:
-    picture(tmp_path / "1.png", (0, 0, 0))
-    picture(tmp_path / "2.png", (0, 0, 0), (65, 48))
-    picture(tmp_path / "3.png", (0, 90, 0))
-    measured = measure_pictures(tmp_path)
+    image(tmp_path / "1.png", (0, 0, 0))
+    image(tmp_path / "2.png", (0, 0, 0), (65, 48))
+    image(tmp_path / "3.png", (0, 90, 0))
+    measured = measure_images(tmp_path)
     assert measured.corners == CornerColour(0, 0, 0, 90)
     assert measured_lines(measured)[1] == (
         "Their corners show no one plain background: RGB 0 0 0, black in the middle, "
@@ -326,14 +326,12 @@ def test_corners_that_differ_are_not_called_a_plain_background(tmp_path: Path) -
 
 def test_a_picture_of_one_pixel_has_corners_too(tmp_path: Path) -> None:
     Image.new("RGB", (1, 1), (1, 2, 3)).save(tmp_path / "1.png")
-    assert measure_pictures(tmp_path).corners == CornerColour(1, 2, 3, 0)
+    assert measure_images(tmp_path).corners == CornerColour(1, 2, 3, 0)
 
 
 def test_the_command_new_says_what_is_next(tmp_path: Path) -> None:
-    picture(tmp_path / "good" / "1.png", (200, 200, 200))
-    result = run(
-        "new", "cog", "--out", tmp_path / "kb", "--pictures", tmp_path / "good", "--name", "steel cog"
-    )
+    image(tmp_path / "good" / "1.png", (200, 200, 200))
+    result = run("new", "cog", "--out", tmp_path / "kb", "--images", tmp_path / "good", "--name", "steel cog")
     assert result.exit_code == 0, result.output
     told = " ".join(result.output.split())
     assert "cog.yaml: written 1 reference pictures listed, 1 of them copied into" in told
@@ -342,9 +340,9 @@ def test_the_command_new_says_what_is_next(tmp_path: Path) -> None:
     assert file is not None
     assert file.product.visual.name == "steel cog"
     assert abs((file.product.provenance.date - dt.datetime.now(dt.UTC).date()).days) <= 1
-    again = run("new", "nut", "--out", tmp_path / "kb", "--pictures", tmp_path / "kb" / "cog", "--json")
+    again = run("new", "nut", "--out", tmp_path / "kb", "--images", tmp_path / "kb" / "cog", "--json")
     assert json.loads(again.stdout)["references"] == ["cog/1.png"]
-    plain = run("new", "rod", "--out", tmp_path / "kb", "--pictures", tmp_path / "kb" / "cog")
+    plain = run("new", "rod", "--out", tmp_path / "kb", "--images", tmp_path / "kb" / "cog")
     assert "1 reference pictures listed, where they lie" in " ".join(plain.output.split())
     assert "reference" not in run("new", "bolt", "--out", tmp_path / "kb").output
 
@@ -385,7 +383,7 @@ def test_show_prints_the_same_as_json(world: World) -> None:
 
 
 def test_show_tells_aliases_of_defects_and_references(tmp_path: Path) -> None:
-    picture(tmp_path / "good.png", (1, 1, 1))
+    image(tmp_path / "good.png", (1, 1, 1))
     text = PRODUCT.format(product="red_disc", colour="red", shape="disc")
     text = text.replace("provenance:", "references: [good.png]\nprovenance:")
     text = text.replace("    folders: [stain]\n", "    aliases: [spot, '[blot]']\n")

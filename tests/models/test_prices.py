@@ -10,10 +10,10 @@ from mmad_rag.errors import InputError
 from mmad_rag.models import ModelOptions, load_model
 from mmad_rag.models.dry_run import CountingModel
 from mmad_rag.models.prices import (
-    DEFAULT_PICTURES,
+    DEFAULT_IMAGES,
     SHIPPED,
+    ImageTokens,
     Patches,
-    PictureTokens,
     load_prices,
     price_of,
 )
@@ -76,7 +76,7 @@ def test_a_table_of_ones_own_stands_before_the_shipped_one(tmp_path: Path) -> No
     own.write_text(OWN.replace("openai:mine*", "openai:gpt-4o at*"))
     assert priced("openai:gpt-4o at api.openai.com/v1", own) == (1.0, 2.0)
     assert priced("openai:gpt-4.1 at api.openai.com/v1", own) == (2.0, 8.0)
-    assert load_prices(own)[0].pictures == DEFAULT_PICTURES
+    assert load_prices(own)[0].images == DEFAULT_IMAGES
 
 
 @pytest.mark.parametrize(
@@ -127,17 +127,17 @@ def test_an_absent_table_is_refused(tmp_path: Path) -> None:
 )
 def test_pictures_count_by_tiles(size: tuple[int, int], tokens: int) -> None:
     """The first three are OpenAI's own examples or follow them."""
-    assert DEFAULT_PICTURES.tokens(*size) == tokens
+    assert DEFAULT_IMAGES.tokens(*size) == tokens
 
 
 def test_pictures_count_by_patches_or_as_one_number() -> None:
     """1024 x 1024 has 32 x 32 patches; 4096 x 4096 is over the most, 1,536."""
-    patches = PictureTokens(patches=Patches(factor=1.62))
+    patches = ImageTokens(patches=Patches(factor=1.62))
     assert patches.tokens(1024, 1024) == 1659  # 1658.88
     assert patches.tokens(33, 32) == 4  # 2 x 1.62 = 3.24
     assert patches.tokens(4096, 4096) == 2489  # 2488.32
-    assert PictureTokens(fixed=7).tokens(4096, 1) == 7
+    assert ImageTokens(fixed=7).tokens(4096, 1) == 7
 
 
 def test_a_counting_model_is_never_taken_for_the_real_one() -> None:
-    assert CountingModel("openai:x", len, DEFAULT_PICTURES).identity == "counting/openai:x"
+    assert CountingModel("openai:x", len, DEFAULT_IMAGES).identity == "counting/openai:x"

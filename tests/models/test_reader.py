@@ -20,12 +20,12 @@ from mmad_rag.models.builtin.reader import ReaderModel, choice_scores
 from mmad_rag.records import (
     NORMAL_ENTRY,
     Choice,
+    EncodedImage,
     Field,
     Hit,
     Knowledge,
     MediaType,
     Passage,
-    Picture,
     Prompt,
     Route,
     RouteOutcome,
@@ -165,9 +165,9 @@ def letters_by_chance(make: Callable[[int], Prompt], n: int = 2000) -> Counter[s
     return Counter(letter(make(number)) for number in range(n))
 
 
-def picture(number: int) -> Picture:
+def picture(number: int) -> EncodedImage:
     digest = hashlib.sha256(str(number).encode()).hexdigest()
-    return Picture(b"", MediaType.PNG, 1, 1, digest, "made")
+    return EncodedImage(b"", MediaType.PNG, 1, 1, digest, "made")
 
 
 def test_without_knowledge_every_letter_is_equally_likely_whatever_its_length() -> None:
@@ -270,7 +270,7 @@ def accuracy_by_subtask(arm: str, wanted: str) -> dict[str, float]:
         others = sorted(set(knowledge) - {own})
         wrong = others[int(digest.hexdigest(), 16) % len(others)]
         shown = {"none": None, "true": knowledge[own], "wrong": knowledge[wrong]}[arm]
-        query = Picture(b"", MediaType.PNG, 1, 1, digest.hexdigest(), path)
+        query = EncodedImage(b"", MediaType.PNG, 1, 1, digest.hexdigest(), path)
         for item in record["conversation"]:
             options = tuple(Choice(name, text) for name, text in item["Options"].items())
             reply = letter_fast(Prompt(item["Question"], query, options, knowledge=shown))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mmad_rag.benchmark.run.arms import ARM_NAMES, build_arms
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import SpecError
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models.builtin.scripted import ScriptedModel
 from mmad_rag.prompt import TextPart, knowledge_text, prompt_digest, render, wording_digest
@@ -33,8 +33,8 @@ from tests.support.world import png
 
 QUESTION = "There is a defect in the object. What is the effect of the defect?"
 CHOICES = (Choice("A", "It can hurt a child."), Choice("B", "It shines."))
-IMAGE = open_picture(png((220, 30, 30)))
-NORMAL = open_picture(png((220, 30, 30), shade=1))
+IMAGE = open_image(png((220, 30, 30)))
+NORMAL = open_image(png((220, 30, 30), shade=1))
 
 
 def knowledge(index: KnowledgeIndex, *products: str) -> Knowledge:

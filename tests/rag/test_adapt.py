@@ -20,14 +20,14 @@ from PIL import Image
 from mmad_rag import RagWrapper
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import (
+    ImageError,
     InputError,
     ModelActionError,
     ModelRetryError,
     ModelSetUpError,
-    PictureError,
     SpecError,
 )
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models import Model, ModelOptions
 from mmad_rag.models.adapt import as_model
@@ -138,7 +138,7 @@ def test_every_kind_of_picture_finds_its_product(world: World, retriever: ClipRe
         "rgb": _pixels(),
         "rgba": np.concatenate([_pixels(), opaque], axis=2),
         "data url": "data:image/png;base64," + base64.b64encode(RED).decode(),
-        "picture": open_picture(path),
+        "picture": open_image(path),
     }[kind]
     inner = ScriptedModel("A")
     assert (
@@ -153,12 +153,12 @@ def test_every_kind_of_picture_finds_its_product(world: World, retriever: ClipRe
 
 @pytest.mark.parametrize("source", [12, None, b"", np.zeros((4, 4), np.float32), np.zeros((0, 4), np.uint8)])
 def test_what_is_no_picture_is_refused(retriever: ClipRetriever, source: Any) -> None:  # noqa: ANN401
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         RagWrapper(ScriptedModel("A"), retriever=retriever).ask(source, QUESTION)
 
 
 def test_a_grey_array_is_a_picture() -> None:
-    picture = open_picture(np.full((3, 5), 7, np.uint8))
+    picture = open_image(np.full((3, 5), 7, np.uint8))
     assert (picture.width, picture.height) == (5, 3)
 
 
@@ -173,13 +173,13 @@ def test_a_grey_array_is_a_picture() -> None:
     ],
 )
 def test_a_broken_data_url_is_refused_and_never_taken_for_a_path(url: str, message: str) -> None:
-    with pytest.raises(PictureError, match=message):
-        open_picture(url)
+    with pytest.raises(ImageError, match=message):
+        open_image(url)
 
 
 def test_a_data_url_may_carry_parameters() -> None:
     url = "data:image/png;charset=utf-8;base64," + base64.b64encode(RED).decode()
-    assert open_picture(url).data == RED
+    assert open_image(url).data == RED
 
 
 # ---------------------------------------------------------------------------------------------- callables
@@ -491,7 +491,7 @@ def test_many_come_back_in_order_and_no_more_at_once_than_allowed(retriever: Cli
     model = Numbered()
     assert isinstance(model, Model)
     rag = RagWrapper(model, retriever=retriever)
-    picture = open_picture(RED)
+    picture = open_image(RED)
     items = [Inquiry(picture, str(number)) for number in range(20)]
     answers = rag.ask_many(items, concurrency=3)
     assert [cast(Answer, answer).text for answer in answers] == [str(number) for number in range(20)]
@@ -520,7 +520,7 @@ def test_one_failure_does_not_lose_the_others(retriever: ClipRetriever) -> None:
     items[2] = ("nowhere.png", "2")
     items.append("no item")
     got = [answer.text if isinstance(answer, Answer) else type(answer) for answer in rag.ask_many(items)]
-    assert got == ["0", ModelRetryError, PictureError, RuntimeError, "4", InputError]
+    assert got == ["0", ModelRetryError, ImageError, RuntimeError, "4", InputError]
 
 
 def test_what_the_user_must_mend_stops_the_asking_and_keeps_the_answers(retriever: ClipRetriever) -> None:

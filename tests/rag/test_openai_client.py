@@ -16,12 +16,12 @@ from pydantic import BaseModel
 
 from mmad_rag import RagWrapper
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.errors import InputError, PictureError
-from mmad_rag.images import open_picture
+from mmad_rag.errors import ImageError, InputError
+from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.prompt import knowledge_text
 from mmad_rag.rag import Addition
-from mmad_rag.records import Knowledge, Picture
+from mmad_rag.records import EncodedImage, Knowledge
 from mmad_rag.retrieve import ClipRetriever
 from tests.support.openai_server import Behaviour, OpenAIServer, fails, json_body, replies
 from tests.support.world import COLOURS, png
@@ -47,7 +47,7 @@ class Watched:
     def identity(self) -> str:
         return self.inner.identity
 
-    def retrieve(self, question: str, picture: Picture | None, references: Any = ()) -> Knowledge:  # noqa: ANN401
+    def retrieve(self, question: str, picture: EncodedImage | None, references: Any = ()) -> Knowledge:  # noqa: ANN401
         assert picture is not None
         assert not references
         knowledge = self.inner.retrieve(question, picture)
@@ -78,7 +78,7 @@ def user(*parts: dict[str, Any]) -> dict[str, Any]:
 
 
 def block_of(rag: RagWrapper, question: str, url: str) -> str:
-    return knowledge_text(rag.retriever.retrieve(question, open_picture(url)))
+    return knowledge_text(rag.retriever.retrieve(question, open_image(url)))
 
 
 # ------------------------------------------------------------------------------------------------- augment
@@ -187,7 +187,7 @@ def test_what_stays_as_it_came_says_why(rag: RagWrapper, messages: list[Any], no
 
 @pytest.mark.parametrize("url", ["data:image/png;base64,@@@", "data:image/png,x", "DATA:;base64,aGVsbG8="])
 def test_a_broken_data_url_is_an_error(rag: RagWrapper, url: str) -> None:
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         rag.augment([user(image(url), text(QUESTION))])
 
 
@@ -451,7 +451,7 @@ def test_a_broken_picture_is_an_error_before_anything_is_sent(
     openai_server: OpenAIServer, plain: openai.OpenAI, rag: RagWrapper
 ) -> None:
     broken: list[Any] = [user(image("data:image/png;base64,@@@"), text(QUESTION))]
-    with pytest.raises(PictureError, match="valid base64"):
+    with pytest.raises(ImageError, match="valid base64"):
         rag.wrap(plain).chat.completions.create(model="m", messages=broken)
     assert openai_server.requests == []
 

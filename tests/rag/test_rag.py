@@ -10,8 +10,8 @@ import pytest
 
 from mmad_rag import RagWrapper
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.errors import IndexMismatchError, InputError, ModelRetryError, PictureError
-from mmad_rag.images import open_picture
+from mmad_rag.errors import ImageError, IndexMismatchError, InputError, ModelRetryError
+from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models import Model
 from mmad_rag.models.builtin.scripted import ScriptedModel
@@ -30,7 +30,7 @@ def retriever(index: KnowledgeIndex, encoder: Encoder) -> ClipRetriever:
 
 def test_with_and_without_differ_in_exactly_one_field(world: World, retriever: ClipRetriever) -> None:
     inner = ScriptedModel("A")
-    image = open_picture(world.queries["red_disc"])
+    image = open_image(world.queries["red_disc"])
     prompt = Prompt(QUESTION, image, (Choice("A", "Yes."), Choice("B", "No.")))
     reply = asyncio.run(RagWrapper(inner, retriever=retriever).answer(prompt))
     asyncio.run(inner.answer(prompt))
@@ -83,7 +83,7 @@ def test_an_error_reaches_the_caller_also_through_the_running_loop(
 
     with pytest.raises(ModelRetryError, match="asleep"):
         asyncio.run(notebook())
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         RagWrapper("builtin:scripted/A", retriever=retriever).ask("nowhere.png", QUESTION)
 
 

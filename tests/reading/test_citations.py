@@ -127,9 +127,9 @@ def test_ask_shows_the_ids_of_the_passages_that_the_reply_cites(
 ) -> None:
     folder = tmp_path / "index"
     KnowledgeIndex.build(world.knowledge, "builtin:tiny", references=world.references).save(folder)
-    picture = str(world.queries["red_disc"])
-    words = ("ask", picture, "Is there a defect?", "--index", str(folder), "--model")
-    told = cli("retrieve", picture, "--question", "Is there a defect?", "--index", str(folder), "--json").out
+    image = str(world.queries["red_disc"])
+    words = ("ask", image, "Is there a defect?", "--index", str(folder), "--model")
+    told = cli("retrieve", image, "--question", "Is there a defect?", "--index", str(folder), "--json").out
     ids = [hit["passage"]["id"] for hit in json.loads(told)["knowledge"]["hits"]]
     asked = json.loads(cli(*words, "builtin:scripted/Torn [2] at the rim [1].", "--json").out)
     assert asked["cited"] == [ids[1], ids[0]]

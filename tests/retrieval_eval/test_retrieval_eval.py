@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.build.views import WHOLE, view_of
 from mmad_rag.index.rows import Reference
@@ -23,7 +23,7 @@ from mmad_rag.retrieval_eval.decide import decisions_of, route_all
 from mmad_rag.retrieval_eval.decisions import Decisions, pooled
 from mmad_rag.retrieval_eval.defects import defect_figures
 from mmad_rag.retrieval_eval.figures import Router, figures
-from mmad_rag.retrieval_eval.images import LabelledPicture
+from mmad_rag.retrieval_eval.images import LabelledImage
 from mmad_rag.retrieval_eval.metrics import auroc, share, threshold_at_recall
 from mmad_rag.retrieval_eval.nearest import best_cosines, nearest_all
 from mmad_rag.retrieval_eval.subindex import some_references, with_references
@@ -39,8 +39,8 @@ def unit(*rows: tuple[float, ...]) -> np.ndarray:
     return scaled
 
 
-def shows(product: str | None, digest: str = "0" * 64, name: str = "x.png") -> LabelledPicture:
-    return LabelledPicture(Path(name), name, product, digest)
+def shows(product: str | None, digest: str = "0" * 64, name: str = "x.png") -> LabelledImage:
+    return LabelledImage(Path(name), name, product, digest)
 
 
 def test_a_share_has_wilsons_interval() -> None:
@@ -224,7 +224,7 @@ def test_who_is_taken_for_whom() -> None:
     assert found.labels == ("a", "b", "c", OUTSIDE)
     assert found.counts == ((2, 2, 2, 2), (0, 0, 0, 0), (0, 0, 0, 0), (0, 2, 0, 2))
     pairs = confused_pairs(Router.ROUTE, decided, PRODUCTS)
-    assert {(pair.product, pair.named): (pair.pictures.count, pair.pictures.n) for pair in pairs} == {
+    assert {(pair.product, pair.named): (pair.images.count, pair.images.n) for pair in pairs} == {
         ("a", "b"): (2, 8),
         ("a", "c"): (2, 8),
         ("a", OUTSIDE): (2, 8),
@@ -269,7 +269,7 @@ def test_the_baseline_never_compares_a_picture_with_itself(index: KnowledgeIndex
 def test_vectors_route_as_their_pictures_do(world: World, index: KnowledgeIndex, encoder: Encoder) -> None:
     """Also the picture that is a reference, with which it must not be compared."""
     own = world.references / "red_disc" / "1.png"
-    opened = [open_picture(path) for path in (*world.queries.values(), own)]
+    opened = [open_image(path) for path in (*world.queries.values(), own)]
     assert encoder.images is not None
     vectors = encoder.images.encode_images([view_of(item, WHOLE) for item in opened])
     pictures = [shows("red_disc", item.digest) for item in opened]

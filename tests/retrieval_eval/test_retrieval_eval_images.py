@@ -10,11 +10,11 @@ import pytest
 
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import DataError, EncoderError, InputError
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.images.perturb import CHANGES
 from mmad_rag.index.build.views import WHOLE, view_of
 from mmad_rag.retrieval_eval.embed import ABOUT, VECTORS, VectorCache, VectorKey, embed_changes
-from mmad_rag.retrieval_eval.images import Reason, find_pictures
+from mmad_rag.retrieval_eval.images import Reason, find_images
 from tests.support.paths import ROOT
 from tests.support.sample_world import render_small
 from tests.support.shared import MMAD, needs_shared
@@ -29,7 +29,7 @@ def put(path: Path, shade: int, colour: str = "red") -> None:
 
 
 def labels(folder: Path) -> dict[str, str | None]:
-    return {picture.name: picture.product for picture in find_pictures(folder, PRODUCTS).pictures}
+    return {image.name: image.product for image in find_images(folder, PRODUCTS).images}
 
 
 def test_the_last_folder_that_is_a_product_is_the_label(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_the_last_folder_that_is_a_product_is_the_label(tmp_path: Path) -> None:
         "red_disc/crack/deep/2.PNG": "red_disc",
         "unknown/red_disc/5.png": None,
     }
-    assert find_pictures(tmp_path, PRODUCTS).left_out == {
+    assert find_images(tmp_path, PRODUCTS).left_out == {
         Reason.NO_PRODUCT: ("elsewhere/4.png",),
         Reason.TEMPLATE: ("red_disc/train/good/6.png",),
         Reason.MASK: ("red_disc/ground_truth/crack/7.png",),
@@ -58,22 +58,22 @@ def test_the_sample_is_read_by_its_question_file(tmp_path: Path) -> None:
     summary = render_small(tmp_path)
     (tmp_path / "DS-MVTec" / "bottle" / "image" / "good" / "000.png").unlink()
     put(tmp_path / "extra" / "bottle" / "good" / "1.png", 1)
-    found = find_pictures(tmp_path, ["bottle", "candle"])
-    known = [picture for picture in found.pictures if picture.product]
+    found = find_images(tmp_path, ["bottle", "candle"])
+    known = [image for image in found.images if image.product]
     capsule = len([name for name in found.left_out[Reason.NO_PRODUCT] if "capsule" in name])
     assert len(known) == summary.good + summary.defective - capsule
-    assert len(found.pictures) - len(known) == summary.unknown
+    assert len(found.images) - len(known) == summary.unknown
     assert found.left_out[Reason.NO_FILE] == ("DS-MVTec/bottle/image/good/000.png",)
     assert len(found.left_out[Reason.TEMPLATE]) == summary.templates
     assert len(found.left_out[Reason.MASK]) == summary.defective
-    assert {picture.product for picture in known} == {"bottle", "candle"}
+    assert {image.product for image in known} == {"bottle", "candle"}
 
 
 def test_the_same_bytes_count_once(tmp_path: Path) -> None:
     put(tmp_path / "red_disc" / "1.png", 1)
     put(tmp_path / "red_disc" / "2.png", 1)
-    found = find_pictures(tmp_path, PRODUCTS)
-    assert [picture.name for picture in found.pictures] == ["red_disc/1.png"]
+    found = find_images(tmp_path, PRODUCTS)
+    assert [image.name for image in found.images] == ["red_disc/1.png"]
     assert found.left_out == {Reason.TWICE: ("red_disc/2.png",)}
 
 
@@ -82,17 +82,17 @@ def test_two_labels_for_the_same_bytes_are_refused(tmp_path: Path, other: str) -
     put(tmp_path / "red_disc" / "1.png", 1)
     put(tmp_path / other / "2.png", 1)
     with pytest.raises(DataError, match=rf"same bytes, but one is labelled .*{other}.*remove the wrong one"):
-        find_pictures(tmp_path, PRODUCTS)
+        find_images(tmp_path, PRODUCTS)
 
 
 def test_a_folder_without_known_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no folder of labelled pictures at"):
-        find_pictures(tmp_path / "absent", PRODUCTS)
+        find_images(tmp_path / "absent", PRODUCTS)
     with pytest.raises(DataError, match=r"no picture to measure on .* blue_bar, green_square, red_disc"):
-        find_pictures(tmp_path, PRODUCTS)
+        find_images(tmp_path, PRODUCTS)
     put(tmp_path / "unknown" / "1.png", 1)
     with pytest.raises(DataError, match=r"holds 1 picture\(s\) of unknown things and none of a product"):
-        find_pictures(tmp_path, PRODUCTS)
+        find_images(tmp_path, PRODUCTS)
 
 
 def test_links_out_of_the_folder_are_not_followed_and_unreadable_files_are_named(tmp_path: Path) -> None:
@@ -101,8 +101,8 @@ def test_links_out_of_the_folder_are_not_followed_and_unreadable_files_are_named
     put(tmp_path / "outside.png", 2)
     (data / "red_disc" / "2.png").symlink_to(tmp_path / "outside.png")
     (data / "red_disc" / "3.png").mkdir()
-    found = find_pictures(data, PRODUCTS)
-    assert [picture.name for picture in found.pictures] == ["red_disc/1.png"]
+    found = find_images(data, PRODUCTS)
+    assert [image.name for image in found.images] == ["red_disc/1.png"]
     assert found.left_out == {Reason.UNREADABLE: ("red_disc/3.png",)}
 
 
@@ -111,11 +111,11 @@ def test_links_out_of_the_folder_are_not_followed_and_unreadable_files_are_named
 @pytest.mark.slow
 def test_the_real_data_has_as_many_queries_as_its_readme_says() -> None:
     catalogue = {path.stem for path in (ROOT / "knowledge").glob("*.yaml")}
-    found = find_pictures(MMAD, catalogue)
+    found = find_images(MMAD, catalogue)
     questions = set(json.loads((MMAD / "mmad.json").read_text()))
-    assert sum(picture.name in questions for picture in found.pictures) == 125
-    assert sum(picture.name.startswith("extra/") for picture in found.pictures) == 13
-    assert sum(picture.product is None for picture in found.pictures) == 32
+    assert sum(image.name in questions for image in found.images) == 125
+    assert sum(image.name.startswith("extra/") for image in found.images) == 13
+    assert sum(image.product is None for image in found.images) == 32
     assert len(found.left_out[Reason.TEMPLATE]) == 13
 
 
@@ -128,20 +128,20 @@ def test_each_changed_picture_is_embedded_once(tmp_path: Path) -> None:
     for shade in range(40):
         put(tmp_path / "red_disc" / f"{shade:02d}.png", shade)
     encoder = colour_encoder()
-    found = find_pictures(tmp_path, PRODUCTS)
+    found = find_images(tmp_path, PRODUCTS)
     cache = VectorCache(encoder.fingerprint, 0)
     steps: list[tuple[int, int]] = []
     first = embed_changes(
         found, ("none", "greyscale"), encoder, cache, lambda _, done, total: steps.append((done, total))
     )
-    assert (first.embedded, tower_of(encoder).pictures_seen) == (80, 80)
+    assert (first.embedded, tower_of(encoder).images_seen) == (80, 80)
     assert steps == [(32, 80), (64, 80), (80, 80)]
     assert first.vectors["none"].shape == (40, 3)
-    shown = view_of(open_picture(found.pictures[7].path), WHOLE)
+    shown = view_of(open_image(found.images[7].path), WHOLE)
     assert np.array_equal(first.vectors["none"][7], tower_of(colour_encoder()).encode_images([shown])[0])
     assert first.vectors["greyscale"][0] == pytest.approx([3**-0.5] * 3, abs=0.01)
     again = embed_changes(found, ("greyscale", "none", "crop"), encoder, cache)
-    assert (again.embedded, tower_of(encoder).pictures_seen) == (40, 120)
+    assert (again.embedded, tower_of(encoder).images_seen) == (40, 120)
     assert np.array_equal(again.vectors["none"], first.vectors["none"])
 
 
@@ -149,9 +149,9 @@ def test_a_picture_that_cannot_be_decoded_is_left_out_of_all_changes(tmp_path: P
     put(tmp_path / "red_disc" / "1.png", 1)
     (tmp_path / "red_disc" / "2.png").write_bytes(png(COLOURS["red"], shade=2)[:40])
     encoder = colour_encoder()
-    found = find_pictures(tmp_path, PRODUCTS)
+    found = find_images(tmp_path, PRODUCTS)
     embedded = embed_changes(found, tuple(CHANGES), encoder, VectorCache(encoder.fingerprint, 0))
-    assert [picture.name for picture in embedded.found.pictures] == ["red_disc/1.png"]
+    assert [image.name for image in embedded.found.images] == ["red_disc/1.png"]
     assert embedded.found.left_out == {Reason.UNREADABLE: ("red_disc/2.png",)}
     assert {rows.shape for rows in embedded.vectors.values()} == {(1, 3)}
 
@@ -160,7 +160,7 @@ def test_an_encoder_of_texts_alone_is_refused(tmp_path: Path) -> None:
     put(tmp_path / "red_disc" / "1.png", 1)
     blind = colour_encoder(images=False)
     with pytest.raises(EncoderError, match="has no image tower"):
-        embed_changes(find_pictures(tmp_path, PRODUCTS), ("none",), blind, VectorCache("x", 0))
+        embed_changes(find_images(tmp_path, PRODUCTS), ("none",), blind, VectorCache("x", 0))
 
 
 def filled() -> VectorCache:

@@ -259,11 +259,11 @@ def test_bad_options_are_one_message(
 
 
 def test_what_was_left_out_is_counted_with_examples() -> None:
-    from mmad_rag.retrieval_eval.images import FoundPictures, Reason
+    from mmad_rag.retrieval_eval.images import FoundImages, Reason
     from mmad_rag.retrieval_eval.result import left_out
 
     names = tuple(f"{number}.png" for number in range(7))
-    found = left_out(FoundPictures((), {Reason.MASK: names}))
+    found = left_out(FoundImages((), {Reason.MASK: names}))
     assert found == (LeftOut(Reason.MASK, 7, names[:5]),)
 
 

@@ -64,12 +64,12 @@ def test_every_picture_counts_under_every_change(done: RetrievalEvaluation) -> N
 def test_the_counts_are_those_of_the_retriever(
     done: RetrievalEvaluation, index: KnowledgeIndex, encoder: Encoder, data: Path
 ) -> None:
-    from mmad_rag.images import open_picture
+    from mmad_rag.images import open_image
 
     retriever = ClipRetriever(index, encoder=encoder)
     routes = done.measured.routes["none"]
-    for picture, route in zip(done.measured.pictures, routes, strict=True):
-        expected = retriever.route(open_picture(data / picture.name))
+    for image, route in zip(done.measured.images, routes, strict=True):
+        expected = retriever.route(open_image(data / image.name))
         assert route == dataclasses.replace(expected, candidates=expected.candidates[:2])
 
 
@@ -80,13 +80,13 @@ def test_a_changed_reference_is_no_evidence_for_itself(
     textless = colour_encoder(texts=False)
     found = evaluate_retrieval(
         KnowledgeIndex.build(world.knowledge, textless, references=world.references),
-        done.measured.pictures[0].path.parents[1],
+        done.measured.images[0].path.parents[1],
         encoder=textless,
         changes=("rotation_90",),
         references_per_product=(1,),
     )
     (one,) = found.result.fewer_references
-    lost = {item.digest for item in index.references} & {item.digest for item in found.measured.pictures}
+    lost = {item.digest for item in index.references} & {item.digest for item in found.measured.images}
     assert len(lost) == 3
     assert one.references == 3
     assert 3 <= figures_of(one.figures, Router.ROUTE, "rotation_90").known <= 6
@@ -96,7 +96,7 @@ def test_a_changed_reference_is_no_evidence_for_itself(
 def test_products_and_confusion(done: RetrievalEvaluation) -> None:
     assert [item.product for item in done.result.products] == sorted(SHAPES)
     for item in done.result.products:
-        assert (item.references, item.pictures, item.top1.count, item.top1.n) == (2, 2, 6, 6)
+        assert (item.references, item.images, item.top1.count, item.top1.n) == (2, 2, 6, 6)
     for matrix in done.result.confusion:
         counts = np.array(matrix.counts)
         assert matrix.labels[-1] == OUTSIDE

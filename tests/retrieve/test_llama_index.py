@@ -24,11 +24,11 @@ from llama_index.core.retrievers import BaseRetriever, QueryFusionRetriever
 from llama_index.core.schema import MetadataMode, QueryBundle
 
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.errors import IndexMismatchError, InputError, PictureError
-from mmad_rag.images import data_url, open_picture
+from mmad_rag.errors import ImageError, IndexMismatchError, InputError
+from mmad_rag.images import data_url, open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.build.views import WHOLE, view_of
-from mmad_rag.records import Candidate, Hit, Knowledge, Picture, Route, RouteOutcome
+from mmad_rag.records import Candidate, EncodedImage, Hit, Knowledge, Route, RouteOutcome
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever
 from mmad_rag.retrieve.llama_index import LlamaIndexRetriever
 from tests.house.test_examples import Block, blocks, needs_tiny, play
@@ -65,7 +65,7 @@ class Told:
         self.threads: list[str] = []
 
     def retrieve(
-        self, question: str, picture: Picture | None, references: Sequence[Picture] = ()
+        self, question: str, image: EncodedImage | None, references: Sequence[EncodedImage] = ()
     ) -> Knowledge:
         self.threads.append(threading.current_thread().name)
         return self.found
@@ -75,7 +75,7 @@ def test_a_node_is_a_passage_with_all_that_is_known_of_it(
     world: World, retriever: LlamaIndexRetriever, clip: ClipRetriever
 ) -> None:
     """Text, id, score and order are our own; the metadata say where it is from and how sure the route is."""
-    expected = clip.retrieve(EFFECT, open_picture(world.queries["red_disc"]))
+    expected = clip.retrieve(EFFECT, open_image(world.queries["red_disc"]))
     nodes = retriever.retrieve(query(world))
     assert isinstance(retriever, BaseRetriever)
     assert len(nodes) == len(expected.hits) > 5
@@ -112,7 +112,7 @@ def test_a_picture_may_be_a_path_a_data_url_or_bytes(world: World, retriever: Ll
     assert expected
     sources: list[Any] = [
         path,
-        data_url(open_picture(path)),
+        data_url(open_image(path)),
         data,
         bytearray(data),
         memoryview(data),
@@ -126,10 +126,10 @@ def test_a_picture_may_be_a_path_a_data_url_or_bytes(world: World, retriever: Ll
 def test_an_embedding_of_any_length_says_which_picture(
     world: World, retriever: LlamaIndexRetriever, clip: ClipRetriever, encoder: Encoder, length: float
 ) -> None:
-    picture = open_picture(world.queries["blue_bar"])
+    image = open_image(world.queries["blue_bar"])
     assert encoder.images is not None
-    vector = length * encoder.images.encode_images([view_of(picture, WHOLE)])[0]
-    expected = clip.retrieve(EFFECT, picture)
+    vector = length * encoder.images.encode_images([view_of(image, WHOLE)])[0]
+    expected = clip.retrieve(EFFECT, image)
     found = retriever.look_up(QueryBundle(EFFECT, embedding=vector.tolist()))
     assert found.route.products == expected.route.products == ("blue_bar",)
     assert found.route.confidence == pytest.approx(expected.route.confidence, abs=1e-4)
@@ -178,7 +178,7 @@ def test_awaiting_gives_the_same_and_does_not_hold_up_the_loop(
 ) -> None:
     nodes = asyncio.run(retriever.aretrieve(query(world)))
     assert ids(nodes) == ids(retriever.retrieve(query(world)))
-    told = Told(clip.retrieve(EFFECT, open_picture(world.queries["red_disc"])))
+    told = Told(clip.retrieve(EFFECT, open_image(world.queries["red_disc"])))
     asyncio.run(LlamaIndexRetriever(told).aretrieve(EFFECT))
     assert told.threads[0] != threading.current_thread().name
 
@@ -275,7 +275,7 @@ def test_errors_of_ours_stay_ours(retriever: LlamaIndexRetriever, tmp_path: Path
     missing = QueryBundle(EFFECT, image_path=str(tmp_path / "no.png"))
     engine = RetrieverQueryEngine.from_args(retriever, llm=MockLLM())
     for ask in (retriever.retrieve, engine.query, lambda q: asyncio.run(retriever.aretrieve(q))):
-        with pytest.raises(PictureError, match=r"no picture at .*no\.png"):
+        with pytest.raises(ImageError, match=r"no picture at .*no\.png"):
             ask(missing)
     with pytest.raises(IndexMismatchError, match="there is no index at"):
         LlamaIndexRetriever(tmp_path / "nowhere")

@@ -15,12 +15,12 @@ import pytest
 
 from mmad_rag import RagWrapper
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.images import PictureSource, open_picture
+from mmad_rag.images import ImageSource, open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.rag import augment as lookup
-from mmad_rag.records import FloatArray, Knowledge, Picture, Route, RouteOutcome
+from mmad_rag.records import EncodedImage, FloatArray, Knowledge, Route, RouteOutcome
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever
-from mmad_rag.retrieve.route_cache import SeenPicture, SeenPictures
+from mmad_rag.retrieve.route_cache import SeenImage, SeenImages
 from tests.support.openai_server import OpenAIServer
 from tests.support.serving import data_url
 from tests.support.world import COLOURS, World, png
@@ -30,8 +30,8 @@ YELLOW = data_url(png((255, 255, 0), shade=97))
 """No product of the tiny world."""
 
 
-def picture_of(name: str) -> SeenPicture:
-    return SeenPicture(np.ones(3, np.float32), name, Route(RouteOutcome.UNKNOWN, (), (), 0.0), "index")
+def image_of(name: str) -> SeenImage:
+    return SeenImage(np.ones(3, np.float32), name, Route(RouteOutcome.UNKNOWN, (), (), 0.0), "index")
 
 
 def shown(url: str, question: str = "Is there a crack?") -> list[dict[str, Any]]:
@@ -40,15 +40,15 @@ def shown(url: str, question: str = "Is there a crack?") -> list[dict[str, Any]]
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> Counter[PictureSource]:
+def opened(monkeypatch: pytest.MonkeyPatch) -> Counter[ImageSource]:
     """How often the library's doors opened each picture."""
-    counts: Counter[PictureSource] = Counter()
+    counts: Counter[ImageSource] = Counter()
 
-    def counting(source: PictureSource) -> Picture:
+    def counting(source: ImageSource) -> EncodedImage:
         counts[source] += 1
-        return open_picture(source)
+        return open_image(source)
 
-    monkeypatch.setattr(lookup, "open_picture", counting)
+    monkeypatch.setattr(lookup, "open_image", counting)
     return counts
 
 
@@ -59,21 +59,21 @@ class Counting(ClipRetriever):
         super().__init__(index, encoder=encoder)
         self.counts: Counter[str] = Counter()
 
-    def vector(self, picture: Picture, references: Sequence[Picture] = ()) -> FloatArray:
+    def vector(self, image: EncodedImage, references: Sequence[EncodedImage] = ()) -> FloatArray:
         self.counts["vector"] += 1
-        return super().vector(picture, references)
+        return super().vector(image, references)
 
-    def route(self, picture: Picture, references: Sequence[Picture] = ()) -> Route:
+    def route(self, image: EncodedImage, references: Sequence[EncodedImage] = ()) -> Route:
         self.counts["route"] += 1
-        return super().route(picture, references)
+        return super().route(image, references)
 
 
 # ----------------------------------------------------------------------------------------- the memory alone
 
 
 def test_what_was_not_asked_about_for_the_longest_is_forgotten_first() -> None:
-    seen = SeenPictures(2)
-    first, second, third = (picture_of(name) for name in "abc")
+    seen = SeenImages(2)
+    first, second, third = (image_of(name) for name in "abc")
     seen.put("a", first)
     seen.put("b", second)
     assert seen.get("a") is first  # now b is the one that waits
@@ -82,23 +82,23 @@ def test_what_was_not_asked_about_for_the_longest_is_forgotten_first() -> None:
 
 
 def test_put_again_a_picture_takes_no_second_place() -> None:
-    seen = SeenPictures(2)
+    seen = SeenImages(2)
     for name in ("a", "b", "b", "b"):
-        seen.put(name, picture_of(name))
+        seen.put(name, image_of(name))
     assert seen.get("a") is not None
 
 
 def test_text_and_bytes_are_remembered_even_with_half_a_character() -> None:
-    seen = SeenPictures(3)
+    seen = SeenImages(3)
     sources: list[str | bytes] = ["data:\ud800", b"\xff\xfe", "ä"]
     for number, source in enumerate(sources):
-        seen.put(source, picture_of(str(number)))
+        seen.put(source, image_of(str(number)))
     found = [seen.get(source) for source in sources]
-    assert [picture.digest for picture in found if picture is not None] == ["0", "1", "2"]
+    assert [image.digest for image in found if image is not None] == ["0", "1", "2"]
 
 
 def test_threads_neither_mix_pictures_up_nor_keep_too_many() -> None:
-    seen, names = SeenPictures(10), [f"picture {number}" for number in range(40)]
+    seen, names = SeenImages(10), [f"picture {number}" for number in range(40)]
 
     def work(offset: int) -> int:
         wrong = 0
@@ -106,7 +106,7 @@ def test_threads_neither_mix_pictures_up_nor_keep_too_many() -> None:
             name = names[(offset * 7 + step) % len(names)]
             found = seen.get(name)
             wrong += found is not None and found.digest != name
-            seen.put(name, picture_of(name))
+            seen.put(name, image_of(name))
         return wrong
 
     with ThreadPoolExecutor(8) as pool:
@@ -118,7 +118,7 @@ def test_threads_neither_mix_pictures_up_nor_keep_too_many() -> None:
 
 
 def test_a_picture_seen_before_is_neither_opened_nor_embedded_nor_routed(
-    index: KnowledgeIndex, encoder: Encoder, opened: Counter[PictureSource]
+    index: KnowledgeIndex, encoder: Encoder, opened: Counter[ImageSource]
 ) -> None:
     retriever = Counting(index, encoder)
     rag = RagWrapper(retriever=retriever)
@@ -143,7 +143,7 @@ def test_what_is_remembered_gives_exactly_the_knowledge_of_the_picture(
     for _ in range(2):
         for url in (RED, BLUE, YELLOW, own):
             for question in ("Is there a crack?", "What is the cause of the stain?", ""):
-                expected = plain.retrieve(question, open_picture(url))
+                expected = plain.retrieve(question, open_image(url))
                 assert rag.consult(shown(url, question)).knowledge == expected
 
 
@@ -161,14 +161,14 @@ def test_a_remembered_picture_is_no_evidence_for_itself(index: KnowledgeIndex, e
     rag = RagWrapper(retriever=Noting(index, encoder=encoder))
     rag.augment(shown(RED))
     rag.augment(shown(RED, "Where?"))
-    assert told == [(open_picture(RED).digest,)] * 2
+    assert told == [(open_image(RED).digest,)] * 2
 
 
 def test_all_clients_of_a_wrapper_share_what_it_has_seen(
     index: KnowledgeIndex,
     encoder: Encoder,
     openai_server: OpenAIServer,
-    opened: Counter[PictureSource],
+    opened: Counter[ImageSource],
 ) -> None:
     rag = RagWrapper(retriever=ClipRetriever(index, encoder=encoder))
     expected = rag.augment(shown(RED))
@@ -199,7 +199,7 @@ def test_many_threads_get_the_knowledge_of_their_own_picture(index: KnowledgeInd
 
 
 def test_a_broken_picture_is_not_remembered(
-    index: KnowledgeIndex, encoder: Encoder, opened: Counter[PictureSource]
+    index: KnowledgeIndex, encoder: Encoder, opened: Counter[ImageSource]
 ) -> None:
     rag = RagWrapper(retriever=ClipRetriever(index, encoder=encoder))
     broken = "data:image/png;base64," + base64.b64encode(b"no picture").decode()
@@ -215,16 +215,16 @@ def test_another_index_does_not_inherit_routes(world: World, index: KnowledgeInd
     other = ClipRetriever(KnowledgeIndex.build(world.knowledge, encoder), encoder=encoder)
     rag.retriever = other
     after = rag.consult(shown(RED)).knowledge
-    assert after == other.retrieve("Is there a crack?", open_picture(RED))
+    assert after == other.retrieve("Is there a crack?", open_image(RED))
     assert after != before
 
 
 def test_retrievers_that_look_things_up_in_their_own_way_are_always_asked(
-    index: KnowledgeIndex, encoder: Encoder, opened: Counter[PictureSource]
+    index: KnowledgeIndex, encoder: Encoder, opened: Counter[ImageSource]
 ) -> None:
     class Own(ClipRetriever):
-        def retrieve(self, question: str, picture: Picture | None, references: Any = ()) -> Knowledge:  # noqa: ANN401
-            return super().retrieve(f"{question} Where?", picture, references)
+        def retrieve(self, question: str, image: EncodedImage | None, references: Any = ()) -> Knowledge:  # noqa: ANN401
+            return super().retrieve(f"{question} Where?", image, references)
 
     own = Own(index, encoder=encoder)
     fixed = FixedProductRetriever(index, "blue_bar", text_encoder=encoder)
@@ -232,6 +232,6 @@ def test_retrievers_that_look_things_up_in_their_own_way_are_always_asked(
         opened.clear()
         rag = RagWrapper(retriever=retriever)
         for _ in range(2):
-            expected = retriever.retrieve("Is there a crack?", open_picture(RED))
+            expected = retriever.retrieve("Is there a crack?", open_image(RED))
             assert rag.consult(shown(RED)).knowledge == expected
         assert opened == {RED: 2}

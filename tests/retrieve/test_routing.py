@@ -17,7 +17,7 @@ import pytest
 from mmad_rag.encoders import load_encoder
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.index import Key, KnowledgeIndex, Reference
 from mmad_rag.index.build.views import WHOLE, view_of
 from mmad_rag.index.manifest import Calibration, Logistic, ReferenceScale
@@ -206,7 +206,7 @@ def test_references_of_few_products_harm_neither_these_nor_the_others(
     )
     retriever = ClipRetriever(few, encoder=encoder)
     for product, path in world.queries.items():
-        assert retriever.route(open_picture(path)).candidates[0].product == product
+        assert retriever.route(open_image(path)).candidates[0].product == product
 
 
 def test_products_that_do_not_differ_score_nothing(index: KnowledgeIndex) -> None:
@@ -252,7 +252,7 @@ def test_leaving_out_learns_to_tell_known_from_unknown(index: KnowledgeIndex) ->
     base = spread_references(index)
     fitted = calibrate_by_leaving_out(base)
     assert fitted is not None
-    assert (fitted.method, fitted.pictures, fitted.threshold) == ("leave-one-out", 18, 0.5)
+    assert (fitted.method, fitted.images, fitted.threshold) == ("leave-one-out", 18, 0.5)
     assert fitted.both is None
     assert fitted.text is None
     router = Router(with_calibration(base, fitted))
@@ -323,7 +323,7 @@ def test_a_sample_of_many_references_is_seeded(
     first, again = (calibrate_by_leaving_out(base, seed=1) for _ in range(2))
     assert first == again
     assert first is not None
-    assert first.pictures == 9
+    assert first.images == 9
 
 
 def labelled(axis: npt.NDArray[np.float64], product: str | None, count: int) -> list[LabelledVector]:
@@ -337,26 +337,26 @@ def labelled(axis: npt.NDArray[np.float64], product: str | None, count: int) -> 
 def test_labelled_pictures_are_learnt_from(index: KnowledgeIndex) -> None:
     base = spread_references(index)
     pictures = [
-        picture
+        image
         for product, axis in zip(index.products, np.eye(3), strict=True)
-        for picture in labelled(axis, product, 5)
+        for image in labelled(axis, product, 5)
     ]
     outside = labelled(np.array([1.0, 1.0, 1.0]), None, 5)
     fitted = calibrate_on(base, [*pictures, *outside])
-    assert (fitted.method, fitted.pictures) == ("labelled", 20)
+    assert (fitted.method, fitted.images) == ("labelled", 20)
     assert fitted.known_share == pytest.approx(0.75)
     assert calibrate_on(base, pictures).known_share == 0.75
     assert calibrate_on(base, pictures, known_share=0.5).known_share == 0.5
     router = Router(with_calibration(base, fitted))
-    assert all(router.route(picture.vector).known > 0.5 for picture in pictures)
-    assert all(router.route(picture.vector).known < 0.5 for picture in outside)
+    assert all(router.route(image.vector).known > 0.5 for image in pictures)
+    assert all(router.route(image.vector).known < 0.5 for image in outside)
 
 
 def test_vectors_without_a_direction_and_shares_out_of_range_are_refused(index: KnowledgeIndex) -> None:
     base = spread_references(index)
     broken = [
-        dataclasses.replace(picture, vector=np.full(3, np.nan, np.float32))
-        for picture in labelled(np.eye(3)[0], index.products[0], 4)
+        dataclasses.replace(image, vector=np.full(3, np.nan, np.float32))
+        for image in labelled(np.eye(3)[0], index.products[0], 4)
     ]
     with pytest.raises(InputError, match="has length nan, not 1"):
         calibrate_on(base, broken)
@@ -407,7 +407,7 @@ def tied(index: KnowledgeIndex) -> KnowledgeIndex:
     """Everything is known, and a lead of one tenth of a deviation is no lead."""
     calibration = Calibration(
         method="labelled",
-        pictures=4,
+        images=4,
         known_share=0.5,
         reference=Logistic(weights=(0.0, 0.0), bias=10.0),
         both=Logistic(weights=(0.0, 0.0, 0.0), bias=10.0),
@@ -549,8 +549,8 @@ def test_where_keys_cannot_tell_look_alikes_apart_the_second_look_does() -> None
         KnowledgeIndex.build(second_look.KNOWLEDGE, encoder, text_encoder="words")
     )
     with tempfile.TemporaryDirectory() as scratch:
-        found = second_look.pictures(Path(scratch) / "sample")
-    vectors = encoder.images.encode_images([view_of(picture, WHOLE) for picture, _ in found])
+        found = second_look.images(Path(scratch) / "sample")
+    vectors = encoder.images.encode_images([view_of(image, WHOLE) for image, _ in found])
     right = {}
     for name, router in (("plain", Router(index)), ("second", Router(index, SecondLook(index, encoder)))):
         kinds = [

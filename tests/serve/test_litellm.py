@@ -15,7 +15,7 @@ from aiohttp import web
 from mmad_rag import RagWrapper
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import ModelActionError, ModelRetryError
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models import ModelOptions
 from mmad_rag.models.builtin.scripted import ScriptedModel
@@ -188,7 +188,7 @@ def model(chain: Chain, name: str, key: str = MASTER_KEY) -> OpenAIModel:
 
 
 def prompt() -> Prompt:
-    return Prompt(question="Is there a crack?", image=open_picture(RED))
+    return Prompt(question="Is there a crack?", image=open_image(RED))
 
 
 def test_our_model_reads_a_gateways_reply_or_usage(chain: Chain) -> None:

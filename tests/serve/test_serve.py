@@ -19,7 +19,7 @@ from aiohttp import web
 
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.records import FloatArray, Knowledge, Picture
+from mmad_rag.records import EncodedImage, FloatArray, Knowledge
 from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.serve.app import make_app
 from mmad_rag.serve.limits import Limits
@@ -40,7 +40,7 @@ from tests.support.serving import (
     upstream_server,
 )
 
-LIMITS = Limits(body_bytes=200_000, picture_bytes=20_000, picture_pixels=10_000, timeout_s=0.4)
+LIMITS = Limits(body_bytes=200_000, image_bytes=20_000, image_pixels=10_000, timeout_s=0.4)
 TOKEN = "0123456789abcdef0123"  # noqa: S105 - of this test only
 QUESTION = asked(text_part("Is there a crack?"), image_part(data_url(RED)))
 
@@ -245,8 +245,8 @@ def test_messages_without_pictures_are_forwarded_byte_for_byte(
 
 
 def test_of_five_pictures_the_last_one_is_routed(client: httpx.Client, upstream: Upstream) -> None:
-    pictures = [image_part(data_url(data)) for data in (GREEN, GREEN, YELLOW, GREEN, RED)]
-    response = ask(client, asked(text_part("Is it good?"), *pictures))
+    images = [image_part(data_url(data)) for data in (GREEN, GREEN, YELLOW, GREEN, RED)]
+    response = ask(client, asked(text_part("Is it good?"), *images))
     assert response.headers["x-mmad-rag-product"] == "red_disc"
     assert [part["type"] for part in json.loads(upstream.bodies[-1])["messages"][0]["content"]] == [
         "text",
@@ -633,11 +633,11 @@ def test_a_known_picture_does_not_wait_behind_one_that_is_being_embedded(
     slow, going = threading.Event(), threading.Event()
 
     class Slow(ClipRetriever):
-        def vector(self, picture: Picture, references: Sequence[Picture] = ()) -> FloatArray:
-            if picture.data == GREEN:
+        def vector(self, image: EncodedImage, references: Sequence[EncodedImage] = ()) -> FloatArray:
+            if image.data == GREEN:
                 slow.set()
                 assert going.wait(10)
-            return super().vector(picture, references)
+            return super().vector(image, references)
 
     app = make_app(Slow(index, encoder=encoder), Target(upstream.url, limits=LIMITS), limits=LIMITS)
     with app_server(app) as base:

@@ -22,11 +22,11 @@ from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.upstream import Upstream as Target
 from tests.support.serving import RED, Upstream, app_server, asked, image_part, text_part, upstream_server
 
-LIMITS = Limits(picture_bytes=1000, fetch_s=0.4)
+LIMITS = Limits(image_bytes=1000, fetch_s=0.4)
 
 
 @pytest.fixture(scope="module")
-def pictures() -> Iterator[Upstream]:
+def images() -> Iterator[Upstream]:
     """A server of pictures on loopback."""
     with upstream_server() as server:
         yield server
@@ -68,12 +68,12 @@ def test_which_urls_the_operator_allowed(url: str, allowed: bool) -> None:
     assert ImageFetcher(["Pics.example", "other.example:8080"], LIMITS).allows(url) is allowed
 
 
-def test_an_allowed_host_on_a_private_address_is_not_connected_to(pictures: Upstream) -> None:
-    before = len(pictures.bodies)
+def test_an_allowed_host_on_a_private_address_is_not_connected_to(images: Upstream) -> None:
+    before = len(images.bodies)
     for host in ("127.0.0.1", "localhost", "[::1]"):
-        assert "private, loopback or link-local" in why(f"http://{host}:{pictures.port}/v1/a.png")
-    assert "not a canonical IPv4 address" in why(f"http://2130706433:{pictures.port}/v1/a.png")
-    assert len(pictures.bodies) == before
+        assert "private, loopback or link-local" in why(f"http://{host}:{images.port}/v1/a.png")
+    assert "not a canonical IPv4 address" in why(f"http://2130706433:{images.port}/v1/a.png")
+    assert len(images.bodies) == before
 
 
 def test_one_private_address_among_public_ones_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,32 +84,32 @@ def test_one_private_address_among_public_ones_is_enough(monkeypatch: pytest.Mon
     assert "private" in why("http://pics.example/a.png")
 
 
-def test_a_picture_is_fetched_whole(pictures: Upstream) -> None:
-    async def picture(_request: web.Request) -> web.StreamResponse:
+def test_a_picture_is_fetched_whole(images: Upstream) -> None:
+    async def image(_request: web.Request) -> web.StreamResponse:
         return web.Response(body=RED, content_type="image/png")
 
-    pictures.behaviour = picture
-    assert fetch(f"http://localhost:{pictures.port}/v1/a.png", permitted=anyone) == RED
+    images.behaviour = image
+    assert fetch(f"http://localhost:{images.port}/v1/a.png", permitted=anyone) == RED
 
 
-def test_redirects_or_errors_are_not_followed(pictures: Upstream) -> None:
+def test_redirects_or_errors_are_not_followed(images: Upstream) -> None:
     async def away(_request: web.Request) -> web.StreamResponse:
         return web.Response(status=302, headers={"Location": "http://169.254.169.254/"})
 
-    pictures.behaviour = away
-    said = why(f"http://127.0.0.1:{pictures.port}/v1/a.png", permitted=anyone)
+    images.behaviour = away
+    said = why(f"http://127.0.0.1:{images.port}/v1/a.png", permitted=anyone)
     assert said.startswith("400 ")
     assert "302, and redirects are not followed" in said
 
 
-def test_large_or_slow_pictures_are_given_up(pictures: Upstream) -> None:
+def test_large_or_slow_pictures_are_given_up(images: Upstream) -> None:
     async def large(_request: web.Request) -> web.StreamResponse:
         return web.Response(body=b"x" * 2000)
 
-    url = f"http://127.0.0.1:{pictures.port}/v1/a.png"
-    pictures.behaviour = large
+    url = f"http://127.0.0.1:{images.port}/v1/a.png"
+    images.behaviour = large
     assert why(url, permitted=anyone).startswith("413 ")
-    pictures.behaviour = pictures.hang
+    images.behaviour = images.hang
     assert "more than 0.4 s" in why(url, permitted=anyone)
 
 
@@ -120,16 +120,16 @@ def test_a_host_that_is_not_there_is_named() -> None:
 
 
 def test_the_endpoint_routes_a_fetched_picture_but_forwards_its_address(
-    index: KnowledgeIndex, encoder: Encoder, pictures: Upstream, monkeypatch: pytest.MonkeyPatch
+    index: KnowledgeIndex, encoder: Encoder, images: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def either(request: web.Request) -> web.StreamResponse:
         return web.Response(body=RED) if request.method == "GET" else web.json_response({})
 
-    pictures.behaviour = either
-    url = f"http://127.0.0.1:{pictures.port}/v1/a.png"
+    images.behaviour = either
+    url = f"http://127.0.0.1:{images.port}/v1/a.png"
     body = asked(text_part("Good?"), image_part(url))
-    target = Target(pictures.url, limits=Limits())
-    hosts = [f"127.0.0.1:{pictures.port}"]
+    target = Target(images.url, limits=Limits())
+    hosts = [f"127.0.0.1:{images.port}"]
     with app_server(make_app(ClipRetriever(index, encoder=encoder), target, image_hosts=hosts)) as base:
         refused = httpx.post(f"{base}/v1/chat/completions", json=body, trust_env=False)
     assert refused.json()["error"]["code"] == "image_not_fetched"
@@ -137,4 +137,4 @@ def test_the_endpoint_routes_a_fetched_picture_but_forwards_its_address(
     with app_server(make_app(ClipRetriever(index, encoder=encoder), target, image_hosts=hosts)) as base:
         response = httpx.post(f"{base}/v1/chat/completions", json=body, trust_env=False)
     assert response.headers["x-mmad-rag-product"] == "red_disc"
-    assert url.encode() in pictures.bodies[-1]
+    assert url.encode() in images.bodies[-1]

@@ -12,14 +12,14 @@ import pytest
 
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError, SpecError
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.records import (
+    EncodedImage,
     Field,
     Hit,
     Knowledge,
     Passage,
-    Picture,
     Route,
     RouteOutcome,
 )
@@ -62,9 +62,9 @@ def test_a_data_url_gives_its_bytes_in_any_case() -> None:
 @pytest.mark.parametrize("size", [101, 102, 103, 300])
 def test_a_picture_over_the_limit_is_refused(size: int) -> None:
     with pytest.raises(RefusalError) as caught:
-        data_url_bytes(data_url(b"x" * size), Limits(picture_bytes=100))
+        data_url_bytes(data_url(b"x" * size), Limits(image_bytes=100))
     assert refused(caught) == (413, "picture_too_large")
-    assert len(data_url_bytes(data_url(b"x" * 100), Limits(picture_bytes=100))) == 100
+    assert len(data_url_bytes(data_url(b"x" * 100), Limits(image_bytes=100))) == 100
 
 
 @pytest.mark.parametrize("side", [9_000, 60_000])
@@ -231,12 +231,12 @@ def test_the_oldest_picture_is_forgotten_first(index: KnowledgeIndex, encoder: E
     seen: list[bytes] = []
 
     class Counting(ClipRetriever):
-        def route(self, picture: Picture, references: Sequence[Picture] = ()) -> Route:
-            seen.append(picture.data)
-            return super().route(picture, references)
+        def route(self, image: EncodedImage, references: Sequence[EncodedImage] = ()) -> Route:
+            seen.append(image.data)
+            return super().route(image, references)
 
     async def work() -> None:
-        lookup = Lookup(Counting(index, encoder=encoder), Limits(pictures_kept=1), Metrics())
+        lookup = Lookup(Counting(index, encoder=encoder), Limits(images_kept=1), Metrics())
         for data in (RED, RED, GREEN, RED):
             await lookup.find(data_url(data), "Good?")
         lookup.close()
@@ -256,7 +256,7 @@ def test_a_lookup_equals_the_retrievers_own(index: KnowledgeIndex, encoder: Enco
         lookup.close()
         return found
 
-    expected = retriever.retrieve("A crack?", open_picture(data))
+    expected = retriever.retrieve("A crack?", open_image(data))
     assert asyncio.run(work()) == [expected, expected]
 
 

@@ -23,12 +23,12 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route as Path
 
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.prompt import knowledge_text
 from mmad_rag.records import FloatArray, Knowledge, Route
 from mmad_rag.retrieve import ClipRetriever
-from mmad_rag.retrieve.route_cache import SeenPicture, SeenPictures
+from mmad_rag.retrieve.route_cache import SeenImage, SeenImages
 from mmad_rag.serve import retrieval_pool as lookup
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.metrics import Metrics
@@ -215,8 +215,8 @@ def test_a_large_picture_is_hashed_in_a_thread_and_remembered(
 ) -> None:
     hashed: list[str] = []
 
-    class Noting(SeenPictures):
-        def get(self, source: str | bytes) -> SeenPicture | None:
+    class Noting(SeenImages):
+        def get(self, source: str | bytes) -> SeenImage | None:
             hashed.append(threading.current_thread().name.rpartition("_")[0])
             return super().get(source)
 
@@ -234,7 +234,7 @@ def test_a_large_picture_is_hashed_in_a_thread_and_remembered(
 
     found = asyncio.run(work())
     assert hashed == ["mmad-rag-select", "mmad-rag-select", ""]
-    assert found[0] == found[1] == retriever.retrieve("Is there a crack?", open_picture(large))
+    assert found[0] == found[1] == retriever.retrieve("Is there a crack?", open_image(large))
     assert found[0].route.products == ("red_disc",)
     assert 'mmad_rag_picture_cache_total{result="hit"} 1' in metrics.text()
 
@@ -264,5 +264,5 @@ def test_passages_are_selected_in_a_thread_where_that_takes_long(
         ask(client, asked(text_part(question), *SHOWN))
     assert len(retriever.threads) == 1
     assert (retriever.threads[0] == "mmad-rag-select") is in_thread
-    expected = retriever.retrieve(question.strip(), open_picture(RED))
+    expected = retriever.retrieve(question.strip(), open_image(RED))
     assert upstream.texts() == [f"{knowledge_text(expected)}\n\n", question]

@@ -15,7 +15,7 @@ import pytest
 from mmad_rag import RagWrapper
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import ModelRetryError
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models import ModelOptions
 from mmad_rag.models.builtin.scripted import ScriptedModel
@@ -44,7 +44,7 @@ LIMITS = Limits(timeout_s=60)
 TOKENS = 12
 PLAIN = ModelOptions(max_tokens=TOKENS)
 QUESTION = "Is there a crack?"
-PROMPT = Prompt(QUESTION, open_picture(RED), (Choice("A", "Yes."), Choice("B", "No.")))
+PROMPT = Prompt(QUESTION, open_image(RED), (Choice("A", "Yes."), Choice("B", "No.")))
 every_family = pytest.mark.parametrize("family", FAMILIES)
 with_system_role = pytest.mark.parametrize("family", ["qwen2_vl", "idefics3"])
 
@@ -102,7 +102,7 @@ def test_our_model_gets_the_reply_that_the_checkpoint_gives_in_process(servers: 
     """Same text, same token counts, and another reply to another picture."""
     replies = []
     for picture in (RED, GREEN):
-        prompt = replace(PROMPT, image=open_picture(picture))
+        prompt = replace(PROMPT, image=open_image(picture))
         served, here = by_server(servers, family, prompt), in_process(servers, family, prompt)
         assert (served.text, served.usage) == (here.text, here.usage)
         assert served.model == f"{servers.folders[family]}@main"

@@ -8,7 +8,7 @@ import hashlib
 from mmad_rag.models.openai.model import OpenAIModel
 from mmad_rag.models.openai.retry import Patience
 from mmad_rag.models.options import ModelOptions
-from mmad_rag.records import Choice, MediaType, Picture, Prompt, Reply
+from mmad_rag.records import Choice, EncodedImage, MediaType, Prompt, Reply
 from tests.support.openai_server import Behaviour, OpenAIServer
 
 KEY = "sk-test-0123456789"
@@ -31,8 +31,8 @@ class Naps:
         return Patience(sleep=self.sleep, clock=self.clock, draw=lambda: 0.5, wall=lambda: 0.0)
 
 
-def picture(data: bytes, media_type: MediaType) -> Picture:
-    return Picture(data, media_type, 4, 4, hashlib.sha256(data).hexdigest(), "made")
+def picture(data: bytes, media_type: MediaType) -> EncodedImage:
+    return EncodedImage(data, media_type, 4, 4, hashlib.sha256(data).hexdigest(), "made")
 
 
 def prompt(question: str = "Is there a defect?") -> Prompt:

@@ -14,7 +14,7 @@ from PIL import Image
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import EncoderError
 from mmad_rag.images import to_rgb
-from mmad_rag.records import FloatArray, Picture
+from mmad_rag.records import EncodedImage, FloatArray
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 40, 230)}
 
@@ -78,12 +78,12 @@ class ColourTower:
 
     def __init__(self, context: int = 32) -> None:
         self.context = context
-        self.pictures_seen = 0
+        self.images_seen = 0
         self.texts_seen: list[str] = []
 
-    def encode_images(self, pictures: Sequence[Picture]) -> FloatArray:
-        self.pictures_seen += len(pictures)
-        rows = [np.asarray(to_rgb(picture), np.float32).mean(axis=(0, 1)) for picture in pictures]
+    def encode_images(self, pictures: Sequence[EncodedImage]) -> FloatArray:
+        self.images_seen += len(pictures)
+        rows = [np.asarray(to_rgb(image), np.float32).mean(axis=(0, 1)) for image in pictures]
         return _unit(np.asarray(rows, np.float32).reshape(len(rows), 3))
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:

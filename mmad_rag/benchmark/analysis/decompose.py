@@ -47,7 +47,7 @@ class BreakEven:
 
 
 def break_even(joint: JointArms) -> tuple[BreakEven, ...]:
-    """The break-even point of every column with questions; empty where one of `BREAK_EVEN_ARMS` is missing."""
+    """The break-even point of every column with questions; empty where one of `BREAK_EVEN_ARMS` is absent."""
     if not set(BREAK_EVEN_ARMS) <= set(joint.arms):
         return ()
     none, oracle, wrong = (joint.arms.index(arm) for arm in BREAK_EVEN_ARMS)

@@ -17,7 +17,7 @@ SHOWN = 5
 class FailureCause(StrEnum):
     """What has to be mended."""
 
-    PICTURE = "picture"
+    IMAGE = "picture"
     """A picture could not be read, so that nothing was asked."""
     MODEL = "model"
     """The question was asked, and no reply came."""
@@ -42,7 +42,7 @@ def failures_of(run: Run) -> tuple[Failure, ...]:
     by_error: dict[tuple[str, FailureCause], list[OutcomeRow]] = defaultdict(list)
     for row in (*run.rows, *run.rotated):
         if row.outcome is Outcome.FAILED:
-            cause = FailureCause.PICTURE if row.prompt is None else FailureCause.MODEL
+            cause = FailureCause.IMAGE if row.prompt is None else FailureCause.MODEL
             by_error[row.error or "no reason was recorded", cause].append(row)
     found = [
         Failure(error, cause, len(rows), images[rows[0].question])
@@ -68,7 +68,7 @@ def advice(failures: Sequence[Failure]) -> str:
     """What to mend: the pictures, the model's side, or both."""
     causes = {failure.cause for failure in failures}
     parts = {
-        FailureCause.PICTURE: "replace the pictures that cannot be read",
+        FailureCause.IMAGE: "replace the pictures that cannot be read",
         FailureCause.MODEL: "mend what the model's side reports, or wait until it answers",
     }
     return "; ".join(text for cause, text in parts.items() if cause in causes)

@@ -30,7 +30,7 @@ class RoutingCounts:
     """How the pictures of an arm were routed; each picture counts once."""
 
     arm: str
-    pictures: int
+    images: int
     right: int
     """Routed to the true product alone."""
     near_tie: int
@@ -42,7 +42,7 @@ class RoutingCounts:
 
     def __str__(self) -> str:
         return (
-            f"routing in {self.arm}: {self.right} of {self.pictures} pictures to the right product, "
+            f"routing in {self.arm}: {self.right} of {self.images} pictures to the right product, "
             f"{self.near_tie} near-ties with it, {self.wrong} wrong, {self.unknown} called unknown"
         )
 

@@ -104,7 +104,7 @@ def apply_errata(benchmark: Benchmark, names: Sequence[str]) -> Benchmark:
         benchmark,
         questions=questions,
         images=MappingProxyType({path: image for path, image in benchmark.images.items() if path in asked}),
-        missing_pictures=tuple(path for path in benchmark.missing_pictures if path in asked),
+        missing_images=tuple(path for path in benchmark.missing_images if path in asked),
         errata=tuple(sorted({*benchmark.errata, *names})),
     )
 

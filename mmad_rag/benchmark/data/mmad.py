@@ -95,7 +95,7 @@ class Benchmark:
     """Every question, in the file's order."""
     images: Mapping[str, ImageRecord]
     """Image path -> its record, in the file's order."""
-    missing_pictures: tuple[str, ...]
+    missing_images: tuple[str, ...]
     """Paths of images that have no file in the data folder, in the file's order."""
     sha256: str
     """SHA-256 (hex) of mmad.json."""

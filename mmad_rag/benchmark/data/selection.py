@@ -19,11 +19,11 @@ class Selection:
 
     questions: tuple[Question, ...]
     """In the file's order."""
-    missing_pictures: tuple[str, ...]
+    missing_images: tuple[str, ...]
     """Images that were wanted and have no file."""
     missing_questions: int
     """Questions about those images."""
-    pictures: bool = True
+    images: bool = True
     """Whether the pictures are shown."""
     seed: int | None = None
     """Of the sample; None where no limit was set."""
@@ -35,7 +35,7 @@ def select(
     only: str | Sequence[str] = (),
     limit: int | None = None,
     seed: int = 0,
-    pictures: bool = True,
+    images: bool = True,
 ) -> Selection:
     """Choose questions, by default those that have a picture.
 
@@ -59,7 +59,7 @@ def select(
     wanted = [question for question in benchmark.questions if _fits(question, globs)]
     if not wanted:
         raise DataError(f"no image path or product fits {', '.join(globs)}; try e.g. 'DS-MVTec/bottle/*'")
-    missing = set(benchmark.missing_pictures) if pictures else set()
+    missing = set(benchmark.missing_images) if images else set()
     present = [question for question in wanted if question.image_path not in missing]
     if not present:
         raise DataError(
@@ -68,7 +68,7 @@ def select(
     absent = dict.fromkeys(question.image_path for question in wanted if question.image_path in missing)
     chosen = present if limit is None else _sample(present, limit, seed)
     drawn_by = None if limit is None else seed
-    return Selection(tuple(chosen), tuple(absent), len(wanted) - len(present), pictures, drawn_by)
+    return Selection(tuple(chosen), tuple(absent), len(wanted) - len(present), images, drawn_by)
 
 
 def _fits(question: Question, globs: tuple[str, ...]) -> bool:

@@ -16,9 +16,9 @@ class FindingKind(StrEnum):
     """`hashes.json` lists it, and it is not there."""
     WRONG_BYTES = "wrong bytes"
     """It is not what `hashes.json` lists."""
-    MISSING_PICTURE = "missing picture"
+    MISSING_IMAGE = "missing picture"
     """Questions are about it, and it is not there: they are not asked."""
-    UNREADABLE_PICTURE = "unreadable picture"
+    UNREADABLE_IMAGE = "unreadable picture"
     """It is there, and cannot be decoded."""
     MISSING_TEMPLATE = "missing template"
     """A normal example picture that is not there: fewer examples can be shown."""
@@ -26,7 +26,7 @@ class FindingKind(StrEnum):
     """A link whose target is outside the data folder; it is followed."""
     SAME_IMAGE = "same image twice"
     """Two images that questions are about have the same bytes."""
-    SAME_PICTURE = "same picture twice"
+    SAME_BYTES = "same picture twice"
     """Two pictures have the same bytes, and at most one of them is asked about."""
     SAME_QUESTION = "same question twice"
     """An image is asked the same question with the same options twice."""
@@ -41,8 +41,8 @@ MUST_ACT = frozenset(
         FindingKind.BAD_QUESTIONS,
         FindingKind.MISSING_FILE,
         FindingKind.WRONG_BYTES,
-        FindingKind.MISSING_PICTURE,
-        FindingKind.UNREADABLE_PICTURE,
+        FindingKind.MISSING_IMAGE,
+        FindingKind.UNREADABLE_IMAGE,
     }
 )
 """Findings after which somebody must do something; the others are notes."""

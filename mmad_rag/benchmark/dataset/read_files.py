@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmad_rag.benchmark.dataset.file_hash import HashedFile, HashKind, fits
-from mmad_rag.errors import PictureError
-from mmad_rag.images import open_picture
+from mmad_rag.errors import ImageError
+from mmad_rag.images import open_image
 
 _THREADS = 4
 """Decoding lets other threads run; more of them only hold more pictures in memory."""
@@ -36,7 +36,7 @@ class FileState:
 def read_files(
     folder: Path,
     paths: Sequence[str],
-    pictures: Container[str],
+    images: Container[str],
     listed: Mapping[str, HashedFile],
     *,
     fast: bool,
@@ -54,7 +54,7 @@ def read_files(
     """
 
     def state(path: str) -> FileState:
-        return _state(folder / path, path, decode=path in pictures, file=listed.get(path), fast=fast)
+        return _state(folder / path, path, decode=path in images, file=listed.get(path), fast=fast)
 
     found: list[FileState] = []
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -77,8 +77,8 @@ def _state(place: Path, path: str, *, decode: bool, file: HashedFile | None, fas
     digest = reason = None
     if decode:
         try:
-            digest = open_picture(place).digest
-        except PictureError as error:
+            digest = open_image(place).digest
+        except ImageError as error:
             reason = str(error)
     right = None if file is None else _right(place, file, digest)
     return FileState(path, there=True, right=right, opened=decode, unreadable=reason, digest=digest)

@@ -36,16 +36,16 @@ def verify_data(
     manifest = read_manifest(folder)
     listed = manifest.files if manifest is not None else {}
     benchmark, unusable = _load(folder)
-    images = dict.fromkeys(benchmark.images) if benchmark is not None else {}
+    queries = dict.fromkeys(benchmark.images) if benchmark is not None else {}
     templates = dict.fromkeys(_templates(benchmark))
-    pictures = images | templates
-    paths = dict.fromkeys([*pictures, *listed])
-    states = read_files(folder, list(paths), pictures, listed, fast=fast, progress=progress)
+    images = queries | templates
+    paths = dict.fromkeys([*images, *listed])
+    states = read_files(folder, list(paths), images, listed, fast=fast, progress=progress)
     findings = [
         *unusable,
         *(() if manifest is not None else (_no_hashes(),)),
-        *_broken(states, images, listed),
-        *_same_bytes(states, images),
+        *_broken(states, queries, listed),
+        *_same_bytes(states, queries),
         *_links(folder),
         *(_doubtful(benchmark) if benchmark is not None else ()),
     ]
@@ -54,10 +54,10 @@ def verify_data(
         dataset=manifest.dataset if manifest is not None else None,
         revision=manifest.revision if manifest is not None else None,
         questions=len(benchmark.questions) if benchmark is not None else 0,
-        images=len(images),
+        images=len(queries),
         opened=sum(state.opened for state in states),
         hashed=0 if fast else sum(state.right is not None for state in states),
-        unused=tuple(_unused(folder, benchmark, pictures)),
+        unused=tuple(_unused(folder, benchmark, images)),
         findings=tuple(sorted(findings, key=lambda finding: _ORDER[finding.kind])),
         fast=fast,
     )
@@ -83,12 +83,12 @@ def _no_hashes() -> Finding:
 
 
 def _broken(
-    states: Iterable[FileState], images: Mapping[str, None], listed: Mapping[str, object]
+    states: Iterable[FileState], queries: Mapping[str, None], listed: Mapping[str, object]
 ) -> Iterator[Finding]:
     for state in states:
         if not state.there:
-            if state.path in images:
-                yield Finding(FindingKind.MISSING_PICTURE, state.path)
+            if state.path in queries:
+                yield Finding(FindingKind.MISSING_IMAGE, state.path)
             elif state.path in listed:
                 yield Finding(FindingKind.MISSING_FILE, state.path)
             else:
@@ -96,18 +96,18 @@ def _broken(
         if state.right is False:
             yield Finding(FindingKind.WRONG_BYTES, state.path)
         if state.unreadable is not None:
-            yield Finding(FindingKind.UNREADABLE_PICTURE, state.path, state.unreadable)
+            yield Finding(FindingKind.UNREADABLE_IMAGE, state.path, state.unreadable)
 
 
-def _same_bytes(states: Iterable[FileState], images: Mapping[str, None]) -> Iterator[Finding]:
+def _same_bytes(states: Iterable[FileState], queries: Mapping[str, None]) -> Iterator[Finding]:
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for state in states:
         if state.digest is not None:
             groups[state.digest].append(state.path)
     for paths in groups.values():
-        first, *others = sorted(paths, key=lambda path: (path not in images, path))
+        first, *others = sorted(paths, key=lambda path: (path not in queries, path))
         for other in others:
-            kind = FindingKind.SAME_IMAGE if other in images else FindingKind.SAME_PICTURE
+            kind = FindingKind.SAME_IMAGE if other in queries else FindingKind.SAME_BYTES
             yield Finding(kind, other, f"the bytes of {first}")
 
 
@@ -138,11 +138,11 @@ def _doubtful(benchmark: Benchmark) -> Iterator[Finding]:
         )
 
 
-def _unused(folder: Path, benchmark: Benchmark | None, pictures: Mapping[str, None]) -> Iterator[str]:
+def _unused(folder: Path, benchmark: Benchmark | None, images: Mapping[str, None]) -> Iterator[str]:
     """Files that are there for nothing; nothing is said of them where the questions cannot be read."""
     if benchmark is None:
         return
-    used = {*pictures, *QUESTION_FILES}
+    used = {*images, *QUESTION_FILES}
     used.update(image.mask for image in benchmark.images.values() if image.mask is not None)
     for above, folders, files in os.walk(folder):
         folders.sort()

@@ -10,7 +10,7 @@ from mmad_rag.encoders import load_encoder
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import SpecError
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.records import NORMAL_ENTRY, Knowledge, Picture, Question, Route, RouteOutcome
+from mmad_rag.records import NORMAL_ENTRY, EncodedImage, Knowledge, Question, Route, RouteOutcome
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever, Retriever
 from mmad_rag.retrieve.clip import passage_similarity
 from mmad_rag.retrieve.filler import FillerRetriever
@@ -108,7 +108,7 @@ class _Nothing:
         return f"nothing(index={self._index.fingerprint[:16]},product={self._product})"
 
     def retrieve(
-        self, question: str, picture: Picture | None, references: Sequence[Picture] = ()
+        self, question: str, image: EncodedImage | None, references: Sequence[EncodedImage] = ()
     ) -> Knowledge:
         return Knowledge(Route(RouteOutcome.UNKNOWN, (), (), 0.0), (), self._index.fingerprint)
 

@@ -40,7 +40,7 @@ INDEXLESS_ARMS = frozenset({"none", "blind-none"})
 ROUTING_ARMS = frozenset({"rag", "blind"})
 """Arms whose rows say which product was found; in the others it is given, replaced or not needed."""
 
-PICTURE_ARMS = frozenset({"rag", "filler", "blind"})
+IMAGE_ARMS = frozenset({"rag", "filler", "blind"})
 """Arms that find nothing without a picture, because the product is looked for in it."""
 
 
@@ -166,7 +166,7 @@ def _without_knowledge(name: str, model: Model) -> Arm:
 def _with_knowledge(
     name: str, model: Model, retrievers: ArmRetrievers, *, context: int | None, seed: int
 ) -> Arm:
-    if name in PICTURE_ARMS:
+    if name in IMAGE_ARMS:
         asked = BlindModel(model) if name == "blind" else model
         retriever = retrievers.filler if name == "filler" else retrievers.clip
         return _found(name, RagWrapper(asked, retriever=retriever), model, retrievers)

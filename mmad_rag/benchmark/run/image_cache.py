@@ -6,12 +6,12 @@ import asyncio
 from collections import OrderedDict
 from pathlib import Path
 
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.images.encode import scaled_down
-from mmad_rag.records import Picture
+from mmad_rag.records import EncodedImage
 
 
-class PictureCache:
+class ImageCache:
     """The pictures last opened, shared between the tasks of one event loop.
 
     Args:
@@ -22,23 +22,23 @@ class PictureCache:
     def __init__(self, kept: int = 64, *, size: int | None = None) -> None:
         self._kept = kept
         self._size = size
-        self._pictures: OrderedDict[Path, asyncio.Task[Picture]] = OrderedDict()
+        self._images: OrderedDict[Path, asyncio.Task[EncodedImage]] = OrderedDict()
 
-    async def open(self, path: Path) -> Picture:
+    async def open(self, path: Path) -> EncodedImage:
         """Open a picture in a thread, or take it from the cache; an error is kept like a picture.
 
         Raises:
-            PictureError: the picture cannot be read.
+            ImageError: the picture cannot be read.
         """
-        task = self._pictures.get(path)
+        task = self._images.get(path)
         if task is None:
             task = asyncio.create_task(asyncio.to_thread(self._opened, path))
-            self._pictures[path] = task
-            if len(self._pictures) > self._kept:
-                self._pictures.popitem(last=False)
-        self._pictures.move_to_end(path)
+            self._images[path] = task
+            if len(self._images) > self._kept:
+                self._images.popitem(last=False)
+        self._images.move_to_end(path)
         return await asyncio.shield(task)
 
-    def _opened(self, path: Path) -> Picture:
-        picture = open_picture(path)
-        return picture if self._size is None else scaled_down(picture, self._size)
+    def _opened(self, path: Path) -> EncodedImage:
+        image = open_image(path)
+        return image if self._size is None else scaled_down(image, self._size)

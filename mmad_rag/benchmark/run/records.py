@@ -6,6 +6,9 @@ import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from mmad_rag.benchmark.audit.choose_hard import HardSubset
 from mmad_rag.errors import DataError
@@ -47,13 +50,13 @@ class RunHeader:
     """How many are asked of each arm."""
     questions_sha256: str
     """SHA-256 (hex) over the questions themselves, in order."""
-    missing_pictures: int
+    missing_images: Annotated[int, Field(alias="missing_pictures")]
     """Images that were wanted and had no file."""
     missing_questions: int
     """Questions about those images; they are not asked."""
     arms: tuple[ArmHeader, ...]
     """The conditions, in the order they are asked."""
-    pictures: bool
+    images: Annotated[bool, Field(alias="pictures")]
     """Whether the query pictures are shown; False for a run over the text alone."""
     wording: str
     """Name of the prompt's wording."""
@@ -84,7 +87,7 @@ class RunHeader:
 
 
 CREATION_FIELDS = frozenset(
-    {"library", "created", "data", "missing_pictures", "missing_questions", "sample_seed", "versions"}
+    {"library", "created", "data", "missing_images", "missing_questions", "sample_seed", "versions"}
 )
 """Fields of a header that may differ when a run is continued; all others are what the run is."""
 

@@ -121,7 +121,7 @@ async def run_arms(
             f"the hard subset was chosen from another question file than {benchmark.root}; "
             "write it again by `mmad-rag audit --out`"
         )
-    if shots and not selection.pictures:
+    if shots and not selection.images:
         raise DataError(f"a run without pictures cannot show {shots} example pictures; leave them out")
     if wording not in WORDINGS:
         raise SpecError(f"there is no wording {wording!r}; choose one of {', '.join(WORDINGS)}")
@@ -169,10 +169,10 @@ def _header(
         data_sha256=benchmark.sha256,
         questions=len(selection.questions),
         questions_sha256=questions_sha256(selection.questions),
-        missing_pictures=len(selection.missing_pictures),
+        missing_images=len(selection.missing_images),
         missing_questions=selection.missing_questions,
         arms=tuple(ArmHeader(arm.name, arm.identity, arm.model, arm.index) for arm in arms),
-        pictures=selection.pictures,
+        images=selection.images,
         wording=wording,
         shots=shots,
         templates=templates.value,

@@ -183,7 +183,7 @@ class RunStore:
             DataError: the header cannot be written.
         """
         self.header = dataclasses.replace(self.header, parser_version=parser_version)
-        _write(self.folder / HEADER_FILE, HEADER_JSON.dump_json(self.header, indent=2) + b"\n")
+        _write(self.folder / HEADER_FILE, HEADER_JSON.dump_json(self.header, indent=2, by_alias=True) + b"\n")
 
     def _note(self, row: OutcomeRow) -> None:
         asked = self.kept(row.question, row.arm, row.key, row.rotation) is None  # or only read again
@@ -210,7 +210,7 @@ class RunStore:
         if os.fstat(self._file).st_size:
             raise DataError(f"{self.folder} has outcomes but no {HEADER_FILE}; give another --out")
         self._restore(questions, hard)
-        _write(path, HEADER_JSON.dump_json(header, indent=2) + b"\n")
+        _write(path, HEADER_JSON.dump_json(header, indent=2, by_alias=True) + b"\n")
         return header
 
     def _restore(self, questions: Sequence[Question], hard: bytes | None) -> None:

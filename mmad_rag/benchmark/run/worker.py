@@ -15,13 +15,13 @@ from mmad_rag.benchmark.data.mmad import Benchmark, TemplateKind, templates_of
 from mmad_rag.benchmark.run.arms import Arm
 from mmad_rag.benchmark.run.budget import Budget, Purse
 from mmad_rag.benchmark.run.grade import judged, writable
-from mmad_rag.benchmark.run.image_cache import PictureCache
+from mmad_rag.benchmark.run.image_cache import ImageCache
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.run.store import RunStore
-from mmad_rag.errors import ModelRetryError, ModelSetUpError, PictureError
+from mmad_rag.errors import ImageError, ModelRetryError, ModelSetUpError
 from mmad_rag.models import Model
 from mmad_rag.prompt import prompt_digest
-from mmad_rag.records import Outcome, Passage, Picture, Prompt, Question, Reply
+from mmad_rag.records import EncodedImage, Outcome, Passage, Prompt, Question, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Asking:
         """What the run has cost."""
         self._benchmark = benchmark
         self._store = store
-        self._pictures = PictureCache(size=store.header.image_size)
+        self._images = ImageCache(size=store.header.image_size)
         self._questions = questions
         self._arms = arms
         self._circular = circular_subset(questions, store.header.circular, store.header.circular_seed)
@@ -140,7 +140,7 @@ class Asking:
             if kept is not None:
                 self._kept += 1
                 return kept
-        except PictureError as error:
+        except ImageError as error:
             return self._record(task, dataclasses.replace(row, error=writable(str(error))), None)
         if not await self.purse.reserve(task.arm.name):
             return None
@@ -149,7 +149,7 @@ class Asking:
             return self._record(
                 task, judged(row, task.question, reply, self._store.header.shuffle_options), reply
             )
-        except (PictureError, ModelRetryError) as error:
+        except (ImageError, ModelRetryError) as error:
             return self._record(task, dataclasses.replace(row, error=writable(str(error))), None)
         except ModelSetUpError as error:
             if not self._store.has_replies:
@@ -168,18 +168,18 @@ class Asking:
         """What every arm is shown, before retrieval."""
         header, question = self._store.header, task.question
         choices = shown_choices(question, header.shuffle_options, task.rotation)
-        if not header.pictures:
+        if not header.images:
             return Prompt(question.text, None, choices, wording=header.wording)
-        picture = await self._pictures.open(self._benchmark.root / question.image_path)
-        references = await self._references(question, picture)
-        return Prompt(question.text, picture, choices, references, wording=header.wording)
+        image = await self._images.open(self._benchmark.root / question.image_path)
+        references = await self._references(question, image)
+        return Prompt(question.text, image, choices, references, wording=header.wording)
 
-    async def _references(self, question: Question, picture: Picture) -> tuple[Picture, ...]:
+    async def _references(self, question: Question, image: EncodedImage) -> tuple[EncodedImage, ...]:
         shots, kind = self._store.header.shots, TemplateKind(self._store.header.templates)
-        shown: list[Picture] = []
+        shown: list[EncodedImage] = []
         for path in templates_of(self._benchmark, question.image_path, kind) if shots else ():
-            reference = await self._pictures.open(path)
-            if reference.digest != picture.digest:
+            reference = await self._images.open(path)
+            if reference.digest != image.digest:
                 shown.append(reference)
             if len(shown) == shots:
                 break

@@ -3,7 +3,7 @@
 from mmad_rag.benchmark.sample.catalogue import CATALOGUE, LOOK_ALIKES, UNKNOWN_PRODUCTS
 from mmad_rag.benchmark.sample.draw import draw
 from mmad_rag.benchmark.sample.drawing import GOOD, Drawing, Kind, Notes, SampleProduct
-from mmad_rag.benchmark.sample.write import SAMPLE_VERSION, SampleSummary, picture_rng, render_sample
+from mmad_rag.benchmark.sample.write import SAMPLE_VERSION, SampleSummary, image_rng, render_sample
 
 __all__ = [
     "CATALOGUE",
@@ -17,6 +17,6 @@ __all__ = [
     "SampleProduct",
     "SampleSummary",
     "draw",
-    "picture_rng",
+    "image_rng",
     "render_sample",
 ]

@@ -87,7 +87,7 @@ def _about_object(drawing: Drawing, facts: ProductFacts, number: int) -> list[Dr
             pooled("Object Analysis", "What is the purpose of the object?", lambda f: f.purpose, kin=False)
         ],
     }
-    choices["Object Details"] += _of_this_picture(drawing, facts)
+    choices["Object Details"] += _of_this_image(drawing, facts)
     for own in facts.specifics:
         choices[own.type].append(
             Draft(own.type, own.question, (own.answer,), tuple((text,) for text in own.wrong))
@@ -95,7 +95,7 @@ def _about_object(drawing: Drawing, facts: ProductFacts, number: int) -> list[Dr
     return [drafts[number % len(drafts)] for drafts in choices.values()]
 
 
-def _of_this_picture(drawing: Drawing, facts: ProductFacts) -> list[Draft]:
+def _of_this_image(drawing: Drawing, facts: ProductFacts) -> list[Draft]:
     """Questions whose answer differs between good pieces of the product."""
     drafts = []
     if drawing.notes.direction is not None:

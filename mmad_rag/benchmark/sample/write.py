@@ -50,12 +50,12 @@ class SampleSummary:
     """SHA-256 (hex) of `mmad.json`."""
 
     @property
-    def pictures(self) -> int:
+    def images(self) -> int:
         """All pictures; masks are not counted."""
         return self.good + self.defective + self.templates + self.unknown
 
 
-def picture_rng(seed: int, product: str, role: str, number: int) -> Rng:
+def image_rng(seed: int, product: str, role: str, number: int) -> Rng:
     """The generator of one picture of the sample: it depends on nothing but its arguments and the version."""
     text = f"{SAMPLE_NAME} {SAMPLE_VERSION}/{seed}/{product}/{role}/{number}"
     return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big"))
@@ -106,8 +106,8 @@ def render_sample(
     pages = [page for product in chosen for page in _product(studio, product, per_defect, templates)]
     for thing in outside:
         for number in range(unknown):
-            studio.picture(f"unknown/{thing.name}/{number:03d}.png", thing, GOOD, number)
-    records = records_of(pages, picture_rng(seed, "", "questions", 0))
+            studio.image(f"unknown/{thing.name}/{number:03d}.png", thing, GOOD, number)
+    records = records_of(pages, image_rng(seed, "", "questions", 0))
     bad = sum(page.mask is not None for page in pages)
     summary = SampleSummary(
         products=len(chosen),
@@ -146,11 +146,9 @@ class _Studio:
         self.folder, self.seed, self._size = folder, seed, size
         self._total, self._done, self._progress = total, 0, progress
 
-    def picture(
-        self, path: str, product: SampleProduct, label: str, number: int, kind: str = GOOD
-    ) -> Drawing:
+    def image(self, path: str, product: SampleProduct, label: str, number: int, kind: str = GOOD) -> Drawing:
         """Draw one picture and store it under `path`."""
-        rng = picture_rng(self.seed, product.name, "/".join(PurePosixPath(path).parts[-3:-1]), number)
+        rng = image_rng(self.seed, product.name, "/".join(PurePosixPath(path).parts[-3:-1]), number)
         drawing = draw(product.name, label, rng, self._size, kind=None if label == GOOD else kind)
         self.folder.write(path, _encode(drawing.image, path))
         self._done += 1
@@ -179,7 +177,7 @@ def _product(studio: _Studio, product: SampleProduct, per_defect: int, templates
             if visa
             else f"MVTec-AD/{product.name}/train/good/{number:03d}.png"
         )
-        normal[path] = _thumbnail(studio.picture(path, product, GOOD, number))
+        normal[path] = _thumbnail(studio.image(path, product, GOOD, number))
     kinds = [(kind.label, kind.name) for kind in product.kinds for _ in range(per_defect)]
     pages = []
     seen: dict[str, int] = {}
@@ -187,13 +185,11 @@ def _product(studio: _Studio, product: SampleProduct, per_defect: int, templates
         number = seen.get(label, 0)
         seen[label] = number + 1
         image_path, mask = file_names(label, number, visa=visa)
-        drawing = studio.picture(f"{home}/{image_path}", product, label, number, kind)
+        drawing = studio.image(f"{home}/{image_path}", product, label, number, kind)
         if mask is not None:
             studio.folder.write(f"{home}/{mask}", _encode(drawing.mask, mask))
         ranked = _by_likeness(_thumbnail(drawing), normal)
-        shuffled = picture_rng(studio.seed, product.name, f"templates/{label}", number).permutation(
-            len(ranked)
-        )
+        shuffled = image_rng(studio.seed, product.name, f"templates/{label}", number).permutation(len(ranked))
         some = sorted(list(normal)[int(index)] for index in shuffled[:_OFFICIAL_TEMPLATES])
         drafts = tuple(ask(drawing, number))
         pages.append(Page(f"{home}/{image_path}", image_path, mask, tuple(ranked), tuple(some), drafts))

@@ -37,14 +37,14 @@ def retrieve(
     as_json: JsonOption = False,
 ) -> None:
     """Show which product a picture is routed to, why, and what a model would be shown."""
-    from mmad_rag.images import open_picture
+    from mmad_rag.images import open_image
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.report.explain import knowledge_lines
     from mmad_rag.retrieve import ClipRetriever
 
-    picture = open_picture(image)
+    opened = open_image(image)
     retriever = ClipRetriever(KnowledgeIndex.load(index_folder), encoder=encoder, budget=tokens)
-    knowledge = retriever.retrieve(question, picture)
+    knowledge = retriever.retrieve(question, opened)
     if as_json:
         print_json({"image": image, "question": question, "knowledge": knowledge})
         return
@@ -71,7 +71,7 @@ def ask(
     as_json: JsonOption = False,
 ) -> None:
     """Ask a model one question about one picture, with knowledge unless told otherwise."""
-    from mmad_rag.images import open_picture
+    from mmad_rag.images import open_image
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.models import load_model
     from mmad_rag.rag import RagWrapper, run_sync
@@ -83,8 +83,8 @@ def ask(
     if not question.strip():
         raise SpecError("the question is empty; ask something of the picture")
     choices = _choices(choice or ())
-    shown = tuple(open_picture(path) for path in reference or ())
-    prompt = Prompt(question, open_picture(image), choices, shown)
+    shown = tuple(open_image(path) for path in reference or ())
+    prompt = Prompt(question, open_image(image), choices, shown)
     asked = load_model(model, model_options(option, model, base_url=base_url))
     if not no_knowledge:
         retriever = ClipRetriever(

@@ -102,7 +102,7 @@ def build_index(
         counts = manifest.counts
         out().print(
             f"{out_folder}: {counts.products} products, {counts.passages} passages, {counts.keys} text keys, "
-            f"{_pictures(index)} reference pictures, by {manifest.encoder.spec}",
+            f"{_images(index)} reference pictures, by {manifest.encoder.spec}",
             markup=False,
         )
         if older is not None and not fresh:
@@ -180,6 +180,6 @@ def _note_uncovered(index: KnowledgeIndex) -> None:
             note("these can never be routed to, as the encoder has no text tower: add references")
 
 
-def _pictures(index: KnowledgeIndex) -> int:
+def _images(index: KnowledgeIndex) -> int:
     """Reference pictures, each counted once however many views it has."""
     return len({(item.product, item.entry, item.digest) for item in index.references})

@@ -26,10 +26,10 @@ def calibrate(
     index_folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Index folder, as built by `mmad-rag build-index`.")
     ] = DEFAULT_INDEX,
-    pictures: Annotated[
+    images: Annotated[
         Path | None,
         typer.Option(
-            "--pictures",
+            "--images",
             help="Folder of labelled pictures: <product>/**/*.png, unknown/*.png, or MMAD's layout. "
             "Without it, the index's own references are used, each left out in turn.",
         ),
@@ -69,7 +69,7 @@ def calibrate(
     )
 
     index = KnowledgeIndex.load(index_folder)
-    labelled = None if pictures is None else _labelled(index, pictures, encoder)
+    labelled = None if images is None else _labelled(index, images, encoder)
     if labelled is not None:
         _note_labels(index, labelled)
 
@@ -82,7 +82,7 @@ def calibrate(
             fitted = calibrate_by_leaving_out(found, known_share=share, recall=recall)
         if fitted is None:
             raise InputError(
-                f"{index_folder} has too few reference pictures to calibrate on; give --pictures, "
+                f"{index_folder} has too few reference pictures to calibrate on; give --images, "
                 "or build it with --references"
             )
         return with_calibration(found, fitted)
@@ -113,21 +113,21 @@ def note_lost_calibration(before: Calibration) -> None:
 
 def _labelled(index: KnowledgeIndex, folder: Path, encoder: str | None) -> list[LabelledVector]:
     """The folder's pictures by their vectors."""
-    from mmad_rag.images import open_picture
-    from mmad_rag.retrieval_eval.images import find_pictures
+    from mmad_rag.images import open_image
+    from mmad_rag.retrieval_eval.images import find_images
     from mmad_rag.retrieve import ClipRetriever
     from mmad_rag.retrieve.routing.leave_one_out import LabelledVector
 
-    found = find_pictures(folder, index.products)
+    found = find_images(folder, index.products)
     for reason, names in found.left_out.items():
         note(f"{len(names)} picture(s) left out: {reason.value}")
     retriever = ClipRetriever(index, encoder=encoder)
     vectors = []
     with progress_bar() as progress:
-        for number, picture in enumerate(found.pictures, start=1):
-            vector = retriever.vector(open_picture(picture.path))
-            vectors.append(LabelledVector(vector, picture.digest, picture.product))
-            progress("embedding pictures", number, len(found.pictures))
+        for number, image in enumerate(found.images, start=1):
+            vector = retriever.vector(open_image(image.path))
+            vectors.append(LabelledVector(vector, image.digest, image.product))
+            progress("embedding pictures", number, len(found.images))
     return vectors
 
 
@@ -136,16 +136,16 @@ def _note_labels(index: KnowledgeIndex, labelled: Sequence[LabelledVector]) -> N
     from mmad_rag.retrieve.routing.router import Router
 
     router = Router(index)
-    known = [picture for picture in labelled if picture.product is not None]
-    routes = [router.route(picture.vector, {picture.digest}) for picture in known]
+    known = [image for image in labelled if image.product is not None]
+    routes = [router.route(image.vector, {image.digest}) for image in known]
     wrong = [
-        (picture, route.candidates[0].product if route.candidates else "nothing")
-        for picture, route in zip(known, routes, strict=True)
-        if not route.candidates or route.candidates[0].product != picture.product
+        (image, route.candidates[0].product if route.candidates else "nothing")
+        for image, route in zip(known, routes, strict=True)
+        if not route.candidates or route.candidates[0].product != image.product
     ]
     note(f"{len(known) - len(wrong)} of {len(known)} labelled pictures rank their own product first")
     if len(wrong) > _MANY_WRONG * len(known):
-        examples = ", ".join(f"{picture.product} taken for {named}" for picture, named in wrong[:_SHOWN])
+        examples = ", ".join(f"{image.product} taken for {named}" for image, named in wrong[:_SHOWN])
         note(f"many do not ({examples}): check the labels")
 
 
@@ -153,7 +153,7 @@ def _print(folder: Path, fitted: Calibration) -> None:
     fits = (("references", fitted.reference), ("references and text", fitted.both), ("text", fitted.text))
     missing = [name for name, fit in fits if fit is None]
     out().print(
-        f"{folder}: calibrated on {fitted.pictures} pictures ({fitted.method}), "
+        f"{folder}: calibrated on {fitted.images} pictures ({fitted.method}), "
         f"threshold {fitted.threshold:.3f} at {fitted.known_share:.0%} of pictures known",
         markup=False,
         soft_wrap=True,

@@ -185,11 +185,11 @@ def sample(
     if as_json:
         print_json(summary)
         return
-    pictures = (
+    images = (
         f"{summary.good} normal and {summary.defective} defective pictures, {summary.templates} templates"
     )
     out().print(
-        f"{folder}: {summary.products} products, {pictures}, {summary.questions} questions, "
+        f"{folder}: {summary.products} products, {images}, {summary.questions} questions, "
         f"{summary.unknown} pictures of other things",
         markup=False,
     )

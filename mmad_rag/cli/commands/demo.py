@@ -134,9 +134,9 @@ def demo(
         index = calibrated(KnowledgeIndex.build(base, ENCODER, references=folders.sample, progress=bar))
         index.save(folders.index)
     counts = index.manifest.counts
-    pictures = len({reference.digest for reference in index.references})
-    note(f"sample: {drawn.pictures} pictures drawn by this library, {drawn.questions} questions")
-    note(f"index: {counts.products} products, {counts.passages} passages, {pictures} references in six views")
+    images = len({reference.digest for reference in index.references})
+    note(f"sample: {drawn.images} pictures drawn by this library, {drawn.questions} questions")
+    note(f"index: {counts.products} products, {counts.passages} passages, {images} references in six views")
     clear_run(folders.run)
     benchmark = load_questions(folders.sample)
     arms = build_arms(("none", "rag", "oracle"), load_model(MODEL), index)

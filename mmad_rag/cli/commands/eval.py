@@ -74,9 +74,9 @@ def evaluate(
     wording: Annotated[
         str, typer.Option("--wording", help="Of the prompt: default, or mmad (MMAD's form of question).")
     ] = "default",
-    no_pictures: Annotated[
+    no_images: Annotated[
         bool,
-        typer.Option("--no-pictures", help="Show no picture; asks every question, also without a file."),
+        typer.Option("--no-images", help="Show no picture; asks every question, also without a file."),
     ] = False,
     image_size: Annotated[
         int | None,
@@ -130,31 +130,31 @@ def evaluate(
     """
     from mmad_rag.benchmark.data.mmad import load_questions
     from mmad_rag.benchmark.data.selection import select
-    from mmad_rag.benchmark.run.arms import INDEXLESS_ARMS, PICTURE_ARMS, build_arms, check_arm_names
+    from mmad_rag.benchmark.run.arms import IMAGE_ARMS, INDEXLESS_ARMS, build_arms, check_arm_names
     from mmad_rag.benchmark.run.run_arms import run_arms
     from mmad_rag.cli.progress import without_errata
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.models import load_model
     from mmad_rag.models.dry_run import CountingModel
     from mmad_rag.models.options import MAX_LOGPROBS
-    from mmad_rag.models.prices import DEFAULT_PICTURES, load_prices, price_of
+    from mmad_rag.models.prices import DEFAULT_IMAGES, load_prices, price_of
 
     names = [name.strip() for name in arms.split(",") if name.strip()]
     check_arm_names(names)
     whole = load_questions(data)
     benchmark = without_errata(whole, errata or ())
-    selection = select(benchmark, only=only or (), limit=limit, seed=seed, pictures=not no_pictures)
+    selection = select(benchmark, only=only or (), limit=limit, seed=seed, images=not no_images)
     folder = out_folder or Path("runs") / "-".join([data.resolve().name, *model.replace("/", "-").split(":")])
     options = model_options(option, model, base_url=base_url, logprobs=MAX_LOGPROBS if logprobs else None)
     asked = load_model(model, options, asks=not plan)
     price = price_of(asked.identity, load_prices(prices))
     index = KnowledgeIndex.load(index_folder) if set(names) - INDEXLESS_ARMS else None
     if plan:
-        pictures = DEFAULT_PICTURES if price is None else price.pictures
+        images = DEFAULT_IMAGES if price is None else price.images
         counter = _counter_for(model)
-        asked = CountingModel(asked.identity, counter, pictures, reply_tokens=reply_tokens, options=options)
+        asked = CountingModel(asked.identity, counter, images, reply_tokens=reply_tokens, options=options)
     built = build_arms(names, asked, index, encoder=encoder, budget=tokens, context=context, seed=seed)
-    if no_pictures and (idle := [name for name in names if name in PICTURE_ARMS]):
+    if no_images and (idle := [name for name in names if name in IMAGE_ARMS]):
         note(f"without pictures no product is found: {', '.join(idle)} will show no knowledge")
     note_missing(benchmark, selection)
     ask = partial(
@@ -165,7 +165,7 @@ def evaluate(
     if plan:
         show_plan(
             selection,
-            lambda size: select(benchmark, only=only or (), limit=size, seed=seed, pictures=not no_pictures),
+            lambda size: select(benchmark, only=only or (), limit=size, seed=seed, images=not no_images),
             lambda sampled, scratch: ask(selection=sampled, out=scratch),
             out_folder=folder,
             price=price,

@@ -173,9 +173,9 @@ class _ProductRow:
 def _rows(index: KnowledgeIndex) -> tuple[_ProductRow, ...]:
     from mmad_rag.records import NORMAL_ENTRY
 
-    pictures = {(item.product, item.entry, item.digest) for item in index.references}
-    normal = Counter(product for product, entry, _ in pictures if entry == NORMAL_ENTRY)
-    defects = Counter(product for product, entry, _ in pictures if entry != NORMAL_ENTRY)
+    images = {(item.product, item.entry, item.digest) for item in index.references}
+    normal = Counter(product for product, entry, _ in images if entry == NORMAL_ENTRY)
+    defects = Counter(product for product, entry, _ in images if entry != NORMAL_ENTRY)
     keys = Counter(key.product for key in index.keys)
     return tuple(
         _ProductRow(

@@ -51,8 +51,8 @@ def new(
     name: Annotated[
         str | None, typer.Option("--name", help='What fits "a photo of a ..."; else made of PRODUCT.')
     ] = None,
-    pictures: Annotated[
-        Path | None, typer.Option("--pictures", help="Folder of normal pictures, used as references.")
+    images: Annotated[
+        Path | None, typer.Option("--images", help="Folder of normal pictures, used as references.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -62,7 +62,7 @@ def new(
     """
     from mmad_rag.knowledge.new import new_product
 
-    written = new_product(product, folder, today=_today(), name=name, pictures=pictures)
+    written = new_product(product, folder, today=_today(), name=name, images=images)
     if as_json:
         print_json(written)
         return

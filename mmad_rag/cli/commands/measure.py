@@ -61,7 +61,7 @@ def measure(
     from mmad_rag.report.tables.scores import arms_notes, arms_table, specific_table
 
     benchmark = load_questions(data)
-    selection = select(benchmark, only=only or (), pictures=False)
+    selection = select(benchmark, only=only or (), images=False)
     budgets = [*(tokens or []), FULL]
     with tempfile.TemporaryDirectory() as scratch:
         bases = {_OURS: load_knowledge(knowledge), _THEIRS: _load(against, Path(scratch) / "imported")}

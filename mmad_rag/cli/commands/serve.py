@@ -40,8 +40,8 @@ def serve(
         float, typer.Option("--timeout", min=0.1, help="Seconds of silence of the upstream before 504.")
     ] = 120.0,
     max_body_mb: Annotated[int, typer.Option("--max-body-mb", min=1, help="Larger bodies get 413.")] = 32,
-    max_picture_mb: Annotated[
-        int, typer.Option("--max-picture-mb", min=1, max=64, help="Larger pictures get 413.")
+    max_image_mb: Annotated[
+        int, typer.Option("--max-image-mb", min=1, max=64, help="Larger pictures get 413.")
     ] = 20,
     max_requests: Annotated[
         int, typer.Option("--max-requests", min=1, help="Requests at a time; more get 503.")
@@ -75,7 +75,7 @@ def serve(
 
     limits = Limits(
         body_bytes=max_body_mb * _MEGA,
-        picture_bytes=max_picture_mb * _MEGA,
+        image_bytes=max_image_mb * _MEGA,
         in_flight=max_requests,
         timeout_s=timeout,
     )

@@ -15,7 +15,7 @@ from mmad_rag.index.build.contents import (
     entries_of,
     merged,
     read_contents,
-    read_pictures,
+    read_images,
     sorted_references,
 )
 from mmad_rag.index.build.embed import Progress
@@ -84,10 +84,10 @@ def add_references(
     manifest = index.manifest
     loaded = _matching(manifest.encoder, encoder)
     found = [FoundReference(product, path, entry) for path in paths]
-    pictures = read_pictures(found, manifest.recipe.views)
-    references = sorted_references([*index.references, *pictures.references])
+    images = read_images(found, manifest.recipe.views)
+    references = sorted_references([*index.references, *images.references])
     known = known_vectors(index, fingerprint=loaded.fingerprint, text_fingerprint=None)
-    vectors = vectors_of_references(references, pictures.paths, loaded, known=known, progress=progress)
+    vectors = vectors_of_references(references, images.paths, loaded, known=known, progress=progress)
     return stamped(
         manifest.encoder,
         manifest.text_encoder,

@@ -11,16 +11,16 @@ from typing import TypeVar
 import numpy as np
 
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.errors import EncoderError, IndexMismatchError, KnowledgeError, PictureError
-from mmad_rag.images import open_picture
+from mmad_rag.errors import EncoderError, ImageError, IndexMismatchError, KnowledgeError
+from mmad_rag.images import open_image
 from mmad_rag.index.build.contents import Contents
 from mmad_rag.index.build.embed import (
     KEY_TEMPLATES,
     LINE_TEMPLATES,
     TEXTS_VERSION,
     Progress,
+    embed_images,
     embed_keys,
-    embed_pictures,
     embed_texts,
 )
 from mmad_rag.index.build.reuse import KeySource, KnownVectors, ViewSource, key_source, view_source
@@ -31,7 +31,7 @@ from mmad_rag.index.knowledge_index import KnowledgeIndex
 from mmad_rag.index.manifest import FORMAT, Counts, EncoderStamp, FileStamp, Manifest, Recipe
 from mmad_rag.index.rows import Key, KeyKind, Reference
 from mmad_rag.index.search import APPROXIMATE_ABOVE
-from mmad_rag.records import FloatArray, Passage, Picture
+from mmad_rag.records import EncodedImage, FloatArray, Passage
 from mmad_rag.version import __version__
 
 _Source = TypeVar("_Source", bound=Hashable)
@@ -52,7 +52,7 @@ def assemble(
         KnowledgeError: nothing could be routed to.
         EncoderError: there are references and no image tower; a key is too long; a vector has no direction.
         IndexMismatchError: a picture must be embedded of which only the hash is known.
-        PictureError: a picture cannot be read.
+        ImageError: a picture cannot be read.
     """
     stamp, text_stamp = _stamp(encoder), _stamp(text) if text else None
     recipe = Recipe(
@@ -105,7 +105,7 @@ def vectors_of_references(
     Raises:
         EncoderError: there are references and no image tower, or a vector has no direction.
         IndexMismatchError: a picture must be embedded of which only the hash is known.
-        PictureError: a picture cannot be read.
+        ImageError: a picture cannot be read.
     """
     if not references:
         return np.empty((0, encoder.dim), np.float32)
@@ -115,7 +115,7 @@ def vectors_of_references(
     vectors = _filled(
         [view_source(reference) for reference in references],
         known.references,
-        lambda missing: embed_pictures(_views(missing, paths), len(missing), tower, encoder.dim, progress),
+        lambda missing: embed_images(_views(missing, paths), len(missing), tower, encoder.dim, progress),
         encoder.dim,
     )
     _refuse_without_direction(vectors, encoder)
@@ -202,7 +202,7 @@ def _embed_keys(sources: Sequence[KeySource], encoder: Encoder) -> FloatArray:
     return vectors
 
 
-def _views(sources: Sequence[ViewSource], paths: Mapping[str, Path]) -> Iterator[Picture]:
+def _views(sources: Sequence[ViewSource], paths: Mapping[str, Path]) -> Iterator[EncodedImage]:
     """What the encoder is shown. Views of one picture stand together: it is opened once for all of them."""
     lost = {source.digest for source in sources if source.digest not in paths}
     if lost:
@@ -211,13 +211,13 @@ def _views(sources: Sequence[ViewSource], paths: Mapping[str, Path]) -> Iterator
             "build it again with --references"
         )
     for digest, views in groupby(sources, key=lambda source: source.digest):
-        picture = open_picture(paths[digest])
-        if picture.digest != digest:
-            raise PictureError(
+        image = open_image(paths[digest])
+        if image.digest != digest:
+            raise ImageError(
                 f"the reference picture {paths[digest]} was changed while it was embedded; build again"
             )
         for source in views:
-            yield view_of(picture, source.view)
+            yield view_of(image, source.view)
 
 
 def _stamp(encoder: Encoder) -> EncoderStamp:

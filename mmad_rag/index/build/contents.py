@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from mmad_rag.errors import PictureError
+from mmad_rag.errors import ImageError
 from mmad_rag.index.build.defect_references import find_defect_references
 from mmad_rag.index.build.references import FoundReference, find_references
 from mmad_rag.index.rows import Key, KeyKind, Reference, reference_order
@@ -48,7 +48,7 @@ def read_contents(
 
     Raises:
         InputError: a folder of pictures is absent or holds none of a product.
-        PictureError: a picture cannot be read.
+        ImageError: a picture cannot be read.
     """
     found = [
         FoundReference(file.product.product, path) for file in base.files for path in file.reference_paths()
@@ -58,18 +58,18 @@ def read_contents(
         found += find_references(references, products, per_product=references_per_product).references
     if defect_references is not None:
         found += find_defect_references(defect_references, base.products).references
-    pictures = read_pictures(found, views)
+    images = read_images(found, views)
     return Contents(
         knowledge={file.product.product: file.digest for file in base.files},
         passages=tuple(passage for product in base.products for passage in passages_of(product)),
         keys=tuple(key for product in base.products for key in keys_of(product)) if with_keys else (),
-        references=pictures.references,
-        paths=pictures.paths,
+        references=images.references,
+        paths=images.paths,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class ReadPictures:
+class ReadImages:
     """Reference pictures whose bytes have been read once."""
 
     references: tuple[Reference, ...]
@@ -77,11 +77,11 @@ class ReadPictures:
     """As in `Contents`."""
 
 
-def read_pictures(found: Iterable[FoundReference], views: Sequence[str]) -> ReadPictures:
+def read_images(found: Iterable[FoundReference], views: Sequence[str]) -> ReadImages:
     """One record per picture and view.
 
     Raises:
-        PictureError: a file cannot be read.
+        ImageError: a file cannot be read.
     """
     records: list[Reference] = []
     paths: dict[str, Path] = {}
@@ -90,7 +90,7 @@ def read_pictures(found: Iterable[FoundReference], views: Sequence[str]) -> Read
         paths.setdefault(digest, item.path)
         name = item.path.name.encode("utf-8", "replace").decode()
         records += [Reference(item.product, name, digest, item.entry, view) for view in views]
-    return ReadPictures(sorted_references(records), paths)
+    return ReadImages(sorted_references(records), paths)
 
 
 def sorted_references(references: Iterable[Reference]) -> tuple[Reference, ...]:
@@ -158,6 +158,6 @@ def _digest(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise PictureError(
+        raise ImageError(
             f"the reference picture {path} cannot be read ({error.strerror}); correct or remove it"
         ) from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmad_rag.errors import InputError
-from mmad_rag.index.build.references import FoundReference, Place, pictures_below, place_of
+from mmad_rag.index.build.references import FoundReference, Place, images_below, place_of
 from mmad_rag.knowledge.schema import Product
 
 _MASK_FOLDERS = {"ground_truth", "mask", "masks", "rbg_mask"}
@@ -41,7 +41,7 @@ def find_defect_references(folder: Path, products: Sequence[Product]) -> FoundDe
     names = {product.product: _defects_by_folder(product) for product in products}
     found: list[FoundReference] = []
     ambiguous = skipped = 0
-    for path in pictures_below(folder):
+    for path in images_below(folder):
         place = place_of(path.relative_to(folder), names)
         defects = _defects(place, names[place.product]) if place else ()
         if place and len(defects) == 1:

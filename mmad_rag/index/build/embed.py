@@ -9,7 +9,7 @@ import numpy as np
 
 from mmad_rag.encoders.protocol import Encoder, ImageTower, TextTower
 from mmad_rag.errors import EncoderError
-from mmad_rag.records import FloatArray, Picture
+from mmad_rag.records import EncodedImage, FloatArray
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with (what is done, steps done, steps in all)."""
@@ -29,7 +29,7 @@ LINE_TEMPLATES = ("{}",)
 TEXTS_VERSION = 1
 """Raised when texts are split or vectors joined in another way: no older vector is taken over then."""
 
-_PICTURES_AT_ONCE = 32
+_IMAGES_AT_ONCE = 32
 _TEXTS_AT_ONCE = 256
 
 
@@ -70,14 +70,14 @@ def embed_texts(texts: Sequence[str], encoder: Encoder, progress: Progress | Non
     return unit(sums)
 
 
-def embed_pictures(
-    pictures: Iterator[Picture], count: int, tower: ImageTower, dim: int, progress: Progress | None = None
+def embed_images(
+    images: Iterator[EncodedImage], count: int, tower: ImageTower, dim: int, progress: Progress | None = None
 ) -> FloatArray:
     """One vector per picture, opened a few at a time: shape (count, d), unit length."""
     vectors = np.empty((count, dim), np.float32)
     done = 0
     while done < count:
-        batch = [next(pictures) for _ in range(min(_PICTURES_AT_ONCE, count - done))]
+        batch = [next(images) for _ in range(min(_IMAGES_AT_ONCE, count - done))]
         vectors[done : done + len(batch)] = tower.encode_images(batch)
         done += len(batch)
         if progress:

@@ -48,7 +48,7 @@ def build_index(
         KnowledgeError: the knowledge is wrong, or nothing in it can be routed to.
         EncoderError: a key is longer than the encoder's context.
         InputError: a reference folder is absent or holds no known product; a view is unknown.
-        PictureError: a reference picture cannot be read.
+        ImageError: a reference picture cannot be read.
     """
     chosen = checked_views(views)
     base = knowledge if isinstance(knowledge, KnowledgeBase) else load_knowledge(knowledge)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmad_rag.errors import InputError
-from mmad_rag.knowledge.images import PICTURE_SUFFIXES
+from mmad_rag.knowledge.images import IMAGE_SUFFIXES
 from mmad_rag.records import NORMAL_ENTRY
 
 _TRAIN_FOLDER = "train"
@@ -53,7 +53,7 @@ def find_references(
     """
     found: dict[str, list[Path]] = {}
     skipped = 0
-    for path in pictures_below(folder):
+    for path in images_below(folder):
         product = _product_of(path.relative_to(folder), products)
         if product is None:
             skipped += 1
@@ -72,7 +72,7 @@ def find_references(
     return FoundReferences(kept, skipped + sum(map(len, found.values())) - len(kept))
 
 
-def pictures_below(folder: Path) -> Iterator[Path]:
+def images_below(folder: Path) -> Iterator[Path]:
     """Every picture below a folder, sorted by path; links are not followed out of it.
 
     Raises:
@@ -82,7 +82,7 @@ def pictures_below(folder: Path) -> Iterator[Path]:
         raise InputError(f"there is no folder of reference pictures at {folder}; check the path")
     root = folder.resolve()
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in PICTURE_SUFFIXES and path.resolve().is_relative_to(root):
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.resolve().is_relative_to(root):
             yield path
 
 

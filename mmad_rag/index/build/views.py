@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from mmad_rag.errors import InputError
-from mmad_rag.images import open_picture, to_rgb
+from mmad_rag.images import open_image, to_rgb
 from mmad_rag.images.exposure import lifted
 from mmad_rag.images.perturb import as_jpeg, blurred, middle, turned
-from mmad_rag.records import Picture
+from mmad_rag.records import EncodedImage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,30 +27,30 @@ _LONGEST = 512
 """Pixels; encoders look at less, and a smaller picture is faster to encode."""
 
 
-def _whole(image: Image) -> Image:
-    return image
+def _whole(pixels: Image) -> Image:
+    return pixels
 
 
-def _nearer(image: Image) -> Image:
+def _nearer(pixels: Image) -> Image:
     """The middle three fifths of the width and of the height."""
-    return middle(image, 0.6)
+    return middle(pixels, 0.6)
 
 
-def _unfocused(image: Image) -> Image:
-    return blurred(image, 4.0)
+def _unfocused(pixels: Image) -> Image:
+    return blurred(pixels, 4.0)
 
 
-def _turned(image: Image) -> Image:
-    return turned(image, 45)
+def _turned(pixels: Image) -> Image:
+    return turned(pixels, 45)
 
 
-def _quarter_turn(image: Image) -> Image:
+def _quarter_turn(pixels: Image) -> Image:
     """Turned by 90 degrees with the clock; nothing is cut off."""
-    return image.rotate(-90, expand=True)
+    return pixels.rotate(-90, expand=True)
 
 
-def _compressed(image: Image) -> Image:
-    return as_jpeg(image, 7)
+def _compressed(pixels: Image) -> Image:
+    return as_jpeg(pixels, 7)
 
 
 VIEWS: Mapping[str, View] = {
@@ -84,13 +84,13 @@ def checked_views(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def view_of(picture: Picture, name: str) -> Picture:
+def view_of(image: EncodedImage, name: str) -> EncodedImage:
     """What an encoder is shown for one view: dark pictures lifted, the views at 512 pixels at most."""
-    picture = lifted(picture)
+    image = lifted(image)
     if name == WHOLE:
-        return picture
-    image = to_rgb(picture)
-    image.thumbnail((_LONGEST, _LONGEST))
+        return image
+    pixels = to_rgb(image)
+    pixels.thumbnail((_LONGEST, _LONGEST))
     buffer = io.BytesIO()
-    VIEWS[name](image).save(buffer, format="PNG", compress_level=1)
-    return open_picture(buffer.getvalue(), name=f"{picture.name} ({name})")
+    VIEWS[name](pixels).save(buffer, format="PNG", compress_level=1)
+    return open_image(buffer.getvalue(), name=f"{image.name} ({name})")

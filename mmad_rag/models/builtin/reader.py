@@ -101,6 +101,6 @@ def _overlap(words: Iterable[str], counts: Mapping[str, int]) -> float:
 
 def _lot(prompt: Prompt, choice: Choice) -> str:
     """A hash that stands for chance; equal in every arm, because knowledge is not in it."""
-    picture = prompt.image.digest if prompt.image is not None else ""
-    drawn_from = json.dumps([prompt.question, picture, choice.text])
+    image = prompt.image.digest if prompt.image is not None else ""
+    drawn_from = json.dumps([prompt.question, image, choice.text])
     return hashlib.sha256(drawn_from.encode()).hexdigest()

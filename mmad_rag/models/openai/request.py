@@ -14,7 +14,7 @@ from mmad_rag.images import data_url
 from mmad_rag.images.encode import reencoded
 from mmad_rag.models.options import Detail, ModelOptions
 from mmad_rag.prompt import PromptPart, RenderedPrompt, TextPart, joined_texts
-from mmad_rag.records import MediaType, Picture
+from mmad_rag.records import EncodedImage, MediaType
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam
@@ -45,7 +45,7 @@ def _part(part: PromptPart, detail: Detail | None) -> ChatCompletionContentPartP
 _KEPT = 64
 
 
-class SentPictures:
+class SentImages:
     """Scales pictures down and encodes them as the options say, each once while it is in use.
 
     The arms of a run show the same picture one right after the other, and a normal example comes back with
@@ -58,23 +58,23 @@ class SentPictures:
     def __init__(self, options: ModelOptions) -> None:
         self._options = options
         self._lock = threading.Lock()
-        self._ready: OrderedDict[tuple[str, int, int], Picture] = OrderedDict()
+        self._ready: OrderedDict[tuple[str, int, int], EncodedImage] = OrderedDict()
 
     @property
     def change_nothing(self) -> bool:
         """Whether every picture is sent as it is."""
         return self._options.image_size is None and self._options.media_type is None
 
-    def prepared(self, picture: Picture) -> Picture:
+    def prepared(self, image: EncodedImage) -> EncodedImage:
         """The picture to send, its media type that of its bytes."""
-        key = (picture.digest, picture.width, picture.height)
+        key = (image.digest, image.width, image.height)
         with self._lock:
             ready = self._ready.get(key)
             if ready is not None:
                 self._ready.move_to_end(key)
                 return ready
         ready = reencoded(
-            picture,
+            image,
             longest=self._options.image_size,
             media_type=self._options.media_type,
             quality=self._options.image_quality,
@@ -95,7 +95,7 @@ class RequestMaker:
 
     def __init__(self, options: ModelOptions | None) -> None:
         self._options = options
-        self._pictures = SentPictures(options if options is not None else ModelOptions())
+        self._images = SentImages(options if options is not None else ModelOptions())
 
     @property
     def fields(self) -> Mapping[str, Any]:
@@ -144,12 +144,12 @@ class RequestMaker:
         """The messages; pictures that have to be encoded anew are so in a thread."""
         options = self._options if self._options is not None else ModelOptions()
         detail = None if options.detail is None else Detail(options.detail)
-        if not self._pictures.change_nothing:
+        if not self._images.change_nothing:
             rendered = await asyncio.to_thread(self._prepared, rendered)
         return chat_messages(rendered, detail=detail, system_role=options.system_role)
 
     def _prepared(self, rendered: RenderedPrompt) -> RenderedPrompt:
         parts = tuple(
-            part if isinstance(part, TextPart) else self._pictures.prepared(part) for part in rendered.parts
+            part if isinstance(part, TextPart) else self._images.prepared(part) for part in rendered.parts
         )
         return replace(rendered, parts=parts)

@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 
 from mmad_rag.errors import ModelActionError
 from mmad_rag.prompt import RenderedPrompt, TextPart, joined_texts
-from mmad_rag.records import MediaType, Picture
+from mmad_rag.records import EncodedImage, MediaType
 
 _Message: TypeAlias = dict[str, Any]
 _PROBE_SYSTEM = "Instruction seven"
 _PROBE_USER = "Question eleven"
-_PROBE_PICTURE = Picture(b"", MediaType.PNG, 1, 1, "", "probe")
+_PROBE_IMAGE = EncodedImage(b"", MediaType.PNG, 1, 1, "", "probe")
 _REPRESENTATION = re.compile(r"['\"]type['\"]:")
 """A template that expects a string writes a list of parts down as Python shows it."""
 
@@ -75,7 +75,7 @@ def find_layout(processor: Any, name: str) -> ChatLayout:  # noqa: ANN401 - tran
     problem = ""
     for form in SystemForm:
         try:
-            text, blind = (_probe(speaker, form, marks, pictures=pictures) for pictures in (True, False))
+            text, blind = (_probe(speaker, form, marks, images=images) for images in (True, False))
         except Exception as error:  # templates are programs: they raise what they like
             problem = str(error).partition("\n")[0] or type(error).__name__
             continue
@@ -101,10 +101,10 @@ def special_marks(tokenizer: Any) -> re.Pattern[str]:  # noqa: ANN401 - as above
     return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
 
-def _probe(speaker: Any, form: SystemForm, marks: re.Pattern[str], *, pictures: bool) -> str:  # noqa: ANN401
+def _probe(speaker: Any, form: SystemForm, marks: re.Pattern[str], *, images: bool) -> str:  # noqa: ANN401
     """Both probes with a picture between them, or with the same two texts and none."""
-    messages = _messages(RenderedPrompt(_PROBE_SYSTEM, (_PROBE_PICTURE, TextPart(_PROBE_USER))), form, marks)
-    if not pictures:
+    messages = _messages(RenderedPrompt(_PROBE_SYSTEM, (_PROBE_IMAGE, TextPart(_PROBE_USER))), form, marks)
+    if not images:
         messages[-1]["content"] = [part for part in messages[-1]["content"] if part["type"] == "text"]
     return _apply(speaker, messages)
 

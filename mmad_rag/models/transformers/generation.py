@@ -10,7 +10,7 @@ from mmad_rag.errors import ModelActionError, ModelError, ModelRetryError
 from mmad_rag.images import to_rgb
 from mmad_rag.models.transformers.checkpoint import Checkpoint, out_of_memory
 from mmad_rag.prompt import RenderedPrompt
-from mmad_rag.records import Picture, Reply, Usage
+from mmad_rag.records import EncodedImage, Reply, Usage
 
 if TYPE_CHECKING:
     import torch
@@ -74,9 +74,9 @@ class Asked:
     """So many of the likeliest first tokens are reported; None: none."""
 
     @property
-    def pictures(self) -> tuple[Picture, ...]:
+    def images(self) -> tuple[EncodedImage, ...]:
         """The pictures, in the order they are shown."""
-        return tuple(part for part in self.rendered.parts if isinstance(part, Picture))
+        return tuple(part for part in self.rendered.parts if isinstance(part, EncodedImage))
 
 
 def answer_batch(checkpoint: Checkpoint, asked: Sequence[Asked]) -> list[Reply | Exception]:
@@ -127,11 +127,11 @@ def _generate(checkpoint: Checkpoint, asked: Sequence[Asked]) -> list[Reply | Ex
 
 def _inputs(checkpoint: Checkpoint, asked: Sequence[Asked]) -> Any:  # noqa: ANN401 - a mapping of tensors
     texts = [checkpoint.layout.write(item.rendered) for item in asked]
-    pictures = [[to_rgb(picture) for picture in item.pictures] for item in asked]
+    images = [[to_rgb(image) for image in item.images] for item in asked]
     opens = checkpoint.processor.tokenizer.bos_token
     return checkpoint.processor(
         text=texts,
-        images=pictures if any(pictures) else None,
+        images=images if any(images) else None,
         padding=True,
         return_tensors="pt",
         # A template that writes the opening token itself would otherwise get it twice.

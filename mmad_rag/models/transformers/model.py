@@ -77,7 +77,7 @@ class TransformersModel:
         """
         start = time.monotonic()
         asked = Asked(render(prompt), self._max_tokens, self._options.logprobs)
-        group = (asked.max_tokens, bool(asked.pictures))
+        group = (asked.max_tokens, bool(asked.images))
         if self._engine is None:
             self._engine = await asyncio.to_thread(self._find_engine)
         reply = await self._engine.ask(asked, group=group, size=self._options.batch)

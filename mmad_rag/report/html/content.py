@@ -82,7 +82,7 @@ class Page:
     """Circular evaluation, the second reading and what was spent, where these are known."""
     flips: tuple[FlipSample, ...]
     """Turned right, turned wrong; empty without a comparison."""
-    pictures: Mapping[str, Thumbnail]
+    images: Mapping[str, Thumbnail]
     """Image path -> the picture, of every question that is shown."""
 
 
@@ -115,7 +115,7 @@ def page_of(
     total = len(run.rows) + len(run.rotated)
     return Page(
         title=f"Run {run.folder.resolve().name}",
-        notices=(*notices, *_picture_notice(folder, bool(paths))),
+        notices=(*notices, *_image_notice(folder, bool(paths))),
         headline=None if chosen is None else _sentence(chosen),
         facts=tuple(facts_of(run)),
         levels_chart=_levels_chart(summary),
@@ -136,7 +136,7 @@ def page_of(
             *((spending_grid(summary.spending),) if summary.spending is not None else ()),
         ),
         flips=samples,
-        pictures={path: thumbnail(folder, path) for path in sorted(paths)},
+        images={path: thumbnail(folder, path) for path in sorted(paths)},
     )
 
 
@@ -150,7 +150,7 @@ def _chosen(summary: RunSummary, baseline: str, arm: str | None) -> Comparison |
     return by_arm[arm]
 
 
-def _picture_notice(folder: Path, wanted: bool) -> tuple[str, ...]:
+def _image_notice(folder: Path, wanted: bool) -> tuple[str, ...]:
     if not wanted or folder.is_dir():
         return ()
     return (f"The data folder {folder} is not here, so the pictures are left out; --data says where it is.",)

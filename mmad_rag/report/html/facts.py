@@ -29,10 +29,10 @@ def facts_of(run: Run) -> Iterator[Fact]:
     if header.sample_seed is not None:
         yield Fact("Sample of questions", f"seed {header.sample_seed}")
     yield Fact("Pictures", f"{len({question.image_path for question in run.questions}):,}")
-    if header.missing_pictures:
-        lost = f"{header.missing_questions:,} questions about {header.missing_pictures:,} pictures"
+    if header.missing_images:
+        lost = f"{header.missing_questions:,} questions about {header.missing_images:,} pictures"
         yield Fact("Not asked", f"{lost} that were not in the data folder")
-    yield Fact("Pictures shown", "yes" if header.pictures else "no, the text alone")
+    yield Fact("Pictures shown", "yes" if header.images else "no, the text alone")
     if header.image_size is not None:
         yield Fact("Scaled down to", f"{header.image_size} pixels")
     shots = f"{header.shots} at most, {header.templates}" if header.shots else "none"

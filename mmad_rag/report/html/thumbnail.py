@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmad_rag.benchmark.data.strict_json import as_relative_path
-from mmad_rag.errors import DataError, PictureError
-from mmad_rag.images import open_picture, to_rgb
+from mmad_rag.errors import DataError, ImageError
+from mmad_rag.images import open_image, to_rgb
 
 LONGEST_SIDE = 384
 """Pixels; larger pictures are scaled down."""
@@ -41,16 +41,16 @@ def thumbnail(data: Path, image_path: str) -> Thumbnail:
             the data folder is not opened.
     """
     try:
-        picture = open_picture(data / as_relative_path(image_path, "the run"))
-        image = to_rgb(picture)
-    except (PictureError, DataError) as error:
+        image = open_image(data / as_relative_path(image_path, "the run"))
+        pixels = to_rgb(image)
+    except (ImageError, DataError) as error:
         return Thumbnail(None, 0, 0, str(error))
-    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    pixels.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     encoded = {}
     for kind in ("png", "jpeg"):
         buffer = io.BytesIO()
-        image.save(buffer, format=kind, quality=_QUALITY, optimize=True)
+        pixels.save(buffer, format=kind, quality=_QUALITY, optimize=True)
         encoded[kind] = buffer.getvalue()
     kind = min(encoded, key=lambda name: len(encoded[name]))
     url = f"data:image/{kind};base64,{base64.b64encode(encoded[kind]).decode('ascii')}"
-    return Thumbnail(url, image.width, image.height, None)
+    return Thumbnail(url, pixels.width, pixels.height, None)

@@ -140,7 +140,7 @@ def routing_grid(routing: Sequence[RoutingCounts]) -> Grid:
             item.arm,
             (
                 Cell(f"{count:,}")
-                for count in (item.pictures, item.right, item.near_tie, item.wrong, item.unknown)
+                for count in (item.images, item.right, item.near_tie, item.wrong, item.unknown)
             ),
         )
         for item in routing

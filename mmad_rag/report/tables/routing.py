@@ -143,11 +143,11 @@ def _confused(result: RetrievalResult) -> Table:
         own = [pair for pair in result.confused if pair.router is router and pair.named != OUTSIDE]
         for pair in own[:_PAIRS_SHOWN]:
             changes = ", ".join(f"{change} {count}" for change, count in pair.changes.items())
-            times = f"{pair.pictures.count} of {pair.pictures.n}"
+            times = f"{pair.images.count} of {pair.images.n}"
             shown.add_row(pair.product, pair.named, router.value, times, changes)
         if len(own) > _PAIRS_SHOWN:
             rest = own[_PAIRS_SHOWN:]
-            count = sum(pair.pictures.count for pair in rest)
+            count = sum(pair.images.count for pair in rest)
             shown.add_row(f"{len(rest)} more pairs", "", router.value, str(count), "")
     return shown
 

@@ -21,7 +21,7 @@ KNOWN_SHARE = 0.75
 """Three of four pictures are reckoned to show a catalogued product, unless labelled ones say otherwise."""
 _ROWS_AT_MOST = 1_500
 _ROWS_AT_ONCE = 128
-_LEAST_PICTURES = 4
+_LEAST_IMAGES = 4
 _LEAST_ROWS = 4
 _UNIT_WITHIN = 1e-3
 _STRANGE_SHARE = 0.5
@@ -55,13 +55,13 @@ def calibrate_by_leaving_out(
         return None
     columns = Columns(index)
     cases = [case for row in rows for case in columns.left_out(int(row))]
-    pictures = len({index.references[row].digest for row in rows})
-    return _fit(index, cases, "leave-one-out", pictures, known_share=known_share, recall=recall)
+    images = len({index.references[row].digest for row in rows})
+    return _fit(index, cases, "leave-one-out", images, known_share=known_share, recall=recall)
 
 
 def calibrate_on(
     index: KnowledgeIndex,
-    pictures: Sequence[LabelledVector],
+    images: Sequence[LabelledVector],
     *,
     known_share: float | None = None,
     recall: float | None = None,
@@ -83,28 +83,26 @@ def calibrate_on(
     """
     if known_share is not None:
         _check_share(known_share)
-    for picture in pictures:
-        length = float(np.linalg.norm(picture.vector.astype(np.float64)))
+    for image in images:
+        length = float(np.linalg.norm(image.vector.astype(np.float64)))
         if not abs(length - 1.0) < _UNIT_WITHIN:
             raise InputError(
-                f"the vector of the picture {picture.digest[:12]} has length {length}, not 1; "
+                f"the vector of the picture {image.digest[:12]} has length {length}, not 1; "
                 "give vectors as the index's encoder makes them"
             )
-    known = [picture for picture in pictures if picture.product in index.products]
-    if len(pictures) < _LEAST_PICTURES or not known:
+    known = [image for image in images if image.product in index.products]
+    if len(images) < _LEAST_IMAGES or not known:
         raise InputError(
-            f"{len(pictures)} labelled pictures, {len(known)} of them of a product of the index, are too few "
-            f"to calibrate on; give at least {_LEAST_PICTURES}, or leave them out to use the references"
+            f"{len(images)} labelled pictures, {len(known)} of them of a product of the index, are too few "
+            f"to calibrate on; give at least {_LEAST_IMAGES}, or leave them out to use the references"
         )
-    share = known_share or (len(known) / len(pictures) if len(known) < len(pictures) else KNOWN_SHARE)
+    share = known_share or (len(known) / len(images) if len(known) < len(images) else KNOWN_SHARE)
     columns = Columns(index)
-    cases = [
-        case for picture in pictures for case in columns.labelled(picture, picture.product in index.products)
-    ]
-    fitted = _fit(index, cases, "labelled", len(pictures), known_share=share, recall=recall)
+    cases = [case for image in images for case in columns.labelled(image, image.product in index.products)]
+    fitted = _fit(index, cases, "labelled", len(images), known_share=share, recall=recall)
     if fitted.reference is None and fitted.both is None and fitted.text is None:
         raise InputError(
-            f"nothing can be learnt from the {len(pictures)} labelled pictures: the product named for them "
+            f"nothing can be learnt from the {len(images)} labelled pictures: the product named for them "
             "is never right, or never wrong; check the labels, or leave them out to use the references"
         )
     return fitted
@@ -141,7 +139,7 @@ def _fit(
     index: KnowledgeIndex,
     cases: Sequence[Case],
     method: str,
-    pictures: int,
+    images: int,
     *,
     known_share: float,
     recall: float | None,
@@ -155,7 +153,7 @@ def _fit(
         fitted[Evidence.TEXT] = fit_logistic(text_only[0], text_only[1], Evidence.TEXT, known_share)
     calibration = Calibration(
         method="labelled" if method == "labelled" else "leave-one-out",
-        pictures=pictures,
+        images=images,
         known_share=known_share,
         reference=fitted[Evidence.REFERENCE],
         both=fitted[Evidence.BOTH],

@@ -59,12 +59,12 @@ class Columns:
         if (siblings & ~hidden).any():
             yield Case(self.vectors[row], hidden, np.zeros(len(self.keyed), bool), product)
 
-    def labelled(self, picture: LabelledVector, known: bool) -> Iterator[Case]:
+    def labelled(self, image: LabelledVector, known: bool) -> Iterator[Case]:
         """A labelled picture as it is and, where its product is in the catalogue, without that product."""
-        own = self.digests == picture.digest
-        yield Case(picture.vector, own, np.zeros(len(self.keyed), bool), picture.product if known else None)
-        if known and picture.product is not None:
-            yield self.without(picture.vector, picture.product)
+        own = self.digests == image.digest
+        yield Case(image.vector, own, np.zeros(len(self.keyed), bool), image.product if known else None)
+        if known and image.product is not None:
+            yield self.without(image.vector, image.product)
 
     def without(self, vector: FloatArray, product: str) -> Case:
         """A picture against the catalogue without its product."""

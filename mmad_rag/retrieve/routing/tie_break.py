@@ -101,7 +101,7 @@ class SecondLook:
         return told or [passage.text for passage in mine if _describes_normal(passage)]
 
     def _by_references(self, first: str, second: str) -> _Contrast | None:
-        mine, theirs = self._pictures(first), self._pictures(second)
+        mine, theirs = self._images(first), self._images(second)
         if min(len(mine), len(theirs)) < _LEAST_REFERENCES:
             return None
         direction = _unit(mine.mean(axis=0) - theirs.mean(axis=0))
@@ -112,7 +112,7 @@ class SecondLook:
         spread = float(np.sqrt((along[0].var() + along[1].var()) / 2))
         return _Contrast(direction, middle, max(spread, 1e-3))
 
-    def _pictures(self, product: str) -> FloatArray:
+    def _images(self, product: str) -> FloatArray:
         rows = [
             row
             for row, item in enumerate(self._index.references)

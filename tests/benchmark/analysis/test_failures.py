@@ -38,7 +38,7 @@ def test_equal_errors_are_one_with_a_count_and_the_first_image() -> None:
     run = run_of(("busy", True), ("torn 1.png", False), ("busy", True), (None, True))
     assert failures_of(run) == (
         Failure("busy", FailureCause.MODEL, 2, BAD.format(0)),
-        Failure("torn 1.png", FailureCause.PICTURE, 1, BAD.format(1)),
+        Failure("torn 1.png", FailureCause.IMAGE, 1, BAD.format(1)),
         Failure("no reason was recorded", FailureCause.MODEL, 1, BAD.format(3)),
     )
     assert failures_of(run_of()) == ()
@@ -61,10 +61,10 @@ def test_the_lines_name_the_image_once_and_cut_nothing_silently() -> None:
 
 
 def test_the_advice_fits_the_cause() -> None:
-    picture, model = (failures_of(run_of(("x", was_asked))) for was_asked in (False, True))
-    assert advice(picture) == "replace the pictures that cannot be read"
+    image, model = (failures_of(run_of(("x", was_asked))) for was_asked in (False, True))
+    assert advice(image) == "replace the pictures that cannot be read"
     assert advice(model) == "mend what the model's side reports, or wait until it answers"
-    assert advice(picture + model) == f"{advice(picture)}; {advice(model)}"
+    assert advice(image + model) == f"{advice(image)}; {advice(model)}"
 
 
 def test_eval_names_the_pictures_and_asks_only_those_again_once_they_are_replaced(

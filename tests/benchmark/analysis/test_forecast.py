@@ -15,10 +15,10 @@ from mmad_rag.benchmark.analysis.forecast import Forecast
 from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.records import ArmHeader, Run
 from mmad_rag.benchmark.sample import render_sample
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models.dry_run import CountingModel
-from mmad_rag.models.prices import PictureTokens, load_prices
+from mmad_rag.models.prices import ImageTokens, load_prices
 from mmad_rag.prompt import TextPart, render
 from mmad_rag.records import Choice, Outcome, Prompt, Question, Usage
 from mmad_rag.report.tables.forecast import budget_line, spending_lines
@@ -64,9 +64,9 @@ def command(bench: Path, out: Path, *more: object, model: str = "openai:m") -> t
 
 
 def test_what_is_counted_is_what_is_rendered() -> None:
-    picture = open_picture(png((255, 0, 0)))
-    prompt = Prompt("Is it red?", picture, (Choice("A", "Yes."),), (picture,))
-    model = CountingModel("m", len, PictureTokens(fixed=1000), reply_tokens=3)
+    image = open_image(png((255, 0, 0)))
+    prompt = Prompt("Is it red?", image, (Choice("A", "Yes."),), (image,))
+    model = CountingModel("m", len, ImageTokens(fixed=1000), reply_tokens=3)
     reply = asyncio.run(model.answer(prompt))
     rendered = render(prompt)
     text = sum(len(part.text) for part in rendered.parts if isinstance(part, TextPart))

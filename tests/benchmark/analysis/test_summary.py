@@ -66,10 +66,10 @@ HEADER = RunHeader(
     data_sha256="0" * 64,
     questions=8,
     questions_sha256="0" * 64,
-    missing_pictures=0,
+    missing_images=0,
     missing_questions=0,
     arms=(ArmHeader("none", "n", "m", None), ArmHeader("rag", "r", "m", "i")),
-    pictures=True,
+    images=True,
     wording="default",
     shots=0,
     templates="random",
@@ -87,7 +87,7 @@ def printed(table: object) -> str:
 
 def test_routing_is_counted_once_per_picture() -> None:
     (counts,) = summarise(RUN).routing
-    assert counts == RoutingCounts("rag", pictures=4, right=1, near_tie=1, wrong=1, unknown=1)
+    assert counts == RoutingCounts("rag", images=4, right=1, near_tie=1, wrong=1, unknown=1)
     assert str(counts) == (
         "routing in rag: 1 of 4 pictures to the right product, 1 near-ties with it, 1 wrong, 1 called unknown"
     )

@@ -62,7 +62,7 @@ def test_an_older_copy_loses_all_22_metal_nuts_and_no_pill(tmp_path: Path) -> No
     assert len(old.questions) - len(left.questions) == 22 * 2
     assert f"{PILL}/021.png" not in left.images
     assert f"{PILL}/022.png" in left.images
-    assert set(left.missing_pictures) == set(left.images)
+    assert set(left.missing_images) == set(left.images)
     assert (left.errata, left.sha256) == ((NUT,), old.sha256)
 
 
@@ -124,7 +124,7 @@ def test_eval_leaves_errata_out_by_name_and_says_so(tmp_path: Path, cli: Cli) ->
 
 def test_eval_says_when_a_copy_is_free_of_an_erratum(tmp_path: Path, cli: Cli) -> None:
     copy(tmp_path, {0: "B"})
-    words = ("eval", "--data", tmp_path, "--model", "builtin:scripted/A", "--arms", "none", "--no-pictures")
+    words = ("eval", "--data", tmp_path, "--model", "builtin:scripted/A", "--arms", "none", "--no-images")
     ran = cli(*words, "--out", tmp_path / "run", "--errata", NUT)
     assert f"erratum {NUT}: 0 of 10 questions left out; this copy does not have it" in ran.err
     assert cli(*words, "--out", tmp_path / "other", "--errata", "nut").code == 1

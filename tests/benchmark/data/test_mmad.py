@@ -22,7 +22,7 @@ from mmad_rag.benchmark.data.mmad import (
 )
 from mmad_rag.benchmark.data.selection import select
 from mmad_rag.errors import DataError
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.records import Choice, Subtask
 from tests.support.bench import YES_NO, entry, make_benchmark, qa
 from tests.support.shared import MMAD, needs_shared
@@ -127,12 +127,12 @@ def test_missing_pictures_are_listed(tmp_path: Path) -> None:
     root = make_benchmark(tmp_path)
     gone = "DS-MVTec/red_disc/image/bad/001.png"
     (root / gone).unlink()
-    assert load_questions(root).missing_pictures == (gone,)
+    assert load_questions(root).missing_images == (gone,)
 
 
 def test_a_path_too_long_for_the_file_system_is_missing(tmp_path: Path) -> None:
     path = f"VisA/p/test/bad/{'x' * 5000}.png"
-    assert load(tmp_path, {path: entry(path, [qa("Defect Analysis")])}).missing_pictures == (path,)
+    assert load(tmp_path, {path: entry(path, [qa("Defect Analysis")])}).missing_images == (path,)
 
 
 def test_templates_that_exist_are_found_and_never_the_image_itself(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
 def test_without_wishes_all_that_have_a_picture(benchmark: Benchmark) -> None:
     chosen = select(benchmark)
     assert len(chosen.questions) == 3 * 8 * 3 - 3
-    assert chosen.missing_pictures == ("VisA/blue_bar/test/bad/003.png",)
+    assert chosen.missing_images == ("VisA/blue_bar/test/bad/003.png",)
     assert chosen.missing_questions == 3
 
 
@@ -271,7 +271,7 @@ def test_globs_fit_image_paths_and_products(
 
 
 def test_what_was_not_wanted_is_not_missed(benchmark: Benchmark) -> None:
-    assert select(benchmark, only="red_disc").missing_pictures == ()
+    assert select(benchmark, only="red_disc").missing_images == ()
 
 
 def test_a_glob_that_fits_nothing_says_so(benchmark: Benchmark) -> None:
@@ -339,7 +339,7 @@ def test_the_real_questions_are_read_whole() -> None:
     benchmark = load_questions(MMAD)
     assert len(benchmark.images) == 2356
     assert len(benchmark.questions) == 11656
-    assert len(benchmark.missing_pictures) == 2356 - 125
+    assert len(benchmark.missing_images) == 2356 - 125
     assert Counter(question.subtask for question in benchmark.questions) == {
         Subtask.ANOMALY_DETECTION: 2356,
         Subtask.DEFECT_CLASSIFICATION: 1529,
@@ -361,6 +361,6 @@ def test_the_real_pictures_and_templates_open() -> None:
     benchmark = load_questions(MMAD)
     chosen = select(benchmark, limit=20, seed=1)
     images = {question.image_path for question in chosen.questions}
-    assert all(open_picture(MMAD / image).width > 0 for image in images)
+    assert all(open_image(MMAD / image).width > 0 for image in images)
     found = templates_of(benchmark, "DS-MVTec/leather/image/good/000.png", TemplateKind.SIMILAR)
     assert all(path.is_file() for path in found)

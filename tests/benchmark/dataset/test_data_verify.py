@@ -44,9 +44,9 @@ def sign(root: Path) -> None:
         if path.is_file() and name != MANIFEST and not name.startswith("."):
             bytes_ = path.read_bytes()
             blob = hashlib.sha1(b"blob %d\0" % len(bytes_) + bytes_, usedforsecurity=False).hexdigest()
-            picture = HashedFile(name, len(bytes_), HashKind.SHA256, hashlib.sha256(bytes_).hexdigest())
+            image = HashedFile(name, len(bytes_), HashKind.SHA256, hashlib.sha256(bytes_).hexdigest())
             other = HashedFile(name, len(bytes_), HashKind.GIT_BLOB, blob)
-            files[name] = picture if name.endswith(".png") else other
+            files[name] = image if name.endswith(".png") else other
     with data_lock(root):
         write_manifest(root, DataManifest("owner/name", "a" * 40, files))
 
@@ -82,7 +82,7 @@ def test_without_hashes_that_is_said(data: Path) -> None:
 def test_a_missing_picture_is_named(data: Path) -> None:
     (data / IMAGE).unlink()
     report = verify_data(data)
-    assert names(report) == [(FindingKind.MISSING_PICTURE, IMAGE)]
+    assert names(report) == [(FindingKind.MISSING_IMAGE, IMAGE)]
     assert report.must_act
 
 
@@ -105,17 +105,17 @@ def test_other_bytes_of_a_good_picture_are_found(data: Path) -> None:
 def test_an_unreadable_picture_is_named_with_its_reason(data: Path) -> None:
     (data / IMAGE).write_bytes((data / IMAGE).read_bytes()[:60])
     report = verify_data(data)
-    assert names(report) == [(FindingKind.WRONG_BYTES, IMAGE), (FindingKind.UNREADABLE_PICTURE, IMAGE)]
+    assert names(report) == [(FindingKind.WRONG_BYTES, IMAGE), (FindingKind.UNREADABLE_IMAGE, IMAGE)]
     assert "truncated" in report.findings[1].detail
     sign(data)
-    assert names(verify_data(data)) == [(FindingKind.UNREADABLE_PICTURE, IMAGE)]
+    assert names(verify_data(data)) == [(FindingKind.UNREADABLE_IMAGE, IMAGE)]
 
 
 def test_an_empty_and_an_enormous_picture_are_unreadable(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mmad_rag.images.MAX_PIXELS", 100)
     (data / IMAGE).write_bytes(b"")
     kinds = [finding.kind for finding in verify_data(data).findings]
-    assert kinds.count(FindingKind.UNREADABLE_PICTURE) == 18
+    assert kinds.count(FindingKind.UNREADABLE_IMAGE) == 18
 
 
 def test_a_file_that_cannot_be_read_is_wrong(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_the_same_bytes_under_two_names_are_found(data: Path) -> None:
     (data / TEMPLATE).write_bytes((data / IMAGE).read_bytes())
     sign(data)
     report = verify_data(data)
-    assert names(report) == [(FindingKind.SAME_IMAGE, OTHER), (FindingKind.SAME_PICTURE, TEMPLATE)]
+    assert names(report) == [(FindingKind.SAME_IMAGE, OTHER), (FindingKind.SAME_BYTES, TEMPLATE)]
     assert {finding.detail for finding in report.findings} == {f"the bytes of {IMAGE}"}
     assert not report.must_act
 
@@ -183,7 +183,7 @@ def test_a_name_that_no_file_can_have_is_missing(data: Path) -> None:
     records[path] = entry(path, [qa("Defect Analysis")])
     (data / "mmad.json").write_text(json.dumps(records))
     sign(data)
-    assert names(verify_data(data)) == [(FindingKind.MISSING_PICTURE, path)]
+    assert names(verify_data(data)) == [(FindingKind.MISSING_IMAGE, path)]
 
 
 @pytest.mark.parametrize(
@@ -243,8 +243,8 @@ def test_the_real_data_is_read_to_the_last_picture() -> None:
     report = verify_data(MMAD)
     assert (report.questions, report.images, report.opened) == (11_656, 2_356, 138)
     kinds = [finding.kind for finding in report.findings]
-    assert kinds.count(FindingKind.MISSING_PICTURE) == 2_356 - 125
-    assert FindingKind.UNREADABLE_PICTURE not in kinds
+    assert kinds.count(FindingKind.MISSING_IMAGE) == 2_356 - 125
+    assert FindingKind.UNREADABLE_IMAGE not in kinds
     assert [f.name for f in report.findings if f.kind is FindingKind.ERRATUM] == [
         "bottle-broken-large-016", "transistor-misplaced",
     ]  # fmt: skip
@@ -270,10 +270,10 @@ def test_notes_leave_the_exit_code_at_0(data: Path, cli: Cli) -> None:
 
 
 def test_the_terminal_shows_ten_of_a_kind_and_json_all(data: Path, cli: Cli) -> None:
-    for picture in data.rglob("image/*/*.png"):
-        picture.unlink()
-    for picture in data.rglob("test/*/*.png"):
-        picture.unlink()
+    for image in data.rglob("image/*/*.png"):
+        image.unlink()
+    for image in data.rglob("test/*/*.png"):
+        image.unlink()
     ran = cli("data", "verify", data)
     assert ran.code == 1
     assert "missing picture: 12\n" in ran.out

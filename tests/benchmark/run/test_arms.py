@@ -18,7 +18,7 @@ from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.run_arms import run_arms
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import IndexMismatchError, SpecError
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models.blind import BlindModel
 from mmad_rag.models.builtin.scripted import ScriptedModel
@@ -43,9 +43,9 @@ def ask(arm: Arm, prompt: Prompt, product: str = "red_disc") -> Prompt:
 PROMPT = Prompt("Where is the crack?", None)
 SEEN = Prompt(
     "Where is the crack?",
-    open_picture(png(COLOURS["red"], shade=99)),
+    open_image(png(COLOURS["red"], shade=99)),
     (Choice("A", "At the rim."), Choice("B", "Nowhere.")),
-    (open_picture(png(COLOURS["red"], shade=1)),),
+    (open_image(png(COLOURS["red"], shade=1)),),
 )
 
 CHANGED = {

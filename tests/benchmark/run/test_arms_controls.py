@@ -20,7 +20,7 @@ from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.run_arms import run_arms
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError, SpecError
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.knowledge import load_knowledge
 from mmad_rag.knowledge.shipped import shipped_knowledge
@@ -30,11 +30,11 @@ from mmad_rag.prompt import knowledge_text
 from mmad_rag.records import (
     NORMAL_ENTRY,
     Choice,
+    EncodedImage,
     Field,
     Hit,
     Knowledge,
     Passage,
-    Picture,
     Prompt,
     Route,
     RouteOutcome,
@@ -50,7 +50,7 @@ from tests.support.bench import make_benchmark, question, scripted
 from tests.support.shared import MMAD, needs_shared
 from tests.support.world import COLOURS, World, png
 
-RED = open_picture(png(COLOURS["red"], shade=99))
+RED = open_image(png(COLOURS["red"], shade=99))
 ASKED = "There is a defect in the object. What is the effect of the defect?"
 
 
@@ -69,7 +69,7 @@ class Finds:
     def __init__(self, knowledge: Knowledge) -> None:
         self.knowledge = knowledge
 
-    def retrieve(self, question: str, picture: Picture | None, references: object = ()) -> Knowledge:
+    def retrieve(self, question: str, picture: EncodedImage | None, references: object = ()) -> Knowledge:
         return self.knowledge
 
 

@@ -17,24 +17,24 @@ import pytest
 from mmad_rag.benchmark.data.mmad import Benchmark, TemplateKind, load_questions
 from mmad_rag.benchmark.data.selection import select
 from mmad_rag.benchmark.run.arms import Arm
-from mmad_rag.benchmark.run.image_cache import PictureCache
+from mmad_rag.benchmark.run.image_cache import ImageCache
 from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
 from mmad_rag.benchmark.run.worker import RunProgress
 from mmad_rag.benchmark.score.score import score_run
 from mmad_rag.benchmark.score.table import Rule
-from mmad_rag.errors import DataError, ModelActionError, ModelRetryError, PictureError, SpecError
-from mmad_rag.images import open_picture
+from mmad_rag.errors import DataError, ImageError, ModelActionError, ModelRetryError, SpecError
+from mmad_rag.images import open_image
 from mmad_rag.prompt import prompt_digest
 from mmad_rag.reading.parse import PARSER_VERSION
 from mmad_rag.records import (
+    EncodedImage,
     Field,
     Hit,
     Knowledge,
     Outcome,
     Passage,
-    Picture,
     Prompt,
     Reply,
     Route,
@@ -117,7 +117,7 @@ def test_a_prompt_holds_question_picture_and_choices_and_nothing_else(data: Path
     go(data, tmp_path / "out", [arm_of(model)], only="*red_disc/image/bad/000*", concurrency=1)
     question = read_run(tmp_path / "out").questions[0]
     assert model.prompts[0] == Prompt(
-        question.text, open_picture(data / question.image_path), question.choices, wording="default"
+        question.text, open_image(data / question.image_path), question.choices, wording="default"
     )
 
 
@@ -125,11 +125,11 @@ def test_a_run_without_pictures_shows_none_and_asks_every_question(data: Path, t
     for path in (data / "DS-MVTec").rglob("*.png"):
         path.unlink()
     benchmark, model = load_questions(data), scripted("A")
-    selection = select(benchmark, pictures=False)
+    selection = select(benchmark, images=False)
     assert len(selection.questions) == len(benchmark.questions)
-    assert selection.missing_pictures == ()
+    assert selection.missing_images == ()
     result = asyncio.run(run_arms(benchmark, selection, [arm_of(model)], out=tmp_path / "out"))
-    assert result.header.pictures is False
+    assert result.header.images is False
     assert {prompt.image for prompt in model.prompts} == {None}
     assert result.progress.failed == 0
     with pytest.raises(DataError, match="a run without pictures cannot show 2 example pictures"):
@@ -177,7 +177,7 @@ def test_the_header_says_what_the_run_is(data: Path, tmp_path: Path) -> None:
     header = go(data, tmp_path / "out", [arm_of(scripted("A"))], shots=1).header
     assert header.data == str(data)
     assert header.data_sha256 == benchmark.sha256
-    assert (header.questions, header.missing_pictures, header.missing_questions) == (33, 1, 3)
+    assert (header.questions, header.missing_images, header.missing_questions) == (33, 1, 3)
     assert [(arm.name, arm.model) for arm in header.arms] == [("none", "builtin:scripted/test")]
     assert (header.wording, header.shots, header.templates) == ("default", 1, "random")
     assert header.parser_version == PARSER_VERSION
@@ -254,7 +254,7 @@ def shown_references(data: Path, out: Path, kind: TemplateKind, shots: int) -> s
 
 def test_shots_are_taken_in_the_order_of_the_list(data: Path, tmp_path: Path) -> None:
     first, second = (
-        open_picture(data / f"MVTec-AD/red_disc/train/good/{place:03}.png").digest for place in range(2)
+        open_image(data / f"MVTec-AD/red_disc/train/good/{place:03}.png").digest for place in range(2)
     )
     assert shown_references(data, tmp_path / "0", TemplateKind.SIMILAR, 0) == {()}
     assert shown_references(data, tmp_path / "1", TemplateKind.SIMILAR, 1) == {(first,)}
@@ -265,7 +265,7 @@ def test_shots_are_taken_in_the_order_of_the_list(data: Path, tmp_path: Path) ->
 
 def test_a_template_with_the_querys_bytes_is_passed_over(data: Path, tmp_path: Path) -> None:
     template = data / "MVTec-AD/red_disc/train/good/000.png"
-    other = open_picture(data / "MVTec-AD/red_disc/train/good/001.png").digest
+    other = open_image(data / "MVTec-AD/red_disc/train/good/001.png").digest
     template.write_bytes((data / "DS-MVTec/red_disc/image/bad/000.png").read_bytes())
     model = scripted("A")
     go(
@@ -351,11 +351,11 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     paths: list[Path] = []
 
-    def spy(path: Path) -> Picture:
+    def spy(path: Path) -> EncodedImage:
         paths.append(path)
-        return open_picture(path)
+        return open_image(path)
 
-    monkeypatch.setattr(pictures, "open_picture", spy)
+    monkeypatch.setattr(pictures, "open_image", spy)
     return paths
 
 
@@ -370,7 +370,7 @@ def test_the_cache_forgets_the_picture_that_was_not_used_longest(data: Path, ope
     paths = [data / f"DS-MVTec/red_disc/image/{name}.png" for name in ("bad/000", "bad/001", "good/000")]
 
     async def use() -> None:
-        cache = PictureCache(kept=2)
+        cache = ImageCache(kept=2)
         for place in (0, 1, 0, 2, 0, 1):
             await cache.open(paths[place])
 
@@ -380,9 +380,9 @@ def test_the_cache_forgets_the_picture_that_was_not_used_longest(data: Path, ope
 
 def test_the_cache_keeps_an_error(tmp_path: Path) -> None:
     async def use() -> None:
-        cache = PictureCache()
+        cache = ImageCache()
         for _ in range(2):
-            with pytest.raises(PictureError, match="there is no picture"):
+            with pytest.raises(ImageError, match="there is no picture"):
                 await cache.open(tmp_path / "none.png")
 
     asyncio.run(use())
@@ -507,7 +507,7 @@ def test_a_run_on_real_pictures(tmp_path: Path) -> None:
     benchmark: Benchmark = load_questions(MMAD)
     chosen = select(benchmark, limit=30, seed=2)
     result = asyncio.run(run_arms(benchmark, chosen, [arm_of(scripted("A"))], out=tmp_path / "out", shots=1))
-    assert result.header.missing_pictures == 2231
+    assert result.header.missing_images == 2231
     run = read_run(tmp_path / "out")
     right = sum(question.answer == "A" for question in run.questions)
     assert sum(row.outcome is Outcome.CORRECT for row in run.rows) == right

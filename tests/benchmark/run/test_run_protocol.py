@@ -21,12 +21,12 @@ from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
 from mmad_rag.benchmark.score.score import score_run
 from mmad_rag.benchmark.score.table import Rule
 from mmad_rag.errors import DataError
-from mmad_rag.images import open_picture, to_rgb
+from mmad_rag.images import open_image, to_rgb
 from mmad_rag.images.encode import scaled_down
 from mmad_rag.models.builtin.reader import ReaderModel
 from mmad_rag.models.builtin.scripted import ScriptedModel
 from mmad_rag.prompt import prompt_digest
-from mmad_rag.records import Choice, MediaType, Outcome, Picture, Question
+from mmad_rag.records import Choice, EncodedImage, MediaType, Outcome, Question
 from tests.support.bench import arm_of, make_benchmark, question, scripted
 
 FOUR = tuple(map(Choice, "ABCD", ("one", "two", "three", "four")))
@@ -137,10 +137,10 @@ def test_another_order_needs_another_folder(data: Path, tmp_path: Path) -> None:
 # --- size of pictures
 
 
-def encoded(image: Image.Image, kind: str) -> Picture:
+def encoded(image: Image.Image, kind: str) -> EncodedImage:
     buffer = io.BytesIO()
     image.save(buffer, format=kind)
-    return open_picture(buffer.getvalue())
+    return open_image(buffer.getvalue())
 
 
 def gradient(width: int, height: int) -> Image.Image:
@@ -163,7 +163,7 @@ def test_a_picture_is_scaled_down_in_its_own_format(kind: str, media_type: Media
     small = scaled_down(picture, 20)
     assert (small.width, small.height, small.media_type) == (20, 10, media_type)
     assert (small.digest, small.name) == (picture.digest, picture.name)
-    again = open_picture(small.data)
+    again = open_image(small.data)
     assert (again.width, again.height, again.media_type) == (20, 10, media_type)
     row = np.asarray(to_rgb(small), np.float64)[5, :, 0]
     assert np.abs(row - (np.arange(20) * 4 + 1.5) * 255 / 79).max() < 8

@@ -24,7 +24,7 @@ from tests.support.bench import question, row
 QUESTIONS = tuple(question(f"VisA/pcb1/test/bad/{place:03}.JPG") for place in range(3))
 ARMS = (ArmHeader("none", "none/m", "m", None), ArmHeader("rag", "rag(i)/m", "m", "i" * 64))
 HEADER = RunHeader(
-    pictures=True,
+    images=True,
     version=RUN_VERSION,
     library="0.1.0",
     created="2026-01-31T12:00:00+00:00",
@@ -32,7 +32,7 @@ HEADER = RunHeader(
     data_sha256="d" * 64,
     questions=len(QUESTIONS),
     questions_sha256=questions_sha256(QUESTIONS),
-    missing_pictures=1,
+    missing_images=1,
     missing_questions=5,
     arms=ARMS,
     wording="default",

@@ -16,7 +16,7 @@ from mmad_rag.benchmark.sample import (
     SAMPLE_VERSION,
     UNKNOWN_PRODUCTS,
     SampleSummary,
-    picture_rng,
+    image_rng,
     render_sample,
 )
 from mmad_rag.errors import DataError
@@ -41,7 +41,7 @@ def test_the_layout_is_that_of_mmad(tmp_path: Path) -> None:
     assert found == expected
     assert (summary.products, summary.good, summary.defective) == (3, 11, 11)
     assert (summary.templates, summary.unknown, summary.questions) == (6, 5, 110)
-    assert summary.pictures == 33
+    assert summary.images == 33
 
 
 def test_the_most_similar_template_comes_first(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_pictures_do_not_depend_on_what_else_is_rendered(tmp_path: Path) -> None
 def test_every_picture_has_a_generator_of_its_own() -> None:
     arguments = [(0, "bottle", "image/good", 0), (1, "bottle", "image/good", 0), (0, "tile", "image/good", 0)]
     arguments += [(0, "bottle", "train/good", 0), (0, "bottle", "image/good", 1)]
-    assert len({int(picture_rng(*each).integers(2**62)) for each in arguments}) == 5
+    assert len({int(image_rng(*each).integers(2**62)) for each in arguments}) == 5
 
 
 def test_progress_is_told_after_each_picture(tmp_path: Path) -> None:

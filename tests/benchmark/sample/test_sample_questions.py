@@ -52,7 +52,7 @@ def test_records_have_the_official_keys_in_their_order(whole: Rendered) -> None:
 def test_the_library_reads_its_own_sample(whole: Rendered) -> None:
     benchmark = load_questions(whole.folder)
     assert len(benchmark.questions) == whole.summary.questions == 1560
-    assert benchmark.missing_pictures == ()
+    assert benchmark.missing_images == ()
     assert benchmark.sha256 == whole.summary.mmad_sha256
     assert len({question.product for question in benchmark.questions}) == 20
 

@@ -86,13 +86,13 @@ class Seeing(Blocking):
         return self.chat(messages)
 
 
-def pictures_prompt() -> Prompt:
+def images_prompt() -> Prompt:
     known = picture(b"known", MediaType.PNG)
     return Prompt("Is there a defect?", picture(b"query", MediaType.JPEG), CHOICES, (known,))
 
 
 def ask(llm: Any, prompt: Prompt | None = None, options: ModelOptions | None = None) -> Reply:  # noqa: ANN401
-    return asyncio.run(LlamaIndexModel(llm, options).answer(prompt or pictures_prompt()))
+    return asyncio.run(LlamaIndexModel(llm, options).answer(prompt or images_prompt()))
 
 
 @pytest.mark.parametrize("kind", [Blocking, Seeing])
@@ -117,7 +117,7 @@ def test_a_blocking_llm_is_asked_one_question_at_a_time_beside_the_event_loop() 
     model = LlamaIndexModel(llm)
 
     async def scenario() -> list[Reply]:
-        asked = [asyncio.create_task(model.answer(pictures_prompt())) for _ in range(3)]
+        asked = [asyncio.create_task(model.answer(images_prompt())) for _ in range(3)]
         await asyncio.sleep(0.05)
         assert llm._wait is not None
         llm._wait.set()
@@ -131,7 +131,7 @@ def test_an_asynchronous_llm_keeps_one_event_loop_however_often_asyncio_runs() -
     llm = Seeing()
     model = LlamaIndexModel(llm)
     for _ in range(2):
-        asyncio.run(model.answer(pictures_prompt()))
+        asyncio.run(model.answer(images_prompt()))
     assert len(llm._loops) == 2
     assert llm._loops[0] is llm._loops[1]
     assert not llm._loops[0].is_closed()
@@ -346,13 +346,13 @@ def test_a_spec_makes_the_llm_with_the_options_that_it_has_fields_for(provider: 
     llm = model._llm
     assert (type(llm).__name__, llm.model, llm.temperature, llm.max_tokens) == ("MadeUp", "vision-1", 0.25, 9)
     assert (llm.api_key, llm.api_base, llm.is_chat_model) == ("sk-given", "http://localhost:1/v1", True)
-    assert asyncio.run(model.answer(pictures_prompt())).text == "B"
+    assert asyncio.run(model.answer(images_prompt())).text == "B"
     other = load_model("llama_index:made_up.Other/vision-2")
     assert isinstance(other, LlamaIndexModel)
     assert other._llm.model_name == "vision-2"
     other._llm.raises = ValueError("odd")
     with pytest.raises(ModelRetryError, match="odd"):
-        asyncio.run(other.answer(pictures_prompt()))
+        asyncio.run(other.answer(images_prompt()))
 
 
 def test_a_secret_that_pydantic_keeps_is_hidden_too(provider: Path) -> None:
@@ -437,7 +437,7 @@ def test_prompts_reach_an_endpoint_through_an_llm_of_ones_own(openai_server: Ope
     llm = Calling()
     llm._client = openai.AsyncOpenAI(base_url=openai_server.url, api_key="none", max_retries=0)
     model = LlamaIndexModel(llm)
-    replies = [asyncio.run(model.answer(pictures_prompt())) for _ in range(2)]
+    replies = [asyncio.run(model.answer(images_prompt())) for _ in range(2)]
     assert [(reply.text, reply.usage, reply.model) for reply in replies] == [
         ("A", Usage(100, 1), "served-model")
     ] * 2

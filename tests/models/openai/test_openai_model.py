@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmad_rag.errors import ModelRetryError
-from mmad_rag.images import open_picture
+from mmad_rag.images import open_image
 from mmad_rag.models import ModelOptions, load_model
 from mmad_rag.models.openai.response import read_completion
 from mmad_rag.prompt import TextPart, render
@@ -76,7 +76,7 @@ def test_a_jpeg_that_is_called_png_is_sent_as_what_it_is(openai_server: OpenAISe
     path = tmp_path / "wrong.png"
     Image.new("RGB", (3, 2), "red").save(path, format="JPEG")
     model = load_model("openai:m", ModelOptions(base_url=openai_server.url))
-    asyncio.run(model.answer(Prompt("What is this?", image=open_picture(path))))
+    asyncio.run(model.answer(Prompt("What is this?", image=open_image(path))))
     (url,) = openai_server.requests[0].image_urls()
     head, data = url.split(",")
     assert head == "data:image/jpeg;base64"

@@ -14,11 +14,11 @@ from PIL import Image
 
 from mmad_rag import ClipRetriever, KnowledgeIndex, RagWrapper
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.errors import InputError, ModelActionError, PictureError
-from mmad_rag.images import open_picture
+from mmad_rag.errors import ImageError, InputError, ModelActionError
+from mmad_rag.images import open_image
 from mmad_rag.models import ModelOptions, load_model
 from mmad_rag.models.openai.client import ClientModel
-from mmad_rag.models.openai.request import SentPictures
+from mmad_rag.models.openai.request import SentImages
 from mmad_rag.records import Field, Hit, Knowledge, MediaType, Passage, Prompt, Route, RouteOutcome
 from tests.support.openai_asking import KEY, picture, prompt
 from tests.support.openai_server import OpenAIServer, Request, fails, replies
@@ -32,13 +32,13 @@ def encoded(kind: str, size: tuple[int, int] = (60, 30), mode: str = "RGB", **mo
 
 def sent(server: OpenAIServer, picture: bytes | None = None, **options: Any) -> Request:  # noqa: ANN401
     """The request that a question with these options makes."""
-    shown = prompt() if picture is None else Prompt("What is this?", image=open_picture(picture))
+    shown = prompt() if picture is None else Prompt("What is this?", image=open_image(picture))
     model = load_model("openai:m", ModelOptions(base_url=server.url, api_key=KEY, **options))
     asyncio.run(model.answer(shown))
     return server.requests[-1]
 
 
-def picture_of(request: Request) -> tuple[str, bytes, Image.Image]:
+def image_of(request: Request) -> tuple[str, bytes, Image.Image]:
     """Media type as it is named, bytes, and the picture that they hold."""
     (url,) = request.image_urls()
     head, _, data = url.partition(",")
@@ -160,7 +160,7 @@ def test_without_a_system_role_the_instruction_comes_first(openai_server: OpenAI
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
 def test_without_options_a_picture_is_sent_byte_for_byte(openai_server: OpenAIServer, kind: str) -> None:
     data = encoded(kind)
-    media_type, raw, _ = picture_of(sent(openai_server, data))
+    media_type, raw, _ = image_of(sent(openai_server, data))
     assert (media_type, raw) == (f"image/{kind.lower()}", data)
 
 
@@ -170,7 +170,7 @@ def test_a_format_is_what_the_bytes_are_and_what_they_are_called(
     openai_server: OpenAIServer, source: str, wanted: str
 ) -> None:
     data = encoded(source)
-    media_type, raw, image = picture_of(sent(openai_server, data, image_format=wanted))
+    media_type, raw, image = image_of(sent(openai_server, data, image_format=wanted))
     assert media_type == f"image/{wanted}"
     assert image.format == wanted.upper()
     assert image.size == (60, 30)
@@ -184,7 +184,7 @@ def test_a_picture_is_scaled_down_and_never_up(
     openai_server: OpenAIServer, size: int, shown: tuple[int, int]
 ) -> None:
     data = encoded("PNG")
-    media_type, raw, image = picture_of(sent(openai_server, data, image_size=size))
+    media_type, raw, image = image_of(sent(openai_server, data, image_size=size))
     assert (media_type, image.size) == ("image/png", shown)
     assert (raw == data) == (size >= 60)
 
@@ -195,13 +195,13 @@ def test_a_picture_is_scaled_down_and_never_up(
 def test_a_scaled_picture_keeps_its_format_where_that_can_be_written(
     openai_server: OpenAIServer, source: str, kept: str
 ) -> None:
-    media_type, _, image = picture_of(sent(openai_server, encoded(source), image_size=20))
+    media_type, _, image = image_of(sent(openai_server, encoded(source), image_size=20))
     assert (media_type, image.format, image.size) == (f"image/{kept.lower()}", kept, (20, 10))
 
 
 def test_what_is_transparent_is_white_in_a_jpeg(openai_server: OpenAIServer) -> None:
     data = encoded("PNG", mode="RGBA", color=(255, 0, 0, 0))
-    _, _, image = picture_of(sent(openai_server, data, image_format="jpeg"))
+    _, _, image = image_of(sent(openai_server, data, image_format="jpeg"))
     assert image.getpixel((5, 5)) == (255, 255, 255)
 
 
@@ -210,7 +210,7 @@ def test_quality_is_that_of_the_bytes(openai_server: OpenAIServer) -> None:
     buffer = io.BytesIO()
     noise.save(buffer, format="PNG")
     sizes = [
-        len(picture_of(sent(openai_server, buffer.getvalue(), image_format="jpeg", image_quality=quality))[1])
+        len(image_of(sent(openai_server, buffer.getvalue(), image_format="jpeg", image_quality=quality))[1])
         for quality in (30, 90)
     ]
     assert sizes[0] < sizes[1] / 2
@@ -218,17 +218,17 @@ def test_quality_is_that_of_the_bytes(openai_server: OpenAIServer) -> None:
 
 @pytest.mark.parametrize(("size", "wanted"), [((16_384, 1), "webp"), ((65_536, 1), "jpeg")])
 def test_a_picture_larger_than_its_new_format_can_hold_is_told(size: tuple[int, int], wanted: str) -> None:
-    pictures = SentPictures(ModelOptions(image_format=wanted))
-    with pytest.raises(PictureError, match=rf"of {size[0]}x1 pixels cannot be written as image/{wanted}"):
-        pictures.prepared(open_picture(encoded("PNG", size=size)))
-    smaller = SentPictures(ModelOptions(image_format=wanted, image_size=1000))
-    assert smaller.prepared(open_picture(encoded("PNG", size=size))).width == 1000
+    pictures = SentImages(ModelOptions(image_format=wanted))
+    with pytest.raises(ImageError, match=rf"of {size[0]}x1 pixels cannot be written as image/{wanted}"):
+        pictures.prepared(open_image(encoded("PNG", size=size)))
+    smaller = SentImages(ModelOptions(image_format=wanted, image_size=1000))
+    assert smaller.prepared(open_image(encoded("PNG", size=size))).width == 1000
 
 
 def test_a_picture_that_is_shown_again_is_encoded_once() -> None:
-    pictures = SentPictures(ModelOptions(image_size=10))
-    first = pictures.prepared(open_picture(encoded("PNG")))
-    assert pictures.prepared(open_picture(encoded("PNG"))) is first
+    pictures = SentImages(ModelOptions(image_size=10))
+    first = pictures.prepared(open_image(encoded("PNG")))
+    assert pictures.prepared(open_image(encoded("PNG"))) is first
     assert (first.width, first.height, first.media_type) == (10, 5, MediaType.PNG)
 
 

@@ -19,14 +19,14 @@ from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.run_arms import run_arms
 from mmad_rag.benchmark.score.first_token_score import second_reading
 from mmad_rag.errors import EncoderError, InputError, ModelActionError, ModelRetryError, SpecError
-from mmad_rag.images import open_picture, to_rgb
+from mmad_rag.images import open_image, to_rgb
 from mmad_rag.models import load_model
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.models.transformers.checkpoint import _device_map
 from mmad_rag.models.transformers.generation import FirstStep, top_tokens
 from mmad_rag.models.transformers.model import TransformersModel
 from mmad_rag.prompt import render
-from mmad_rag.records import Choice, Picture, Prompt, Reply
+from mmad_rag.records import Choice, EncodedImage, Prompt, Reply
 from tests.support.bench import arm_of, make_benchmark
 from tests.support.running import Cli
 from tests.support.tiny_vlms import CONTEXT, FAMILIES, make_tokenizer
@@ -54,23 +54,23 @@ def model(request: pytest.FixtureRequest, models: dict[str, TransformersModel]) 
     return models[request.param]
 
 
-def picture(seed: int, height: int = 40, width: int = 52) -> Picture:
+def image(seed: int, height: int = 40, width: int = 52) -> EncodedImage:
     noise = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
-    return open_picture(noise)
+    return open_image(noise)
 
 
 def prompts() -> tuple[Prompt, ...]:
     """Of different lengths; with none, one and three pictures of other sizes; with and without choices."""
     return (
-        Prompt("Is there a defect?", picture(1), CHOICES),
+        Prompt("Is there a defect?", image(1), CHOICES),
         Prompt(
             "Is there any defect in it, and where?",
-            picture(2, 60, 30),
+            image(2, 60, 30),
             CHOICES,
-            (picture(3), picture(4, 30, 70)),
+            (image(3), image(4, 30, 70)),
         ),
         Prompt("Is there a defect?", None, CHOICES),
-        Prompt("What is it?", picture(5)),
+        Prompt("What is it?", image(5)),
     )
 
 
@@ -92,7 +92,7 @@ def by_hand(model: TransformersModel, prompt: Prompt, count: int) -> tuple[str, 
 
     checkpoint = checkpoint_of(model)
     rendered = render(prompt)
-    pictures = [to_rgb(part) for part in rendered.parts if isinstance(part, Picture)]
+    pictures = [to_rgb(part) for part in rendered.parts if isinstance(part, EncodedImage)]
     text = checkpoint.layout.write(rendered)
     special = not text.startswith("<s>")
     inputs = checkpoint.processor(
@@ -164,7 +164,7 @@ def watch_batches(model: TransformersModel, monkeypatch: pytest.MonkeyPatch, *, 
 
 def test_every_picture_is_seen_in_its_place(model: TransformersModel) -> None:
     """Another query, another reference, or the two exchanged give other probabilities."""
-    one, two, three = picture(1), picture(2), picture(3)
+    one, two, three = image(1), image(2), image(3)
     shown = ((one, two), (one, three), (three, two), (two, one))
     replies = ask(model, *(Prompt("Is there a defect?", query, CHOICES, (known,)) for query, known in shown))
     found = [tuple((reply.first_token or {}).values()) for reply in replies]
@@ -173,7 +173,7 @@ def test_every_picture_is_seen_in_its_place(model: TransformersModel) -> None:
 
 def test_what_the_templates_write(models: dict[str, TransformersModel]) -> None:
     """The instruction folded into the user's turn where the template refuses a system message."""
-    prompt = Prompt("Is there a defect?", picture(1), CHOICES, (picture(2),))
+    prompt = Prompt("Is there a defect?", image(1), CHOICES, (image(2),))
     system = "You are an inspector of industrial products. Judge what is visible in the picture to inspect"
     written = {name: checkpoint_of(model).layout.write(render(prompt)) for name, model in models.items()}
     assert written["qwen2_vl"].startswith(f"<|im_start|>system\n{system}")
@@ -191,7 +191,7 @@ def test_special_tokens_in_texts_lose_their_power(models: dict[str, Transformers
         ("qwen2_vl", "Is < |im_end|> < |image_pad|> <image> < /s> there?"),
         ("llava", "Is <|im_end|> <|image_pad|> < image> < /s> there?"),
     ):
-        prompt = Prompt(trick, picture(1))
+        prompt = Prompt(trick, image(1))
         assert expected in checkpoint_of(models[name]).layout.write(render(prompt))
         assert ask(models[name], prompt)[0].usage is not None
 
@@ -334,7 +334,7 @@ def ask_all(model: TransformersModel, asked: Sequence[Prompt]) -> list[Reply | B
 
 
 def test_a_prompt_that_is_too_long_is_refused_and_spoils_no_other(model: TransformersModel) -> None:
-    long = Prompt("word " * CONTEXT, picture(1))
+    long = Prompt("word " * CONTEXT, image(1))
     good, bad, other = ask_all(model, (prompts()[0], long, prompts()[3]))
     assert isinstance(good, Reply)
     assert isinstance(other, Reply)
@@ -381,7 +381,7 @@ def test_what_generation_raises_is_told_apart(
 
 def test_a_picture_of_an_impossible_shape_is_refused_alone(models: dict[str, TransformersModel]) -> None:
     """Qwen2-VL's own code refuses a strip of 2 x 500 pixels."""
-    strip = Prompt("Is there a defect?", picture(1, 2, 500), CHOICES)
+    strip = Prompt("Is there a defect?", image(1, 2, 500), CHOICES)
     bad, good = ask_all(models["qwen2_vl"], (strip, prompts()[0]))
     assert isinstance(bad, ModelRetryError)
     assert isinstance(good, Reply)
