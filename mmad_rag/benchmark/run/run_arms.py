@@ -171,7 +171,7 @@ def _header(
         questions_sha256=questions_sha256(selection.questions),
         missing_images=len(selection.missing_images),
         missing_questions=selection.missing_questions,
-        arms=tuple(ArmHeader(arm.name, arm.identity, arm.model, arm.index) for arm in arms),
+        arms=tuple(ArmHeader(arm.name, arm.identity, arm.model, arm.index, arm.counter) for arm in arms),
         images=selection.images,
         wording=wording,
         shots=shots,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -138,6 +137,7 @@ def evaluate(
     from mmad_rag.models.dry_run import CountingModel
     from mmad_rag.models.options import MAX_LOGPROBS
     from mmad_rag.models.prices import DEFAULT_IMAGES, load_prices, price_of
+    from mmad_rag.retrieve.config import RetrievalConfig, counter_for
 
     names = [name.strip() for name in arms.split(",") if name.strip()]
     check_arm_names(names)
@@ -151,9 +151,17 @@ def evaluate(
     index = KnowledgeIndex.load(index_folder) if set(names) - INDEXLESS_ARMS else None
     if plan:
         images = DEFAULT_IMAGES if price is None else price.images
-        counter = _counter_for(model)
-        asked = CountingModel(asked.identity, counter, images, reply_tokens=reply_tokens, options=options)
-    built = build_arms(names, asked, index, encoder=encoder, budget=tokens, context=context, seed=seed)
+        tokenizer = getattr(asked, "tokenizer", None)
+        asked = CountingModel(
+            asked.identity,
+            counter_for(asked),
+            images,
+            tokenizer=tokenizer,
+            reply_tokens=reply_tokens,
+            options=options,
+        )
+    retrieval = RetrievalConfig.for_model(asked, budget=tokens, encoder=encoder)
+    built = build_arms(names, asked, index, retrieval=retrieval, context=context, seed=seed)
     if no_images and (idle := [name for name in names if name in IMAGE_ARMS]):
         note(f"without pictures no product is found: {', '.join(idle)} will show no knowledge")
     note_missing(benchmark, selection)
@@ -182,17 +190,6 @@ def evaluate(
         goes_on=True,
     )
     _tell(result, selection, budget=budget, prices=prices, seed=seed, as_json=as_json)
-
-
-def _counter_for(model: str) -> Callable[[str], int]:
-    """Of a checkpoint in a folder its own tokenizer, where it has one file for it."""
-    from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, token_counter
-
-    name = model.partition(":")[2]
-    if not name.startswith("@"):
-        return token_counter(name)
-    own = Path(name[1:]).expanduser() / "tokenizer.json"
-    return token_counter(f"@{own}") if own.is_file() else ESTIMATE
 
 
 def _tell(
