@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
 from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET
@@ -90,9 +89,4 @@ def counter_for(model: object) -> NamedCounter:
         SpecError: the tokenizer of a checkpoint's folder is damaged.
     """
     spec = model if isinstance(model, str) else getattr(model, "tokenizer", None)
-    return _counter_of(spec) if isinstance(spec, str) else ESTIMATE
-
-
-@lru_cache(maxsize=256)
-def _counter_of(spec: str) -> NamedCounter:
-    return token_counter(spec)
+    return token_counter(spec) if isinstance(spec, str) else ESTIMATE

@@ -30,7 +30,7 @@ from tests.support.tiny_vlms import qwen2_vl
 
 COMMANDS = Path(sys.executable).parent
 PAGE = (ROOT / "README.md").read_text(encoding="utf-8")
-SECTION = PAGE[PAGE.index("## Every door") : PAGE.index("## Which product, and how sure")]
+SECTION = PAGE[PAGE.index("## Ways to ask") : PAGE.index("## Which product, and how sure")]
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", SECTION, re.MULTILINE | re.DOTALL)
 BLOCK = "<reference_material>"
 

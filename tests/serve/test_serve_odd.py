@@ -227,7 +227,7 @@ def test_a_large_picture_is_hashed_in_a_thread_and_remembered(
             hashed.append(threading.current_thread().name.rpartition("_")[0])
             return super().get(source)
 
-    monkeypatch.setattr(lookup, "SeenPictures", Noting)
+    monkeypatch.setattr(lookup, "SeenImages", Noting)
     large, metrics = data_url(large_red()), Metrics()
     assert len(large) > 512 * 1024
     retriever = ClipRetriever(by_words, encoder=encoder)

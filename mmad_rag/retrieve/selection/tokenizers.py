@@ -118,15 +118,23 @@ def checkpoint_tokenizer(name: str) -> Path | None:
 
 
 def _of_file(path: Path) -> NamedCounter:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return _of_unchanged_file(path.resolve(), found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _of_unchanged_file(path: Path, _size: int, _changed_ns: int) -> NamedCounter:
+    """The file's tokenizer, loaded once while the file stays as it is: large ones take a second."""
     from tokenizers import Tokenizer
 
     try:
         data = path.read_bytes()
         tokenizer = Tokenizer.from_buffer(data)
     except OSError as error:
-        raise SpecError(
-            f"the tokenizer {path} cannot be read ({error.strerror}); give the path of a tokenizer.json"
-        ) from error
+        raise _unreadable(path, error) from error
     except Exception as error:  # the library raises bare exceptions
         reason = str(error).partition("\n")[0]
         raise SpecError(
@@ -139,6 +147,12 @@ def _of_file(path: Path) -> NamedCounter:
         return len(tokenizer.encode(_clean(text), add_special_tokens=False).ids)
 
     return NamedCounter(f"tokenizer:{hashlib.sha256(data).hexdigest()[:16]}", count)
+
+
+def _unreadable(path: Path, error: OSError) -> SpecError:
+    return SpecError(
+        f"the tokenizer {path} cannot be read ({error.strerror}); give the path of a tokenizer.json"
+    )
 
 
 def _encoding_name(model: str) -> str | None:
