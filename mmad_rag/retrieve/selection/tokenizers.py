@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mmad_rag.errors import SpecError
+from mmad_rag.files import first_line
 from mmad_rag.retrieve.selection.token_estimate import estimate_tokens
 
 _CACHE_VARIABLES = ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR")
@@ -91,7 +92,7 @@ def _of_file(path: Path) -> NamedCounter:
             f"the tokenizer {path} cannot be read ({error.strerror}); give the path of a tokenizer.json"
         ) from error
     except Exception as error:  # the library raises bare exceptions
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise SpecError(
             f"{path} is no tokenizer ({reason}); give a tokenizer.json of the tokenizers library"
         ) from error
