@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from mmad_rag.errors import InputError
 from mmad_rag.images import ImageSource, open_image
 from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.models import Model, ModelOptions
 from mmad_rag.models.adapt import ModelSource, as_model
 from mmad_rag.rag.answer import Answer, Timings, answer_from
@@ -60,7 +61,7 @@ class RagWrapper:
     def __init__(
         self,
         model: ModelSource | None = None,
-        index: KnowledgeIndex | Path | str | None = None,
+        index: IndexData | Path | str | None = None,
         *,
         retriever: Retriever | None = None,
         budget: int = DEFAULT_BUDGET,
@@ -73,7 +74,7 @@ class RagWrapper:
             raise InputError("this client adds knowledge already, and would add it twice; give the plain one")
         self.model: Model = as_model(model, model_name=model_name, options=options)
         if retriever is None:
-            loaded = index if isinstance(index, KnowledgeIndex) else KnowledgeIndex.load(str(index))
+            loaded = index if isinstance(index, IndexData) else KnowledgeIndex.load(str(index))
             spec = f"openai:{model_name}" if model_name else model
             counter = token_counter(spec) if isinstance(spec, str) else ESTIMATE
             retriever = ClipRetriever(loaded, budget=budget, counter=counter)

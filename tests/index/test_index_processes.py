@@ -15,6 +15,8 @@ import pytest
 
 from mmad_rag.errors import IndexMismatchError
 from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.build.change import remove_products
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.folder import read, verify, write
 from mmad_rag.index.folder.write import update_index
 from tests.support.paths import ROOT
@@ -42,9 +44,9 @@ def start(mode: str, folder: Path, *arguments: object) -> subprocess.Popen[str]:
 def test_an_index_is_changed_in_place_while_no_other_can_write(index: KnowledgeIndex, tmp_path: Path) -> None:
     index.save(tmp_path / "i")
 
-    def change(old: KnowledgeIndex) -> KnowledgeIndex:
+    def change(old: IndexData) -> IndexData:
         assert not can_lock(tmp_path / "i")
-        return old.remove("red_disc")
+        return remove_products(old, ["red_disc"])
 
     changed = update_index(tmp_path / "i", change)
     assert changed.products == ("blue_bar", "green_square")

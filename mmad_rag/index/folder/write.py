@@ -19,9 +19,9 @@ from pathlib import Path
 
 from mmad_rag.errors import IndexMismatchError
 from mmad_rag.files import FolderLock, atomic_write, draft_of
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.folder.files import file_contents, name_on_disk
 from mmad_rag.index.folder.read import MANIFEST, load_index
-from mmad_rag.index.knowledge_index import KnowledgeIndex
 
 _DATA = re.compile(r"(passages|keys|references)(\.[0-9a-f]{12})?\.(jsonl|npy)")
 """Format 1 wrote names without a hash."""
@@ -29,13 +29,13 @@ _LOCK = ".index.lock"
 _WAIT_S = 10.0
 
 
-def save_index(index: KnowledgeIndex, folder: Path) -> None:
+def save_index(index: IndexData, folder: Path) -> None:
     """Write an index, replacing an older one there; see `KnowledgeIndex.save`."""
     with _writing(folder):
         _write(index, folder)
 
 
-def update_index(folder: Path, change: Callable[[KnowledgeIndex], KnowledgeIndex]) -> KnowledgeIndex:
+def update_index(folder: Path, change: Callable[[IndexData], IndexData]) -> IndexData:
     """Load an index, change it and write it, while no other process can write.
 
     Returns:
@@ -91,7 +91,7 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _write(index: KnowledgeIndex, folder: Path) -> None:
+def _write(index: IndexData, folder: Path) -> None:
     contents = file_contents(index.passages, index.keys, index.references, index.arrays())
     files = {name_on_disk(name, index.manifest.files[name].sha256): data for name, data in contents.items()}
     for name, data in files.items():
