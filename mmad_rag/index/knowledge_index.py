@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmad_rag.encoders.default_text import AUTO
-from mmad_rag.index.build.views import DEFAULT_VIEWS
 from mmad_rag.index.data import IndexData
+from mmad_rag.index.views import DEFAULT_VIEWS
 from mmad_rag.records import NORMAL_ENTRY
 
 if TYPE_CHECKING:

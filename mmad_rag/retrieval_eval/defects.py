@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmad_rag.index.build.views import WHOLE
 from mmad_rag.index.data import IndexData
+from mmad_rag.index.views import WHOLE
 from mmad_rag.records import NORMAL_ENTRY
 from mmad_rag.retrieval_eval.metrics import Share, share
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mmad_rag.index.build.change import remove_references
-from mmad_rag.index.build.views import WHOLE
 from mmad_rag.index.data import IndexData
+from mmad_rag.index.views import WHOLE
 from mmad_rag.records import NORMAL_ENTRY
 from mmad_rag.retrieval_eval.decisions import Bools
 

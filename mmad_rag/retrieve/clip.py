@@ -15,10 +15,10 @@ from mmad_rag.encoders import load_encoder
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import EncoderError, IndexMismatchError, InputError
 from mmad_rag.index.build.embed import unit
-from mmad_rag.index.build.views import WHOLE, view_of
 from mmad_rag.index.data import IndexData
 from mmad_rag.index.manifest import EncoderStamp
 from mmad_rag.index.search import check_shape
+from mmad_rag.index.views import WHOLE, view_of
 from mmad_rag.records import EncodedImage, FloatArray, Knowledge, Route, RouteOutcome
 from mmad_rag.retrieve.routing.defect_evidence import DefectEvidence
 from mmad_rag.retrieve.routing.router import Router

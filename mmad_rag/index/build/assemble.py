@@ -24,13 +24,13 @@ from mmad_rag.index.build.embed import (
     embed_texts,
 )
 from mmad_rag.index.build.reuse import KeySource, KnownVectors, ViewSource, key_source, view_source
-from mmad_rag.index.build.views import VIEWS_VERSION, view_of
 from mmad_rag.index.data import IndexData
 from mmad_rag.index.folder.check import not_unit
 from mmad_rag.index.folder.files import file_contents
 from mmad_rag.index.manifest import FORMAT, Counts, EncoderStamp, FileStamp, Manifest, Recipe
 from mmad_rag.index.rows import Key, KeyKind, Reference
 from mmad_rag.index.search import APPROXIMATE_ABOVE
+from mmad_rag.index.views import VIEWS_VERSION, view_of
 from mmad_rag.records import EncodedImage, FloatArray, Passage
 from mmad_rag.version import __version__
 

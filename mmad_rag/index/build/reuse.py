@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mmad_rag.index.build.embed import KEY_TEMPLATES, TEXTS_VERSION
-from mmad_rag.index.build.views import VIEWS_VERSION
 from mmad_rag.index.data import IndexData
 from mmad_rag.index.rows import Key, KeyKind, Reference
+from mmad_rag.index.views import VIEWS_VERSION
 from mmad_rag.records import FloatArray
 
 

@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from mmad_rag.index.build.views import WHOLE
 from mmad_rag.index.data import IndexData
 from mmad_rag.index.search import Search
+from mmad_rag.index.views import WHOLE
 from mmad_rag.records import FloatArray
 
 Scores = npt.NDArray[np.float64]
