@@ -25,7 +25,7 @@ from mmad_rag.encoders import load_encoder
 from mmad_rag.images import open_image
 from mmad_rag.images.perturb import CHANGES, changed
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.build.views import WHOLE, view_of
+from mmad_rag.index.views import WHOLE, view_of
 from mmad_rag.records import EncodedImage, FloatArray, Route, RouteOutcome
 from mmad_rag.retrieve.routing.router import Router
 from mmad_rag.retrieve.routing.tie_break import SecondLook

@@ -8,6 +8,7 @@ from typing import Protocol, cast
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.encoders.spec import EncoderSpec, parse_spec, spec_error
 from mmad_rag.errors import EncoderError, InputError
+from mmad_rag.files import first_line
 
 DEFAULT_ENCODER = "open_clip:ViT-B-32-256/datacomp_s34b_b86k"
 """A ViT-B/32 at 256 px trained on DataComp: good on textures, fast enough for a CPU, 600 MB to download."""
@@ -55,5 +56,5 @@ def _check_device(device: str) -> None:
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise EncoderError(f"the device {device!r} cannot be used ({reason}); give `cpu`") from error

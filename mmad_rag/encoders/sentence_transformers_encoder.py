@@ -14,6 +14,7 @@ from mmad_rag.encoders.repair import import_torchvision
 from mmad_rag.encoders.spec import EncoderSpec
 from mmad_rag.encoders.vectors import unit_vectors
 from mmad_rag.errors import EncoderError
+from mmad_rag.files import first_line
 from mmad_rag.images import to_rgb
 from mmad_rag.records import EncodedImage, FloatArray, JsonValue
 
@@ -90,7 +91,7 @@ def load(spec: EncoderSpec, *, device: str, batch_size: int) -> Encoder:
     try:
         dim = len(model.encode("a", show_progress_bar=False))
     except Exception as error:  # a broken model fails anywhere inside
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise EncoderError(
             f"the model of {spec.text} cannot embed a text ({reason}); give a text or CLIP-family model"
         ) from error
@@ -114,7 +115,7 @@ def _open(spec: EncoderSpec, device: str) -> SentenceTransformer:
                 local_files_only=spec.path is not None,
             )
     except Exception as error:  # the library and the hub's client raise many kinds
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         advice = (
             "a download needs a network: connect, or give a local folder as sentence_transformers:@FOLDER"
             if spec.path is None

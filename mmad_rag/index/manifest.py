@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import from_json
 
+from mmad_rag.files import first_problem
 from mmad_rag.records import JsonValue
 
 FORMAT: Final = 2
@@ -192,10 +193,7 @@ class Manifest(_Section):
         try:
             manifest = cls.model_validate_json(json.dumps(document))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            shown = where if where.isprintable() else repr(where)
-            raise ValueError(f"{shown}: {first['msg']}") from None
+            raise ValueError(first_problem(error)) from None
         if digest != manifest.digest:
             raise ValueError("it was changed after it was written")
         return manifest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mmad_rag.index.build.views import WHOLE
+from mmad_rag.index.views import WHOLE
 from mmad_rag.records import NORMAL_ENTRY
 
 
@@ -43,7 +43,7 @@ class Reference:
     entry: str = NORMAL_ENTRY
     """`normal`, or the id of the defect that the picture shows."""
     view: str = WHOLE
-    """How the picture was looked at, a name of `mmad_rag.index.build.views.VIEWS`."""
+    """How the picture was looked at, a name of `mmad_rag.index.views.VIEWS`."""
 
 
 def reference_order(reference: Reference) -> tuple[str, str, str, str, str]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmad_rag.errors import IndexMismatchError, MmadRagError
-from mmad_rag.index.knowledge_index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.search import check_shape
 from mmad_rag.records import FloatArray
 
@@ -214,7 +214,7 @@ class Load:
         return str(uuid.uuid5(uuid.NAMESPACE_OID, f"mmad_rag/{self.stamp}/{kind}/{row}"))
 
 
-def image_parts(index: KnowledgeIndex) -> tuple[Part, Part]:
+def image_parts(index: IndexData) -> tuple[Part, Part]:
     """What pictures are compared with: keys and references."""
     return (
         _part(Kind.KEY, index.key_vectors, [(key.product, key.text) for key in index.keys]),
@@ -226,7 +226,7 @@ def image_parts(index: KnowledgeIndex) -> tuple[Part, Part]:
     )
 
 
-def passage_part(index: KnowledgeIndex) -> Part | None:
+def passage_part(index: IndexData) -> Part | None:
     """What questions are compared with; None when passages are found by their words."""
     if index.passage_vectors is None:
         return None

@@ -19,6 +19,7 @@ import yaml
 from pydantic import ValidationError
 
 from mmad_rag.errors import KnowledgeError
+from mmad_rag.files import first_problem
 from mmad_rag.knowledge.base import KnowledgeBase, load_knowledge
 from mmad_rag.knowledge.schema import Product, ReviewStatus
 from mmad_rag.records import NORMAL_ENTRY, Json
@@ -186,9 +187,7 @@ def _product_text(file: Path, entries: Sequence[_Entry], source: str, today: dt.
     try:
         Product.model_validate_json(json.dumps(value, default=str))
     except ValidationError as error:
-        details = error.errors()[0]
-        place = ".".join(str(part) for part in details["loc"])
-        _refuse(file, f"{where}: {place} {details['msg']}; correct the entry")
+        _refuse(file, f"{where}: {first_problem(error)}; correct the entry")
     return _MARK + yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 

@@ -13,6 +13,7 @@ import yaml
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mmad_rag.errors import InputError
+from mmad_rag.files import first_problem
 from mmad_rag.records import Usage
 
 SHIPPED = Path(__file__).with_name("prices.yaml")
@@ -144,6 +145,4 @@ def _read(path: Path) -> tuple[Price, ...]:
         told = " ".join(str(error).split())
         raise InputError(f"{path} is no price table ({told}); write it like {SHIPPED}") from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}, {place}: {first['msg']}; write it like {SHIPPED}") from error
+        raise InputError(f"{path}, {first_problem(error)}; write it like {SHIPPED}") from error

@@ -13,6 +13,7 @@ from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError
 from mmad_rag.images import ImageSource, open_image
 from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.models import Model, ModelOptions
 from mmad_rag.models.adapt import ModelSource, as_model
 from mmad_rag.rag.answer import Answer, Timings, answer_from
@@ -63,7 +64,7 @@ class RagWrapper:
     def __init__(
         self,
         model: ModelSource | None = None,
-        index: KnowledgeIndex | Path | str | None = None,
+        index: IndexData | Path | str | None = None,
         *,
         retriever: Retriever | None = None,
         budget: int = DEFAULT_BUDGET,
@@ -79,7 +80,7 @@ class RagWrapper:
         self.config: RetrievalConfig | None = None
         """How knowledge is looked up in the index; None where a retriever was given."""
         if retriever is None:
-            loaded = index if isinstance(index, KnowledgeIndex) else KnowledgeIndex.load(str(index))
+            loaded = index if isinstance(index, IndexData) else KnowledgeIndex.load(str(index))
             self.config = RetrievalConfig.for_model(self.model, budget=budget, encoder=encoder)
             retriever = self.config.clip(loaded)
         self.retriever: Retriever = retriever

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.records import FloatArray, Route, RouteOutcome
 from mmad_rag.retrieval_eval.decisions import NONE, Bools, Decisions, pooled
 from mmad_rag.retrieval_eval.figures import ALL_CHANGES, Figures, Router, figures
@@ -106,7 +106,7 @@ class Measured:
 
 
 def measure(
-    index: KnowledgeIndex,
+    index: IndexData,
     encoder: Encoder,
     images: Sequence[LabelledImage],
     vectors: Mapping[str, FloatArray],
@@ -144,7 +144,7 @@ def _brief(route: Route) -> Route:
     return replace(route, candidates=route.candidates[:2])
 
 
-def has_evidence(index: KnowledgeIndex, images: Sequence[LabelledImage]) -> Bools:
+def has_evidence(index: IndexData, images: Sequence[LabelledImage]) -> Bools:
     """Whether the index knows a picture's product by a text or by a reference that is not the picture.
 
     True for pictures outside the catalogue: there is nothing that they could be found by.

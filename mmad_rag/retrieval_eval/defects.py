@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.build.views import WHOLE
+from mmad_rag.index.data import IndexData
+from mmad_rag.index.views import WHOLE
 from mmad_rag.records import NORMAL_ENTRY
 from mmad_rag.retrieval_eval.metrics import Share, share
 
@@ -28,7 +28,7 @@ class DefectFigures:
     """Pictures that are the only one of their kind, which cannot be right and do not count."""
 
 
-def defect_figures(index: KnowledgeIndex) -> tuple[DefectFigures, ...]:
+def defect_figures(index: IndexData) -> tuple[DefectFigures, ...]:
     """Leave each defect picture of the index out; look for the nearest other one of its product, by cosine.
 
     Only whole views are compared, so that a picture is never found by another view of itself.
@@ -59,7 +59,7 @@ def defect_figures(index: KnowledgeIndex) -> tuple[DefectFigures, ...]:
     return (*found, together)
 
 
-def _figures(index: KnowledgeIndex, product: str, rows: list[int]) -> DefectFigures:
+def _figures(index: IndexData, product: str, rows: list[int]) -> DefectFigures:
     entries = np.array([index.references[row].entry for row in rows])
     digests = np.array([index.references[row].digest for row in rows])
     vectors = index.reference_vectors[rows]

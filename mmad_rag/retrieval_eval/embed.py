@@ -18,7 +18,7 @@ from mmad_rag.errors import DataError, EncoderError, ImageError
 from mmad_rag.images import open_image
 from mmad_rag.images.perturb import CHANGES_VERSION, changed
 from mmad_rag.index.build.embed import Progress
-from mmad_rag.index.build.views import VIEWS_VERSION, WHOLE, view_of
+from mmad_rag.index.views import VIEWS_VERSION, WHOLE, view_of
 from mmad_rag.records import EncodedImage, FloatArray
 from mmad_rag.retrieval_eval.images import FoundImages, LabelledImage, Reason
 

@@ -10,8 +10,8 @@ from mmad_rag.encoders import load_encoder
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError
 from mmad_rag.images.perturb import CHANGES, UNCHANGED, change_named
-from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.build.embed import Progress
+from mmad_rag.index.data import IndexData
 from mmad_rag.retrieval_eval.confusion import confused_pairs, confusion
 from mmad_rag.retrieval_eval.decide import Measured, has_evidence, measure
 from mmad_rag.retrieval_eval.defects import defect_figures
@@ -64,7 +64,7 @@ def parse_changes(text: str) -> tuple[str, ...]:
 
 
 def evaluate_retrieval(
-    index: KnowledgeIndex,
+    index: IndexData,
     data: Path,
     *,
     encoder: Encoder | str | None = None,

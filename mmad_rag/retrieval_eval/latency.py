@@ -11,9 +11,9 @@ import numpy as np
 
 from mmad_rag.encoders.protocol import Encoder, ImageTower
 from mmad_rag.images import open_image
-from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.build.embed import Progress
-from mmad_rag.index.build.views import WHOLE, view_of
+from mmad_rag.index.data import IndexData
+from mmad_rag.index.views import WHOLE, view_of
 from mmad_rag.records import FloatArray
 from mmad_rag.retrieval_eval.embed import image_tower
 from mmad_rag.retrieval_eval.images import LabelledImage
@@ -62,7 +62,7 @@ class Latency:
 
 
 def latencies(
-    index: KnowledgeIndex,
+    index: IndexData,
     encoder: Encoder,
     images: Sequence[LabelledImage],
     vectors: FloatArray,

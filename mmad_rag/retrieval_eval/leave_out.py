@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.build.change import remove_products
 from mmad_rag.index.build.embed import Progress
+from mmad_rag.index.data import IndexData
 from mmad_rag.records import FloatArray, RouteOutcome
 from mmad_rag.retrieval_eval.decide import known_of, measure, route_all
 from mmad_rag.retrieval_eval.figures import Figures, Router
@@ -38,7 +39,7 @@ class LeftOutProduct:
 
 
 def leave_products_out(
-    index: KnowledgeIndex,
+    index: IndexData,
     encoder: Encoder,
     images: Sequence[LabelledImage],
     vectors: Mapping[str, FloatArray],
@@ -65,7 +66,7 @@ def leave_products_out(
         found.append(
             _left_out(
                 product,
-                index.remove(product),
+                remove_products(index, [product]),
                 encoder,
                 chosen,
                 {change: rows[mine] for change, rows in vectors.items()},
@@ -79,7 +80,7 @@ def leave_products_out(
 
 def _left_out(
     product: str,
-    index: KnowledgeIndex,
+    index: IndexData,
     encoder: Encoder,
     images: Sequence[LabelledImage],
     vectors: Mapping[str, FloatArray],
@@ -136,7 +137,7 @@ class FewerReferences:
 
 
 def with_fewer_references(
-    index: KnowledgeIndex,
+    index: IndexData,
     encoder: Encoder,
     images: Sequence[LabelledImage],
     vectors: Mapping[str, FloatArray],

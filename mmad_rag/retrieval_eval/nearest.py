@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.records import FloatArray
 from mmad_rag.retrieval_eval.decisions import NONE, Decisions
 from mmad_rag.retrieval_eval.images import LabelledImage
 from mmad_rag.retrieval_eval.subindex import plain_references
 
 
-def nearest_all(index: KnowledgeIndex, images: Sequence[LabelledImage], vectors: FloatArray) -> Decisions:
+def nearest_all(index: IndexData, images: Sequence[LabelledImage], vectors: FloatArray) -> Decisions:
     """Rank the products by the cosine of their nearest reference; `known` is the best cosine.
 
     A reference with the picture's own bytes does not count. Equal cosines keep the order of the catalogue.
@@ -43,7 +43,7 @@ def nearest_all(index: KnowledgeIndex, images: Sequence[LabelledImage], vectors:
     )
 
 
-def best_cosines(index: KnowledgeIndex, images: Sequence[LabelledImage], vectors: FloatArray) -> FloatArray:
+def best_cosines(index: IndexData, images: Sequence[LabelledImage], vectors: FloatArray) -> FloatArray:
     """The best cosine of each picture to each product's normal references, shape (pictures, products).
 
     Whole views only. -inf where a product has no reference but the picture itself.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.records import NORMAL_ENTRY
 from mmad_rag.retrieval_eval.calibration import Binning, Calibration, calibration
 from mmad_rag.retrieval_eval.confusion import ConfusedPair, Confusion
@@ -103,7 +103,7 @@ def left_out(found: FoundImages) -> tuple[LeftOut, ...]:
     )
 
 
-def product_figures(index: KnowledgeIndex, measured: Measured) -> tuple[ProductFigures, ...]:
+def product_figures(index: IndexData, measured: Measured) -> tuple[ProductFigures, ...]:
     """One entry per product with a picture that counts."""
     route = measured.pooled(Router.ROUTE)
     nearest = measured.pooled(Router.NEAREST) if Router.NEAREST in measured.decisions else None

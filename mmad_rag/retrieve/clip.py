@@ -14,11 +14,11 @@ import numpy as np
 from mmad_rag.encoders import load_encoder
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import EncoderError, IndexMismatchError, InputError
-from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.build.embed import unit
-from mmad_rag.index.build.views import WHOLE, view_of
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.manifest import EncoderStamp
 from mmad_rag.index.search import check_shape
+from mmad_rag.index.views import WHOLE, view_of
 from mmad_rag.records import EncodedImage, FloatArray, Knowledge, Route, RouteOutcome
 from mmad_rag.retrieve.routing.defect_evidence import DefectEvidence
 from mmad_rag.retrieve.routing.router import Router
@@ -53,7 +53,7 @@ class ClipRetriever:
 
     def __init__(
         self,
-        index: KnowledgeIndex,
+        index: IndexData,
         *,
         encoder: Encoder | str | None = None,
         text_encoder: Encoder | str | None = None,
@@ -222,7 +222,7 @@ class ClipRetriever:
 
 
 def passage_similarity(
-    index: KnowledgeIndex, encoder: Encoder | None, text_encoder: Encoder | str | None
+    index: IndexData, encoder: Encoder | None, text_encoder: Encoder | str | None
 ) -> Similarity:
     """By vectors where the index has them for passages, else by words."""
     stamp = index.manifest.text_encoder
@@ -240,7 +240,7 @@ def _digests(image: EncodedImage, references: Sequence[EncodedImage]) -> frozens
     return frozenset(item.digest for item in (image, *references))
 
 
-def _direction(vector: FloatArray, index: KnowledgeIndex) -> FloatArray:
+def _direction(vector: FloatArray, index: IndexData) -> FloatArray:
     """A given vector, scaled to unit length in double precision."""
     check_shape(vector, index.reference_vectors)
     length = float(np.linalg.norm(vector.astype(np.float64)))

@@ -10,7 +10,7 @@ from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, NamedCounter, token
 
 if TYPE_CHECKING:
     from mmad_rag.encoders.protocol import Encoder
-    from mmad_rag.index import KnowledgeIndex
+    from mmad_rag.index.data import IndexData
     from mmad_rag.retrieve.clip import ClipRetriever
 
 _LONGEST_NAME = 200
@@ -60,7 +60,7 @@ class RetrievalConfig:
             return self
         return replace(self, counter=counter_for(f"openai:{name}"))
 
-    def clip(self, index: KnowledgeIndex) -> ClipRetriever:
+    def clip(self, index: IndexData) -> ClipRetriever:
         """A retriever that looks for the product in the image.
 
         Raises:

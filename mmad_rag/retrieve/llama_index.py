@@ -17,6 +17,7 @@ from llama_index.core.settings import Settings
 from mmad_rag.errors import InputError
 from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.records import EncodedImage, FloatArray, Knowledge
 from mmad_rag.retrieve.config import RetrievalConfig
 from mmad_rag.retrieve.protocol import Retriever, VectorRetriever
@@ -65,7 +66,7 @@ class LlamaIndexRetriever(BaseRetriever):  # type: ignore[misc] # LlamaIndex is 
 
     def __init__(
         self,
-        retriever: Retriever | KnowledgeIndex | Path | str,
+        retriever: Retriever | IndexData | Path | str,
         *,
         budget: int = DEFAULT_BUDGET,
         model: str | None = None,
@@ -74,7 +75,7 @@ class LlamaIndexRetriever(BaseRetriever):  # type: ignore[misc] # LlamaIndex is 
         super().__init__(callback_manager=callback_manager or Settings.callback_manager)
         if isinstance(retriever, str | Path):
             retriever = KnowledgeIndex.load(retriever)
-        if isinstance(retriever, KnowledgeIndex):
+        if isinstance(retriever, IndexData):
             retriever = RetrievalConfig.for_model(model, budget=budget).clip(retriever)
         self.retriever: Retriever = retriever
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.records import EncodedImage, FloatArray, Knowledge, Route, RouteOutcome
 from mmad_rag.retrieve.clip import passage_similarity
 from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET, Similarity, select
@@ -37,7 +37,7 @@ class FixedProductRetriever:
 
     def __init__(
         self,
-        index: KnowledgeIndex,
+        index: IndexData,
         product: str,
         *,
         text_encoder: Encoder | str | None = None,

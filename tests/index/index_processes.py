@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from mmad_rag.errors import IndexMismatchError
-from mmad_rag.files import locked
 from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.folder.write import index_lock
 
 
 def write(folder: Path, generations: list[Path], times: int) -> None:
@@ -29,7 +29,7 @@ def read(folder: Path, done: Path) -> None:
 
 def hold(folder: Path, ready: Path) -> None:
     """Hold the lock until killed."""
-    with locked(folder):
+    with index_lock(folder):
         ready.touch()
         time.sleep(60)
 

@@ -15,8 +15,8 @@ from mmad_rag.errors import EncoderError, ImageError, IndexMismatchError, InputE
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.build.embed import embed_images, embed_keys, embed_texts, fitting_pieces, unit
 from mmad_rag.index.build.references import find_references
-from mmad_rag.index.build.views import DEFAULT_VIEWS
 from mmad_rag.index.search import VectorSearch
+from mmad_rag.index.views import DEFAULT_VIEWS
 from tests.support.world import COLOURS, ColourTower, World, colour_encoder, png
 
 

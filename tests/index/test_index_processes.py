@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from mmad_rag import files as lock
 from mmad_rag.errors import IndexMismatchError
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.folder import read, verify
+from mmad_rag.index.build.change import remove_products
+from mmad_rag.index.data import IndexData
+from mmad_rag.index.folder import read, verify, write
 from mmad_rag.index.folder.write import update_index
 from tests.support.paths import ROOT
 
@@ -43,9 +44,9 @@ def start(mode: str, folder: Path, *arguments: object) -> subprocess.Popen[str]:
 def test_an_index_is_changed_in_place_while_no_other_can_write(index: KnowledgeIndex, tmp_path: Path) -> None:
     index.save(tmp_path / "i")
 
-    def change(old: KnowledgeIndex) -> KnowledgeIndex:
+    def change(old: IndexData) -> IndexData:
         assert not can_lock(tmp_path / "i")
-        return old.remove("red_disc")
+        return remove_products(old, ["red_disc"])
 
     changed = update_index(tmp_path / "i", change)
     assert changed.products == ("blue_bar", "green_square")
@@ -55,8 +56,8 @@ def test_an_index_is_changed_in_place_while_no_other_can_write(index: KnowledgeI
 
 def can_lock(folder: Path) -> bool:
     """Whether another process could take the lock now."""
-    code = "import sys; from pathlib import Path; from mmad_rag import files; files._WAIT_S = 0.0\n"
-    code += "with files.locked(Path(sys.argv[1])): pass"
+    code = "import sys; from pathlib import Path; from mmad_rag.index.folder import write\n"
+    code += "write._WAIT_S = 0.0\nwith write.index_lock(Path(sys.argv[1])): pass"
     ran = subprocess.run(
         [sys.executable, "-c", code, str(folder)], capture_output=True, check=False, cwd=ROOT
     )
@@ -69,7 +70,7 @@ def test_a_second_writer_waits_and_is_told_who_is_writing(
     """The lock goes with the process that held it, however that ends."""
     folder, ready = tmp_path / "i", tmp_path / "ready"
     index.save(folder)
-    monkeypatch.setattr(lock, "_WAIT_S", 0.1)
+    monkeypatch.setattr(write, "_WAIT_S", 0.1)
     holder = start("hold", folder, ready)
     try:
         wait_for(ready)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mmad_rag.images import open_image, to_rgb
-from mmad_rag.index.build.views import DEFAULT_VIEWS, VIEWS, view_of
+from mmad_rag.index.views import DEFAULT_VIEWS, VIEWS, view_of
 from mmad_rag.records import EncodedImage, MediaType
 from tests.index.framed import YELLOW, framed
 

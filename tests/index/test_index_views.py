@@ -15,7 +15,7 @@ from mmad_rag.errors import InputError
 from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.build.defect_references import find_defect_references
-from mmad_rag.index.build.views import VIEWS, checked_views
+from mmad_rag.index.views import VIEWS, checked_views
 from mmad_rag.knowledge import load_knowledge
 from mmad_rag.knowledge.schema import Product
 from mmad_rag.records import EncodedImage, FloatArray

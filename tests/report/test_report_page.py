@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
+import os
 import re
 from pathlib import Path
 
@@ -641,10 +642,10 @@ def test_a_disk_that_fills_up_leaves_the_page_that_was_there(
 ) -> None:
     write_page("<!doctype html>old", tmp_path / "page.html")
 
-    def full(*_arguments: object, **_options: object) -> int:
+    def full(_file: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DataError, match="No space left on device"):
         write_page("<!doctype html>new", tmp_path / "page.html")
     assert (tmp_path / "page.html").read_bytes() == b"<!doctype html>old"

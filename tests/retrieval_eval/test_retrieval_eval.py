@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.build.views import WHOLE, view_of
 from mmad_rag.index.rows import Reference
+from mmad_rag.index.views import WHOLE, view_of
 from mmad_rag.records import Candidate, Route, RouteOutcome
 from mmad_rag.retrieval_eval.calibration import Binning, calibration
 from mmad_rag.retrieval_eval.confusion import OUTSIDE, confused_pairs, confusion

@@ -12,7 +12,7 @@ from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import DataError, EncoderError, InputError
 from mmad_rag.images import open_image
 from mmad_rag.images.perturb import CHANGES
-from mmad_rag.index.build.views import WHOLE, view_of
+from mmad_rag.index.views import WHOLE, view_of
 from mmad_rag.retrieval_eval.embed import ABOUT, VECTORS, VectorCache, VectorKey, embed_changes
 from mmad_rag.retrieval_eval.images import Reason, find_images
 from tests.support.paths import ROOT

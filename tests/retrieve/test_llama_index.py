@@ -27,7 +27,7 @@ from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import ImageError, IndexMismatchError, InputError
 from mmad_rag.images import data_url, open_image
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.build.views import WHOLE, view_of
+from mmad_rag.index.views import WHOLE, view_of
 from mmad_rag.records import Candidate, EncodedImage, Hit, Knowledge, Route, RouteOutcome
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever
 from mmad_rag.retrieve.llama_index import LlamaIndexRetriever

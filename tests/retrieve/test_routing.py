@@ -19,8 +19,8 @@ from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError
 from mmad_rag.images import open_image
 from mmad_rag.index import Key, KnowledgeIndex, Reference
-from mmad_rag.index.build.views import WHOLE, view_of
 from mmad_rag.index.manifest import Calibration, Logistic, ReferenceScale
+from mmad_rag.index.views import WHOLE, view_of
 from mmad_rag.records import FloatArray, RouteOutcome
 from mmad_rag.report.explain import route_lines
 from mmad_rag.retrieve import ClipRetriever

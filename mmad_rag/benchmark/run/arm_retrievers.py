@@ -10,7 +10,7 @@ from functools import cached_property
 from mmad_rag.encoders import load_encoder
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import SpecError
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.records import NORMAL_ENTRY, EncodedImage, Knowledge, Question, Route, RouteOutcome
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever, Retriever
 from mmad_rag.retrieve.clip import passage_similarity
@@ -35,7 +35,7 @@ class ArmRetrievers:
 
     def __init__(
         self,
-        index: KnowledgeIndex,
+        index: IndexData,
         config: RetrievalConfig,
         *,
         by_words: bool = False,
@@ -101,7 +101,7 @@ class ArmRetrievers:
 class _Nothing:
     """A retriever for a product that the index does not hold: it finds nothing."""
 
-    def __init__(self, index: KnowledgeIndex, product: str) -> None:
+    def __init__(self, index: IndexData, product: str) -> None:
         self._index = index
         self._product = product
 

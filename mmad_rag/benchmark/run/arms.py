@@ -23,7 +23,7 @@ from functools import cache
 
 from mmad_rag.benchmark.run.arm_retrievers import ArmRetrievers, other_product
 from mmad_rag.errors import SpecError
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.models import Model
 from mmad_rag.models.blind import BlindModel
 from mmad_rag.rag import RagWrapper
@@ -69,7 +69,7 @@ class Arm:
 def build_arms(
     names: Sequence[str],
     model: Model,
-    index: KnowledgeIndex | None = None,
+    index: IndexData | None = None,
     *,
     retrieval: RetrievalConfig | None = None,
     context: int | None = None,
@@ -108,7 +108,7 @@ def build_arms(
     return tuple(arms)
 
 
-def base_arms(model: Model, indexes: Mapping[str, KnowledgeIndex], budgets: Sequence[int]) -> tuple[Arm, ...]:
+def base_arms(model: Model, indexes: Mapping[str, IndexData], budgets: Sequence[int]) -> tuple[Arm, ...]:
     """Arms that compare knowledge bases: the true product's passages from each base, at each budget.
 
     Beside each stands its control: the passages of another product, drawn per picture and the same for every

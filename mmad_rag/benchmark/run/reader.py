@@ -13,6 +13,7 @@ from mmad_rag.benchmark.analysis.circular import circular_subset
 from mmad_rag.benchmark.audit.choose_hard import HardSubset, read_hard
 from mmad_rag.benchmark.run.records import RUN_VERSION, OutcomeRow, Run, RunHeader
 from mmad_rag.errors import DataError
+from mmad_rag.files import first_problem
 from mmad_rag.records import Passage, Question
 
 HEADER_FILE = "run.json"
@@ -41,7 +42,8 @@ def read_header(folder: Path) -> RunHeader:
         raise DataError(f"{folder} is no run folder ({path}: {error.strerror}); check the path") from error
     except ValidationError as error:
         raise DataError(
-            f"{path} is damaged, or written by another version ({_first(error)}); restore it from a copy"
+            f"{path} is damaged, or written by another version ({first_problem(error)}); "
+            "restore it from a copy"
         ) from error
     if header.version != RUN_VERSION:
         raise DataError(
@@ -148,7 +150,7 @@ def read_lines(raw: bytes, path: Path, adapter: TypeAdapter[_T]) -> Iterator[_T]
             yield adapter.validate_json(line, strict=True)
         except ValidationError as error:
             raise DataError(
-                f"{path} line {number} is damaged ({_first(error)}); restore the file from a copy, "
+                f"{path} line {number} is damaged ({first_problem(error)}); restore the file from a copy, "
                 "or move the folder away and start again"
             ) from error
 
@@ -162,12 +164,6 @@ def split_torn(raw: bytes) -> tuple[bytes, bytes]:
     except ValidationError:
         return whole, torn
     return raw + b"\n", b""  # only the line end was cut off
-
-
-def _first(error: ValidationError) -> str:
-    problem = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in problem["loc"])
-    return f"{place}: {problem['msg']}" if place else problem["msg"]
 
 
 def _read(path: Path) -> bytes:

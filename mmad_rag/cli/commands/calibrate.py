@@ -13,7 +13,7 @@ from mmad_rag.cli.options import DEFAULT_INDEX, EncoderOption, JsonOption
 from mmad_rag.errors import InputError
 
 if TYPE_CHECKING:
-    from mmad_rag.index import KnowledgeIndex
+    from mmad_rag.index.data import IndexData
     from mmad_rag.index.manifest import Calibration
     from mmad_rag.retrieve.routing.leave_one_out import LabelledVector
 
@@ -73,7 +73,7 @@ def calibrate(
     if labelled is not None:
         _note_labels(index, labelled)
 
-    def fit(found: KnowledgeIndex) -> KnowledgeIndex:
+    def fit(found: IndexData) -> IndexData:
         """On what is in the folder when it is written, whatever it was when this began."""
         if labelled is not None:
             fitted: Calibration | None = calibrate_on(found, labelled, known_share=known_share, recall=recall)
@@ -111,7 +111,7 @@ def note_lost_calibration(before: Calibration) -> None:
         )
 
 
-def _labelled(index: KnowledgeIndex, folder: Path, encoder: str | None) -> list[LabelledVector]:
+def _labelled(index: IndexData, folder: Path, encoder: str | None) -> list[LabelledVector]:
     """The folder's pictures by their vectors."""
     from mmad_rag.images import open_image
     from mmad_rag.retrieval_eval.images import find_images
@@ -131,7 +131,7 @@ def _labelled(index: KnowledgeIndex, folder: Path, encoder: str | None) -> list[
     return vectors
 
 
-def _note_labels(index: KnowledgeIndex, labelled: Sequence[LabelledVector]) -> None:
+def _note_labels(index: IndexData, labelled: Sequence[LabelledVector]) -> None:
     """Say how many pictures rank the product first that they are labelled with: wrong labels spoil a fit."""
     from mmad_rag.retrieve.routing.router import Router
 

@@ -15,7 +15,7 @@ from mmad_rag.cli.console import note, out, print_json
 from mmad_rag.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from mmad_rag.index import KnowledgeIndex
+    from mmad_rag.index.data import IndexData
 
 index_app = typer.Typer(help="Index folders.", no_args_is_help=True)
 
@@ -113,7 +113,9 @@ def remove(
     as_json: JsonOption = False,
 ) -> None:
     """Take a product out of an index, with its passages, keys and references; nothing is embedded."""
-    _change(folder, lambda index: index.remove(product), f"without {product}", as_json)
+    from mmad_rag.index.build.change import remove_products
+
+    _change(folder, lambda index: remove_products(index, [product]), f"without {product}", as_json)
 
 
 @index_app.command("rename")
@@ -124,20 +126,20 @@ def rename(
     as_json: JsonOption = False,
 ) -> None:
     """Give a product of an index another name; nothing is embedded and no text changes."""
-    index = _change(folder, lambda index: index.rename(old, new), f"{old} is now {new}", as_json)
+    from mmad_rag.index.build.change import rename_product
+
+    index = _change(folder, lambda index: rename_product(index, old, new), f"{old} is now {new}", as_json)
     said = f"Unlike {old.replace('_', ' ')}: "
     still = sorted({passage.product for passage in index.passages if passage.text.startswith(said)})
     if still:
         note(f"the texts of {', '.join(still)} still say {old}; correct tell_apart in their product files")
 
 
-def _change(
-    folder: Path, change: Callable[[KnowledgeIndex], KnowledgeIndex], what: str, as_json: bool
-) -> KnowledgeIndex:
+def _change(folder: Path, change: Callable[[IndexData], IndexData], what: str, as_json: bool) -> IndexData:
     from mmad_rag.index.folder.write import update_index
     from mmad_rag.retrieve.routing.calibrate import calibrated
 
-    def changed(found: KnowledgeIndex) -> KnowledgeIndex:
+    def changed(found: IndexData) -> IndexData:
         if found.manifest.calibration is None:
             return change(found)
         note_lost_calibration(found.manifest.calibration)
@@ -170,7 +172,7 @@ class _ProductRow:
     passages: int
 
 
-def _rows(index: KnowledgeIndex) -> tuple[_ProductRow, ...]:
+def _rows(index: IndexData) -> tuple[_ProductRow, ...]:
     from mmad_rag.records import NORMAL_ENTRY
 
     images = {(item.product, item.entry, item.digest) for item in index.references}

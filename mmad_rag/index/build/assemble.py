@@ -24,13 +24,13 @@ from mmad_rag.index.build.embed import (
     embed_texts,
 )
 from mmad_rag.index.build.reuse import KeySource, KnownVectors, ViewSource, key_source, view_source
-from mmad_rag.index.build.views import VIEWS_VERSION, view_of
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.folder.check import not_unit
 from mmad_rag.index.folder.files import file_contents
-from mmad_rag.index.knowledge_index import KnowledgeIndex
 from mmad_rag.index.manifest import FORMAT, Counts, EncoderStamp, FileStamp, Manifest, Recipe
 from mmad_rag.index.rows import Key, KeyKind, Reference
 from mmad_rag.index.search import APPROXIMATE_ABOVE
+from mmad_rag.index.views import VIEWS_VERSION, view_of
 from mmad_rag.records import EncodedImage, FloatArray, Passage
 from mmad_rag.version import __version__
 
@@ -45,7 +45,7 @@ def assemble(
     views: tuple[str, ...],
     known: KnownVectors,
     progress: Progress | None = None,
-) -> KnowledgeIndex:
+) -> IndexData:
     """Embed what is not known and join it with what is; the same text or picture is embedded once.
 
     Raises:
@@ -134,7 +134,7 @@ def stamped(
     passage_vectors: FloatArray | None,
     key_vectors: FloatArray,
     reference_vectors: FloatArray,
-) -> KnowledgeIndex:
+) -> IndexData:
     """An index of these parts, whose manifest holds their hashes."""
     refuse_unroutable(keys, references, encoder)
     arrays = {"keys": key_vectors, "references": reference_vectors}
@@ -157,9 +157,7 @@ def stamped(
             for name, data in sorted(files.items())
         },
     )
-    return KnowledgeIndex(
-        manifest, passages, keys, references, passage_vectors, key_vectors, reference_vectors
-    )
+    return IndexData(manifest, passages, keys, references, passage_vectors, key_vectors, reference_vectors)
 
 
 def refuse_unroutable(keys: Sequence[Key], references: Sequence[Reference], encoder: EncoderStamp) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmad_rag.errors import InputError, KnowledgeError
 from mmad_rag.index.build.assemble import stamped
-from mmad_rag.index.knowledge_index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.rows import reference_order
 from mmad_rag.records import Passage
 
@@ -19,7 +19,7 @@ _PRODUCT = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 _LONGEST_NAME = 64
 
 
-def remove_products(index: KnowledgeIndex, products: Collection[str]) -> KnowledgeIndex:
+def remove_products(index: IndexData, products: Collection[str]) -> IndexData:
     """Leave products out with all that belongs to them; see `KnowledgeIndex.remove`."""
     for product in products:
         refuse_unknown(index, product)
@@ -37,9 +37,7 @@ def remove_products(index: KnowledgeIndex, products: Collection[str]) -> Knowled
     )
 
 
-def remove_references(
-    index: KnowledgeIndex, product: str, digests: Collection[str] | None = None
-) -> KnowledgeIndex:
+def remove_references(index: IndexData, product: str, digests: Collection[str] | None = None) -> IndexData:
     """Leave reference pictures of a product out; see `KnowledgeIndex.remove_references`."""
     refuse_unknown(index, product)
     own = {reference.digest for reference in index.references if reference.product == product}
@@ -62,7 +60,7 @@ def remove_references(
     )
 
 
-def rename_product(index: KnowledgeIndex, old: str, new: str) -> KnowledgeIndex:
+def rename_product(index: IndexData, old: str, new: str) -> IndexData:
     """Give a product another name; see `KnowledgeIndex.rename`."""
     refuse_unknown(index, old)
     if new in index.products:
@@ -95,7 +93,7 @@ def rename_product(index: KnowledgeIndex, old: str, new: str) -> KnowledgeIndex:
     )
 
 
-def refuse_unknown(index: KnowledgeIndex, product: str) -> None:
+def refuse_unknown(index: IndexData, product: str) -> None:
     """Raise InputError when the index holds no such product."""
     if product not in index.products:
         near = difflib.get_close_matches(product, index.products, n=3, cutoff=0.4) or index.products[:3]
@@ -113,12 +111,12 @@ def _order(count: int, key: Callable[[int], str] | Callable[[int], tuple[str, ..
 
 
 def _selected(
-    index: KnowledgeIndex,
+    index: IndexData,
     knowledge: Mapping[str, str],
     passages: Sequence[int],
     keys: Sequence[int],
     references: Sequence[int],
-) -> KnowledgeIndex:
+) -> IndexData:
     """An index of these rows in this order, by the same encoders and recipe."""
     manifest, vectors = index.manifest, index.passage_vectors
     return stamped(

@@ -12,8 +12,8 @@ from mmad_rag.index.build.assemble import assemble
 from mmad_rag.index.build.contents import read_contents
 from mmad_rag.index.build.embed import Progress
 from mmad_rag.index.build.reuse import known_vectors
-from mmad_rag.index.build.views import DEFAULT_VIEWS, checked_views
-from mmad_rag.index.knowledge_index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
+from mmad_rag.index.views import DEFAULT_VIEWS, checked_views
 from mmad_rag.knowledge import KnowledgeBase, load_knowledge
 
 
@@ -26,9 +26,9 @@ def build_index(
     references_per_product: int | None = None,
     defect_references: Path | None = None,
     views: Sequence[str] = DEFAULT_VIEWS,
-    reuse: KnowledgeIndex | None = None,
+    reuse: IndexData | None = None,
     progress: Progress | None = None,
-) -> KnowledgeIndex:
+) -> IndexData:
     """Embed every visual key, passage and reference picture of a knowledge base.
 
     Args:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from mmad_rag.errors import ModelActionError
+from mmad_rag.files import first_line
 from mmad_rag.prompt import RenderedPrompt, TextPart, joined_texts
 from mmad_rag.records import EncodedImage, MediaType
 
@@ -77,7 +78,7 @@ def find_layout(processor: Any, name: str) -> ChatLayout:  # noqa: ANN401 - tran
         try:
             text, blind = (_probe(speaker, form, marks, images=images) for images in (True, False))
         except Exception as error:  # templates are programs: they raise what they like
-            problem = str(error).partition("\n")[0] or type(error).__name__
+            problem = first_line(error)
             continue
         whole = all(_PROBE_SYSTEM in one and _PROBE_USER in one for one in (text, blind))
         if not whole or _REPRESENTATION.search(text):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmad_rag.encoders.repair import import_torchvision
 from mmad_rag.errors import EncoderError, InputError, ModelActionError
+from mmad_rag.files import first_line
 from mmad_rag.models.transformers.chat_template import ChatLayout, find_layout
 from mmad_rag.models.transformers.files import CheckpointFiles
 
@@ -101,7 +102,7 @@ def _load_processor(files: CheckpointFiles, name: str) -> Any:  # noqa: ANN401 -
         )
     except Exception as error:  # each model's own code, on files that may be missing or damaged
         raise ModelActionError(
-            f"the processor of {name} cannot be loaded ({_line(error)}); {_hint(error)}"
+            f"the processor of {name} cannot be loaded ({first_line(error)}); {_hint(error)}"
         ) from error
     if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
         raise ModelActionError(
@@ -146,7 +147,7 @@ def _load_model(files: CheckpointFiles, name: str, *, device: str, dtype: str) -
         raise
     except Exception as error:  # as above; and CUDA's own
         raise ModelActionError(
-            f"{name} cannot be loaded on {device} as {dtype} ({_line(error)}); {_hint(error)}"
+            f"{name} cannot be loaded on {device} as {dtype} ({first_line(error)}); {_hint(error)}"
         ) from error
     return model.eval()
 
@@ -213,7 +214,3 @@ def _hint(error: Exception) -> str:
     if "does not recognize this architecture" in str(error):
         return "upgrade transformers, or take another model"
     return "check the checkpoint, and download it again if it is damaged"
-
-
-def _line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

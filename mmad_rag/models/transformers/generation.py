@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mmad_rag.errors import ModelActionError, ModelError, ModelRetryError
+from mmad_rag.files import first_line
 from mmad_rag.images import to_rgb
 from mmad_rag.models.transformers.checkpoint import Checkpoint, out_of_memory
 from mmad_rag.prompt import RenderedPrompt
@@ -177,7 +178,7 @@ def _failure(checkpoint: Checkpoint, error: Exception) -> ModelError:
     """Of the same words whether the prompt was alone or not."""
     if isinstance(error, ModelError):
         return error
-    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    reason = first_line(error)
     if out_of_memory(error):
         return ModelRetryError(
             f"{checkpoint.name} ran out of memory on one question ({reason}); "

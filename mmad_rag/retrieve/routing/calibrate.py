@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from mmad_rag.errors import InputError
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.manifest import Calibration, ReferenceScale
 from mmad_rag.retrieve.routing.fuse import fuse
 from mmad_rag.retrieve.routing.leave_one_out import Case, Columns, LabelledVector
 from mmad_rag.retrieve.routing.logistic import fit_logistic, fit_tie_scale
 from mmad_rag.retrieve.routing.open_set import Evidence, KnownFeatures, known_features, known_probability
 from mmad_rag.retrieve.routing.scores import CatalogueScores, ProductScores
+
+AnyIndex = TypeVar("AnyIndex", bound=IndexData)
+"""What comes back is of the kind that was given: a `KnowledgeIndex` keeps its methods."""
 
 KNOWN_SHARE = 0.75
 """Three of four pictures are reckoned to show a catalogued product, unless labelled ones say otherwise."""
@@ -32,7 +36,7 @@ _NINE_OF_TEN = 2.2
 
 
 def calibrate_by_leaving_out(
-    index: KnowledgeIndex, *, known_share: float = KNOWN_SHARE, recall: float | None = None, seed: int = 0
+    index: IndexData, *, known_share: float = KNOWN_SHARE, recall: float | None = None, seed: int = 0
 ) -> Calibration | None:
     """Fit on the index's own references, each of them looked at as if it were a picture to inspect.
 
@@ -60,7 +64,7 @@ def calibrate_by_leaving_out(
 
 
 def calibrate_on(
-    index: KnowledgeIndex,
+    index: IndexData,
     images: Sequence[LabelledVector],
     *,
     known_share: float | None = None,
@@ -108,7 +112,7 @@ def calibrate_on(
     return fitted
 
 
-def calibrated(index: KnowledgeIndex) -> KnowledgeIndex:
+def calibrated(index: AnyIndex) -> AnyIndex:
     """The index with the calibration in its manifest that a retriever would fit when it opens it.
 
     Routes stay as they are; fitting is done once and not once per retriever.
@@ -118,7 +122,7 @@ def calibrated(index: KnowledgeIndex) -> KnowledgeIndex:
     return with_calibration(index, calibrate_by_leaving_out(index))
 
 
-def with_calibration(index: KnowledgeIndex, calibration: Calibration | None) -> KnowledgeIndex:
+def with_calibration(index: AnyIndex, calibration: Calibration | None) -> AnyIndex:
     """The index with another calibration in its manifest; its fingerprint changes with it."""
     manifest = index.manifest.model_copy(update={"calibration": calibration})
     return dataclasses.replace(index, manifest=manifest)
@@ -136,7 +140,7 @@ def _sample(count: int, seed: int) -> npt.NDArray[np.int64]:
 
 
 def _fit(
-    index: KnowledgeIndex,
+    index: IndexData,
     cases: Sequence[Case],
     method: str,
     images: int,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.records import NORMAL_ENTRY, FloatArray
 
 
@@ -15,7 +15,7 @@ class DefectEvidence:
         index: Holds the pictures. Without any of a defect, nothing is ever said.
     """
 
-    def __init__(self, index: KnowledgeIndex) -> None:
+    def __init__(self, index: IndexData) -> None:
         self._index = index
         self._rows: dict[str, dict[str, list[int]]] = {}
         for row, reference in enumerate(index.references):

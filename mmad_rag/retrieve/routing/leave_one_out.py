@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.records import FloatArray
 
 
@@ -41,7 +41,7 @@ class Case:
 class Columns:
     """The references and keys of an index as columns that can be compared at once."""
 
-    def __init__(self, index: KnowledgeIndex) -> None:
+    def __init__(self, index: IndexData) -> None:
         self.vectors = index.reference_vectors
         self.products = np.array([item.product for item in index.references], object)
         self.digests = np.array([item.digest for item in index.references], object)

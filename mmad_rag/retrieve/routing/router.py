@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.manifest import Calibration, ReferenceScale
 from mmad_rag.records import Candidate, FloatArray, Route, RouteOutcome, SecondLook
 from mmad_rag.retrieve.routing.calibrate import calibrate_by_leaving_out
@@ -46,7 +46,7 @@ class Router:
         closer: Asked about two products between which the scores cannot decide.
     """
 
-    def __init__(self, index: KnowledgeIndex, closer: CloserLook | None = None) -> None:
+    def __init__(self, index: IndexData, closer: CloserLook | None = None) -> None:
         self.index = index
         self._scores = CatalogueScores(index)
         self._closer = closer
@@ -117,7 +117,7 @@ class Router:
         return look, candidates
 
 
-def route(index: KnowledgeIndex, vector: FloatArray, own_digests: Collection[str] = ()) -> Route:
+def route(index: IndexData, vector: FloatArray, own_digests: Collection[str] = ()) -> Route:
     """Route one picture without a second look; for many pictures make one `Router`."""
     return Router(index).route(vector, own_digests)
 

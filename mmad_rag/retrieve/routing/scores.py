@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.build.views import WHOLE
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.search import Search
+from mmad_rag.index.views import WHOLE
 from mmad_rag.records import FloatArray
 
 Scores = npt.NDArray[np.float64]
@@ -46,7 +46,7 @@ class CatalogueScores:
         index: Whose keys and references are compared with.
     """
 
-    def __init__(self, index: KnowledgeIndex) -> None:
+    def __init__(self, index: IndexData) -> None:
         self.index = index
         self.products = index.products
         self._key_groups = _Groups([key.product for key in index.keys])

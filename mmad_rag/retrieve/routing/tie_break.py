@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.build.embed import embed_texts, unit
+from mmad_rag.index.data import IndexData
 from mmad_rag.records import NORMAL_ENTRY, Field, FloatArray, Passage
 from mmad_rag.retrieve.routing.fuse import REFERENCE_WEIGHT, TEXT_WEIGHT
 
@@ -50,7 +50,7 @@ class SecondLook:
         encoder: Of the index; without a text tower only references are compared.
     """
 
-    def __init__(self, index: KnowledgeIndex, encoder: Encoder) -> None:
+    def __init__(self, index: IndexData, encoder: Encoder) -> None:
         self._index = index
         self._encoder = encoder
         self._lock = threading.Lock()

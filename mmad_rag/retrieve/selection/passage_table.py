@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.prompt import heading_line, passage_line
 from mmad_rag.records import NORMAL_ENTRY, Field, Passage
 from mmad_rag.retrieve.selection.token_estimate import TokenCounter
@@ -46,7 +46,7 @@ class Shelf:
     """Of the heading above an entry's passages: one element per entry."""
 
 
-def shelf_of(index: KnowledgeIndex, product: str, counter: TokenCounter, products: int) -> Shelf:
+def shelf_of(index: IndexData, product: str, counter: TokenCounter, products: int) -> Shelf:
     """The shelf of a product of the index, kept from call to call.
 
     Args:

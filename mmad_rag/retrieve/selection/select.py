@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.prompt import number_mark, passages_text
 from mmad_rag.records import NORMAL_ENTRY, Field, Hit, Passage
 from mmad_rag.retrieve.selection.passage_table import Shelf, shelf_of
@@ -46,7 +46,7 @@ class _Taken:
 
 
 def select(
-    index: KnowledgeIndex,
+    index: IndexData,
     products: Sequence[str],
     question: str,
     similarity: Similarity,

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mmad_rag.errors import SpecError
+from mmad_rag.files import first_line
 from mmad_rag.retrieve.selection.token_estimate import estimate_tokens
 
 _CACHE_VARIABLES = ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR")
@@ -136,7 +137,7 @@ def _of_unchanged_file(path: Path, _size: int, _changed_ns: int) -> NamedCounter
     except OSError as error:
         raise _unreadable(path, error) from error
     except Exception as error:  # the library raises bare exceptions
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise SpecError(
             f"{path} is no tokenizer ({reason}); give a tokenizer.json of the tokenizers library"
         ) from error

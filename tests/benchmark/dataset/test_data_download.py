@@ -23,7 +23,7 @@ from mmad_rag.benchmark.dataset.download_progress import DownloadProgress
 from mmad_rag.benchmark.dataset.file_hash import HashedFile, HashKind, fits
 from mmad_rag.benchmark.dataset.hub import Hub
 from mmad_rag.benchmark.dataset.hub_errors import HubRetryError, unreachable
-from mmad_rag.benchmark.dataset.manifest import MANIFEST, WORK_FOLDER, data_lock, read_manifest
+from mmad_rag.benchmark.dataset.manifest import MANIFEST, WORK_FOLDER, data_lock, is_ours, read_manifest
 from mmad_rag.errors import DataError
 from tests.benchmark.dataset.hub_server import Fault, HubServer, hub
 from tests.support.bench import make_benchmark
@@ -544,14 +544,27 @@ def test_a_folder_that_cannot_be_made_is_named(stocked: HubServer, tmp_path: Pat
         get(tmp_path / "file")
 
 
-def test_a_manifest_that_cannot_be_written_is_said(stocked: HubServer, tmp_path: Path) -> None:
+def test_a_manifest_that_cannot_be_written_is_said(
+    stocked: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / MANIFEST).mkdir()
     with pytest.raises(DataError, match="cannot be read"):
         get(tmp_path)
     (tmp_path / MANIFEST).rmdir()
-    (tmp_path / WORK_FOLDER / MANIFEST).mkdir()
-    with pytest.raises(DataError, match="cannot be written"):
+
+    def full(_draft: Path, _path: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(DataError, match=r"hashes\.json cannot be written \(No space left"):
         get(tmp_path)
+    assert not list(tmp_path.glob("*hashes.json*"))
+
+
+def test_a_manifest_that_a_kill_left_half_written_is_ours() -> None:
+    """Such a file is not called unused, and none of a data set may have its name."""
+    assert is_ours(f".{MANIFEST}.0123abcd.draft")
+    assert not is_ours(".mmad.json.0123abcd.draft")
 
 
 @pytest.mark.parametrize(
