@@ -18,7 +18,7 @@ names, and in nothing else:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from mmad_rag.benchmark.run.arm_retrievers import ArmRetrievers, other_product
@@ -61,6 +61,11 @@ class Arm:
 
     Only an arm that is given a product may look at the question's; one that cannot be composed for a question
     raises SpecError.
+    """
+    keeps_passages: bool = True
+    """Whether a run keeps the text of the passages that the arm shows; False where it is only filler.
+
+    A run keeps a passage once, by its id, and filler has no ids of its own.
     """
 
 
@@ -169,7 +174,8 @@ def _with_knowledge(
     if name in IMAGE_ARMS:
         asked = BlindModel(model) if name == "blind" else model
         retriever = retrievers.filler if name == "filler" else retrievers.clip
-        return _found(name, RagWrapper(asked, retriever=retriever), model, retrievers)
+        arm = _found(name, RagWrapper(asked, retriever=retriever), model, retrievers)
+        return replace(arm, keeps_passages=name != "filler")
     settings = f"budget={retrievers.budget}"
     match name:
         case "wrong":
