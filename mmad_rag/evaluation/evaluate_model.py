@@ -48,7 +48,8 @@ def evaluate(
         index: An index, or the folder of one; arms without knowledge need none.
         arms: Of `mmad_rag.benchmark.ARM_NAMES`, each at most once.
         settings: Which questions are asked, and how.
-        tokens: Tokens of knowledge per prompt.
+        tokens: Tokens of knowledge per prompt, counted by the model's tokenizer where that is at hand, else
+            estimated.
         context: Tokens that the arm `all` may show of a product; it refuses a product with more.
         encoder: Loads the index's encoder by this spec, or is it; None takes the one that the index names.
         model_name: Which model an OpenAI client is to ask; with a client only.

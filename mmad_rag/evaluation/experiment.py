@@ -27,6 +27,7 @@ from mmad_rag.models.dry_run import REPLY_TOKENS, CountingModel
 from mmad_rag.models.prices import DEFAULT_IMAGES, Price, load_prices, price_of
 from mmad_rag.rag import run_sync
 from mmad_rag.retrieve import DEFAULT_BUDGET
+from mmad_rag.retrieve.config import RetrievalConfig, counter_for
 
 if TYPE_CHECKING:
     from mmad_rag.benchmark.analysis.forecast import Forecast
@@ -166,11 +167,15 @@ def prepare(
     if dry_run:
         images = DEFAULT_IMAGES if price is None else price.images
         asked = CountingModel(
-            asked.identity, _counter_for(spec or ""), images, reply_tokens=reply_tokens, options=options
+            asked.identity,
+            counter_for(asked),
+            images,
+            tokenizer=getattr(asked, "tokenizer", None),
+            reply_tokens=reply_tokens,
+            options=options,
         )
-    built = build_arms(
-        names, asked, knowledge, encoder=encoder, budget=tokens, context=context, seed=settings.seed
-    )
+    retrieval = RetrievalConfig.for_model(asked, budget=tokens, encoder=encoder)
+    built = build_arms(names, asked, knowledge, retrieval=retrieval, context=context, seed=settings.seed)
     return Experiment(benchmark, selection, built, settings, folder, table, price, dry=dry_run)
 
 
@@ -215,17 +220,6 @@ def _model(source: ModelSource, name: str | None, options: ModelOptions | None, 
 
 def _index(index: KnowledgeIndex | Path | str | None) -> KnowledgeIndex | None:
     return index if index is None or isinstance(index, KnowledgeIndex) else KnowledgeIndex.load(index)
-
-
-def _counter_for(model: str) -> Callable[[str], int]:
-    """Of a checkpoint in a folder its own tokenizer, where it has one file for it."""
-    from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, token_counter
-
-    name = model.partition(":")[2]
-    if not name.startswith("@"):
-        return token_counter(name)
-    own = Path(name[1:]).expanduser() / "tokenizer.json"
-    return token_counter(f"@{own}") if own.is_file() else ESTIMATE
 
 
 def _errata_notes(benchmark: Benchmark, names: Sequence[str]) -> Iterator[str]:

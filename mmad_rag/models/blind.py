@@ -25,6 +25,11 @@ class BlindModel:
         """`blind/` with the inner model's."""
         return f"blind/{self.model.identity}"
 
+    @property
+    def tokenizer(self) -> str | None:
+        """The inner model's."""
+        return getattr(self.model, "tokenizer", None)
+
     async def answer(self, prompt: Prompt) -> Reply:
         """Ask the inner model by text alone; raises what it raises."""
         return await self.model.answer(dataclasses.replace(prompt, image=None, references=()))

@@ -23,7 +23,8 @@ class CountingModel:
     Args:
         identity: Of the model that it stands for.
         count: Tokens of a text.
-        pictures: How the model counts pictures.
+        images: How the model counts images.
+        tokenizer: What that model's tokenizer is known by; None where its tokens are estimated.
         reply_tokens: What every reply is taken to be long.
         options: Of the model; `image_size` and `detail` change what a picture counts for.
     """
@@ -34,9 +35,12 @@ class CountingModel:
         count: Callable[[str], int],
         images: ImageTokens,
         *,
+        tokenizer: str | None = None,
         reply_tokens: int = REPLY_TOKENS,
         options: ModelOptions | None = None,
     ) -> None:
+        self.tokenizer = tokenizer
+        """What the tokenizer of the model that it stands for is known by."""
         self._identity = identity
         self._count = count
         self._images = images

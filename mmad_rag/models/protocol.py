@@ -9,7 +9,11 @@ from mmad_rag.records import Prompt, Reply
 
 @runtime_checkable
 class Model(Protocol):
-    """Anything that answers a prompt: a provider, a control, or a wrapper around another model."""
+    """Anything that answers a prompt: a provider, a control, or a wrapper around another model.
+
+    A model whose tokens can be counted beforehand also has an attribute `tokenizer`: a spec such as
+    `openai:gpt-4o` (see `mmad_rag.retrieve.token_counter`). Without one, tokens of knowledge are estimated.
+    """
 
     @property
     def identity(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, TypeGuard
 
 from mmad_rag.errors import InputError
@@ -14,6 +15,7 @@ from mmad_rag.rag.conversation import Query, TextType, find_query, with_block
 from mmad_rag.records import Knowledge
 from mmad_rag.retrieve import ClipRetriever, Retriever
 from mmad_rag.retrieve.route_cache import SeenImages, recall, see
+from mmad_rag.retrieve.selection.tokenizers import NamedCounter
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,63 @@ class Addition:
         return not self.note
 
 
+class Hindrance(StrEnum):
+    """Why no knowledge is looked up for a conversation."""
+
+    NO_IMAGE = "no message of the user shows a picture"
+    ALREADY_THERE = "the message with the picture holds reference material already"
+    PROVIDER_FILE = "the picture is a file at the provider, which is not fetched"
+    ELSEWHERE = "the picture is at an address, which is not fetched"
+    UNREAD_TYPE = "the picture is of a type that is not read"
+
+
+@dataclass(frozen=True, slots=True)
+class Consultation:
+    """What is to be looked up for a conversation, or why nothing is."""
+
+    query: Query | None
+    """The image that the conversation is about; None where it shows none."""
+    hindrance: Hindrance | None = None
+    """None where the image is looked up."""
+    note: str = ""
+    """The hindrance in a sentence; empty without one."""
+
+
+def find_consultation(messages: Sequence[Any], text_type: TextType | None = None) -> Consultation:
+    """Decide whether knowledge is looked up for a conversation; the one decision for every door.
+
+    Args:
+        messages: Those of a chat completion, or the items of a response.
+        text_type: What text parts are called where the messages are sent; None goes by the image's part.
+    """
+    query = find_query(messages, text_type)
+    if query is None:
+        return Consultation(None, Hindrance.NO_IMAGE, Hindrance.NO_IMAGE.value)
+    if query.has_block:
+        return Consultation(query, Hindrance.ALREADY_THERE, Hindrance.ALREADY_THERE.value)
+    if not query.url:
+        return Consultation(query, Hindrance.PROVIDER_FILE, Hindrance.PROVIDER_FILE.value)
+    if not is_data_url(query.url):
+        note = f"the picture at {query.url[:200]!r} is not fetched; send it as a data URL"
+        return Consultation(query, Hindrance.ELSEWHERE, note)
+    if unread := unread_type(query.url):
+        note = f"a picture of type {unread!r} is not read; send PNG, JPEG, WebP, GIF, BMP or TIFF"
+        return Consultation(query, Hindrance.UNREAD_TYPE, note)
+    return Consultation(query)
+
+
+def with_knowledge(messages: Sequence[Any], query: Query, knowledge: Knowledge) -> list[Any]:
+    """The messages with the knowledge before the image that it is about; those given are not changed."""
+    return with_block(messages, query, knowledge_text(knowledge))
+
+
 def add_knowledge(
     messages: Sequence[Any],
     retriever: Retriever,
     seen: SeenImages | None = None,
     *,
     text_type: TextType | None = None,
+    counter: NamedCounter | None = None,
 ) -> Addition:
     """Look up the picture that a conversation is about, and add what is known to the message that shows it.
 
@@ -62,6 +115,7 @@ def add_knowledge(
         seen: Remembers pictures by their `data:` URL, so that a `ClipRetriever` opens, embeds and routes each
             one once. Others are asked anew each time.
         text_type: What text parts are called where the messages are sent; None goes by the picture's part.
+        counter: Counts the tokens of knowledge instead of the retriever's, where that is a `ClipRetriever`.
 
     Raises:
         InputError: the messages are no list.
@@ -72,39 +126,28 @@ def add_knowledge(
             f"a {type(messages).__name__} is no list of messages; "
             'give [{"role": "user", "content": [...]}], as to a chat completion'
         )
-    query = find_query(messages, text_type)
-    if query is None:
-        return Addition(list(messages), None, "no message of the user shows a picture")
-    if reason := _hindrance(query):
-        return Addition(list(messages), None, reason)
-    knowledge = _known(query.url, query.question, retriever, seen)
+    found = find_consultation(messages, text_type)
+    if found.query is None or found.hindrance is not None:
+        return Addition(list(messages), None, found.note)
+    query = found.query
+    knowledge = _known(query, retriever, seen, counter)
     if not knowledge.hits:
         return Addition(list(messages), knowledge, "nothing is known about what the picture shows")
-    return Addition(with_block(messages, query, knowledge_text(knowledge)), knowledge, "")
+    return Addition(with_knowledge(messages, query, knowledge), knowledge, "")
 
 
-def _hindrance(query: Query) -> str:
-    """Why nothing is looked up; empty where nothing speaks against it."""
-    if query.has_block:
-        return "the message with the picture holds reference material already"
-    if not query.url:
-        return "the picture is a file at the provider, which is not fetched"
-    if not is_data_url(query.url):
-        return f"the picture at {query.url[:200]!r} is not fetched; send it as a data URL"
-    if unread := unread_type(query.url):
-        return f"a picture of type {unread!r} is not read; send PNG, JPEG, WebP, GIF, BMP or TIFF"
-    return ""
-
-
-def _known(url: str, question: str, retriever: Retriever, seen: SeenImages | None) -> Knowledge:
-    """What is known about the picture in a `data:` URL."""
-    if seen is None or not _routes_first(retriever):
-        return retriever.retrieve(question, open_image(url))
-    image = seen.get(url)
+def _known(
+    query: Query, retriever: Retriever, seen: SeenImages | None, counter: NamedCounter | None
+) -> Knowledge:
+    """What is known about the image in a `data:` URL."""
+    if not _routes_first(retriever):
+        return retriever.retrieve(query.question, open_image(query.url))
+    image = None if seen is None else seen.get(query.url)
     if image is None or image.index != retriever.index.fingerprint:
-        image = see(retriever, open_image(url))
-        seen.put(url, image)
-    return recall(retriever, image, question)
+        image = see(retriever, open_image(query.url))
+        if seen is not None:
+            seen.put(query.url, image)
+    return recall(retriever, image, query.question, counter)
 
 
 def _routes_first(retriever: Retriever) -> TypeGuard[ClipRetriever]:

@@ -16,6 +16,7 @@ from mmad_rag.models.adapt import is_client
 from mmad_rag.rag.augment import Addition, add_knowledge
 from mmad_rag.rag.conversation import TextType
 from mmad_rag.retrieve import Retriever
+from mmad_rag.retrieve.config import RetrievalConfig
 from mmad_rag.retrieve.route_cache import SeenImages
 
 ClientT = TypeVar("ClientT")
@@ -41,7 +42,12 @@ _CONVERSATIONS = MappingProxyType(
 
 
 def wrap_client(
-    client: ClientT, retriever: Retriever, report: Report | None = None, seen: SeenImages | None = None
+    client: ClientT,
+    retriever: Retriever,
+    report: Report | None = None,
+    seen: SeenImages | None = None,
+    *,
+    config: RetrievalConfig | None = None,
 ) -> ClientT:
     """A client like the one given that adds knowledge to requests which show a picture.
 
@@ -56,6 +62,8 @@ def wrap_client(
         report: Called with what was added to each chat completion or response, or why nothing was, before
             the request is sent.
         seen: Remembers pictures, as for `add_knowledge`.
+        config: What the retriever was made from; tokens of knowledge are then counted as the model that a
+            request names counts them. None leaves that to the retriever.
 
     Raises:
         InputError: this is no OpenAI client, or it is wrapped already.
@@ -70,7 +78,10 @@ def wrap_client(
         place = _CONVERSATIONS.get(path)
         if place is None or not isinstance(body, Mapping) or not isinstance(body.get(place.name), list):
             return body
-        addition = add_knowledge(body[place.name], retriever, seen, text_type=place.text_type)
+        counter = None if config is None else config.for_request(body.get("model")).counter
+        addition = add_knowledge(
+            body[place.name], retriever, seen, text_type=place.text_type, counter=counter
+        )
         if report is not None:
             report(addition)
         return {**body, place.name: addition.messages} if addition.added else body

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError
 from mmad_rag.images import ImageSource, open_image
 from mmad_rag.index import KnowledgeIndex
@@ -20,9 +21,9 @@ from mmad_rag.rag.batch import Inquiry, ask_all
 from mmad_rag.rag.openai_client import Report, is_wrapped, wrap_client
 from mmad_rag.rag.sync import run_sync
 from mmad_rag.records import Choice, EncodedImage, Knowledge, Prompt, Reply
-from mmad_rag.retrieve import DEFAULT_BUDGET, ClipRetriever, Retriever, token_counter
+from mmad_rag.retrieve import DEFAULT_BUDGET, Retriever
+from mmad_rag.retrieve.config import RetrievalConfig
 from mmad_rag.retrieve.route_cache import SeenImages
-from mmad_rag.retrieve.selection.tokenizers import ESTIMATE
 
 ClientT = TypeVar("ClientT")
 _LETTERS = frozenset("ABCDEFGH")
@@ -42,8 +43,10 @@ class RagWrapper:
             or asynchronous. None where only `augment` or `wrap` is wanted.
         index: An index, or the folder of one.
         retriever: Instead of an index: anything that looks up knowledge.
-        budget: Tokens of knowledge per prompt, when an index is given; counted by the tokenizer of the model
-            where its name is given and its tokenizer is at hand, else estimated.
+        budget: Tokens of knowledge per prompt, when an index is given; counted by the model's tokenizer where
+            that is at hand, else estimated.
+        encoder: The encoder of the index, or a spec that loads it, when an index is given (when its file has
+            moved); by default as the index says.
         model_name: Which model an OpenAI client is to ask; with a client only.
         options: What the model is told beside its name; with a spec or a client only.
 
@@ -64,6 +67,7 @@ class RagWrapper:
         *,
         retriever: Retriever | None = None,
         budget: int = DEFAULT_BUDGET,
+        encoder: Encoder | str | None = None,
         model_name: str | None = None,
         options: ModelOptions | None = None,
     ) -> None:
@@ -72,11 +76,12 @@ class RagWrapper:
         if is_wrapped(model):
             raise InputError("this client adds knowledge already, and would add it twice; give the plain one")
         self.model: Model = as_model(model, model_name=model_name, options=options)
+        self.config: RetrievalConfig | None = None
+        """How knowledge is looked up in the index; None where a retriever was given."""
         if retriever is None:
             loaded = index if isinstance(index, KnowledgeIndex) else KnowledgeIndex.load(str(index))
-            spec = f"openai:{model_name}" if model_name else model
-            counter = token_counter(spec) if isinstance(spec, str) else ESTIMATE
-            retriever = ClipRetriever(loaded, budget=budget, counter=counter)
+            self.config = RetrievalConfig.for_model(self.model, budget=budget, encoder=encoder)
+            retriever = self.config.clip(loaded)
         self.retriever: Retriever = retriever
         self._seen = SeenImages(_IMAGES_KEPT)
 
@@ -84,6 +89,11 @@ class RagWrapper:
     def identity(self) -> str:
         """The retriever's identity and the inner model's."""
         return f"rag({self.retriever.identity})/{self.model.identity}"
+
+    @property
+    def tokenizer(self) -> str | None:
+        """The inner model's, see `counter_for`."""
+        return getattr(self.model, "tokenizer", None)
 
     async def answer(self, prompt: Prompt) -> Reply:
         """Look up, put the knowledge into the prompt, ask the inner model."""
@@ -189,7 +199,7 @@ class RagWrapper:
         Raises:
             InputError: this is no OpenAI client, or it is wrapped already.
         """
-        return wrap_client(client, self.retriever, report, self._seen)
+        return wrap_client(client, self.retriever, report, self._seen, config=self.config)
 
     async def _look_up(self, prompt: Prompt) -> Knowledge:
         """In a thread, because embedding a picture would hold up the loop."""

@@ -62,7 +62,8 @@ class ClipRetriever:
     ) -> None:
         self.index = index
         self.budget = budget
-        self._counter = counter
+        self.counter = counter
+        """Counts the tokens of knowledge, unless a call brings its own."""
         self._encoder = _matching(index.manifest.encoder, encoder)
         self._text_encoder = text_encoder
         self._router = Router(index, SecondLook(index, self._encoder))
@@ -74,7 +75,7 @@ class ClipRetriever:
     @property
     def identity(self) -> str:
         """Index, budget, what it is counted by, and kind of retriever."""
-        counted = "" if self._counter is ESTIMATE else f",counter={self._counter.name}"
+        counted = "" if self.counter is ESTIMATE else f",counter={self.counter.name}"
         return f"clip(index={self.index.fingerprint[:16]},budget={self.budget}{counted})"
 
     @property
@@ -114,7 +115,13 @@ class ClipRetriever:
         return self._selected(question, self._router.route(direction, own_digests), direction, own_digests)
 
     def retrieve_routed(
-        self, question: str, route: Route, vector: FloatArray, own_digests: Collection[str] = ()
+        self,
+        question: str,
+        route: Route,
+        vector: FloatArray,
+        own_digests: Collection[str] = (),
+        *,
+        counter: NamedCounter | None = None,
     ) -> Knowledge:
         """Only the second stage: select passages for a picture that was routed before.
 
@@ -123,8 +130,9 @@ class ClipRetriever:
             route: What `route` or `route_vector` found for the picture.
             vector: The picture's, as `vector` gives it.
             own_digests: As for `retrieve_vector`.
+            counter: Counts the tokens instead of the retriever's, for a request to another model.
         """
-        return self._selected(question, route, vector, own_digests)
+        return self._selected(question, route, vector, own_digests, counter)
 
     def route(self, image: EncodedImage, references: Sequence[EncodedImage] = ()) -> Route:
         """Only the first stage: which product is it?"""
@@ -156,7 +164,12 @@ class ClipRetriever:
         return joined
 
     def _selected(
-        self, question: str, found: Route, vector: FloatArray | None, digests: Collection[str]
+        self,
+        question: str,
+        found: Route,
+        vector: FloatArray | None,
+        digests: Collection[str],
+        counter: NamedCounter | None = None,
     ) -> Knowledge:
         question = question[-LONGEST_QUESTION:]
         with self._lock:
@@ -166,7 +179,7 @@ class ClipRetriever:
                 question,
                 self._similarity,
                 budget=self.budget,
-                counter=self._counter,
+                counter=counter or self.counter,
                 evidence=self._evidence(found.products, vector, digests),
             )
         return Knowledge(found, hits, self.index.fingerprint)

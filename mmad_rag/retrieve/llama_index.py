@@ -18,7 +18,7 @@ from mmad_rag.errors import InputError
 from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.records import EncodedImage, FloatArray, Knowledge
-from mmad_rag.retrieve.clip import ClipRetriever
+from mmad_rag.retrieve.config import RetrievalConfig
 from mmad_rag.retrieve.protocol import Retriever, VectorRetriever
 from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET
 
@@ -48,7 +48,9 @@ class LlamaIndexRetriever(BaseRetriever):  # type: ignore[misc] # LlamaIndex is 
 
     Args:
         retriever: What to ask: an index, the folder of one, or any `Retriever`.
-        budget: Estimated tokens of knowledge per question, when an index is given.
+        budget: Tokens of knowledge per question, when an index is given.
+        model: The model that is shown the passages, e.g. `openai:gpt-4o`: tokens are counted as it does;
+            None estimates them.
         callback_manager: By default that of LlamaIndex's `Settings`.
 
     Raises:
@@ -66,13 +68,14 @@ class LlamaIndexRetriever(BaseRetriever):  # type: ignore[misc] # LlamaIndex is 
         retriever: Retriever | KnowledgeIndex | Path | str,
         *,
         budget: int = DEFAULT_BUDGET,
+        model: str | None = None,
         callback_manager: CallbackManager | None = None,
     ) -> None:
         super().__init__(callback_manager=callback_manager or Settings.callback_manager)
         if isinstance(retriever, str | Path):
             retriever = KnowledgeIndex.load(retriever)
         if isinstance(retriever, KnowledgeIndex):
-            retriever = ClipRetriever(retriever, budget=budget)
+            retriever = RetrievalConfig.for_model(model, budget=budget).clip(retriever)
         self.retriever: Retriever = retriever
 
     def look_up(self, query: QueryBundle) -> Knowledge:

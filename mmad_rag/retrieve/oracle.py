@@ -12,6 +12,7 @@ from mmad_rag.index import KnowledgeIndex
 from mmad_rag.records import EncodedImage, FloatArray, Knowledge, Route, RouteOutcome
 from mmad_rag.retrieve.clip import passage_similarity
 from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET, Similarity, select
+from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, NamedCounter
 
 ImageEvidence: TypeAlias = Callable[[str, EncodedImage, Sequence[EncodedImage]], Mapping[str, float]]
 """(Product, picture, further pictures) -> defect -> how much the picture looks like it, in [0, 1]."""
@@ -27,7 +28,8 @@ class FixedProductRetriever:
         similarity: Of questions to passages, instead of the index's own.
         evidence: Which defects a picture looks like; usually `ClipRetriever.evidence`. Without it the picture
             is not looked at.
-        budget: Estimated tokens of knowledge per prompt.
+        budget: Tokens of knowledge per prompt.
+        counter: Counts them.
 
     Raises:
         InputError: the product is not in the index.
@@ -42,6 +44,7 @@ class FixedProductRetriever:
         similarity: Similarity | None = None,
         evidence: ImageEvidence | None = None,
         budget: int = DEFAULT_BUDGET,
+        counter: NamedCounter = ESTIMATE,
     ) -> None:
         if product not in index.rows_of_product:
             known = ", ".join(index.products)
@@ -49,14 +52,17 @@ class FixedProductRetriever:
         self.index = index
         self.product = product
         self.budget = budget
+        self.counter = counter
         self._text_encoder = text_encoder
         self._given_similarity = similarity
         self._evidence = evidence
 
     @property
     def identity(self) -> str:
-        """Index, product, budget and kind of retriever."""
-        return f"fixed(index={self.index.fingerprint[:16]},product={self.product},budget={self.budget})"
+        """Index, product, budget, what it is counted by, and kind of retriever."""
+        counted = "" if self.counter is ESTIMATE else f",counter={self.counter.name}"
+        settings = f"product={self.product},budget={self.budget}{counted}"
+        return f"fixed(index={self.index.fingerprint[:16]},{settings})"
 
     def retrieve(
         self, question: str, image: EncodedImage | None, references: Sequence[EncodedImage] = ()
@@ -66,7 +72,13 @@ class FixedProductRetriever:
         if self._evidence is not None and image is not None:
             seen = {self.product: self._evidence(self.product, image, references)}
         hits = select(
-            self.index, (self.product,), question, self._similarity, budget=self.budget, evidence=seen
+            self.index,
+            (self.product,),
+            question,
+            self._similarity,
+            budget=self.budget,
+            counter=self.counter,
+            evidence=seen,
         )
         return Knowledge(Route(RouteOutcome.PRODUCT, (), (self.product,), 1.0), hits, self.index.fingerprint)
 

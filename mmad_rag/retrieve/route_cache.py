@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mmad_rag.records import EncodedImage, FloatArray, Knowledge, Route
 from mmad_rag.retrieve.clip import ClipRetriever
+from mmad_rag.retrieve.selection.tokenizers import NamedCounter
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,20 @@ def see(retriever: ClipRetriever, image: EncodedImage) -> SeenImage:
     return SeenImage(vector, image.digest, route, retriever.index.fingerprint)
 
 
-def recall(retriever: ClipRetriever, seen: SeenImage, question: str) -> Knowledge:
-    """Exactly what `retriever.retrieve` finds for the picture, without the picture."""
-    return retriever.retrieve_routed(question, seen.route, seen.vector, (seen.digest,))
+def recall(
+    retriever: ClipRetriever, seen: SeenImage, question: str, counter: NamedCounter | None = None
+) -> Knowledge:
+    """Exactly what `retriever.retrieve` finds for the image, without the image.
+
+    Args:
+        retriever: The one that saw the image.
+        seen: What it remembers of it.
+        question: The question's words.
+        counter: Counts the tokens instead of the retriever's.
+    """
+    if counter is None:
+        return retriever.retrieve_routed(question, seen.route, seen.vector, (seen.digest,))
+    return retriever.retrieve_routed(question, seen.route, seen.vector, (seen.digest,), counter=counter)
 
 
 class SeenImages:

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mmad_rag.retrieve import ClipRetriever
+from mmad_rag.retrieve.config import RetrievalConfig
 from mmad_rag.serve.augment import Augmenter
 from mmad_rag.serve.body import check_json_type, read_body
 from mmad_rag.serve.errors import RefusalError
@@ -40,6 +41,7 @@ def make_app(
     token: Token | None = None,
     image_hosts: Collection[str] = (),
     limits: Limits | None = None,
+    config: RetrievalConfig | None = None,
 ) -> Starlette:
     """The application; it needs a server that speaks ASGI's lifespan, as uvicorn does.
 
@@ -49,10 +51,12 @@ def make_app(
         token: What clients must show; without one only clients that say `localhost` are served.
         image_hosts: Hosts that pictures may be fetched from, see `ImageFetcher`.
         limits: Sizes, counts and times.
+        config: What the retriever was made from, so that each request's tokens of knowledge are counted as
+            the model that it names counts them; None leaves that to the retriever.
     """
     limits = limits if limits is not None else Limits()
     metrics = Metrics()
-    lookup = Lookup(retriever, limits, metrics)
+    lookup = Lookup(retriever, limits, metrics, config=config)
     handlers = _Handlers(Augmenter(lookup, ImageFetcher(image_hosts, limits)), upstream, limits, metrics)
 
     @asynccontextmanager

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from mmad_rag.images.data_urls import is_data_url, unread_type
-from mmad_rag.prompt import knowledge_text
-from mmad_rag.rag.conversation import find_query, with_block
+from mmad_rag.rag.augment import Hindrance, find_consultation, with_knowledge
 from mmad_rag.records import Knowledge, RouteOutcome
 from mmad_rag.serve.body import encode, parse_body
 from mmad_rag.serve.fetch import ImageFetcher
@@ -23,6 +21,13 @@ _OUTCOMES = {
     RouteOutcome.PRODUCT: "product",
     RouteOutcome.NEAR_TIE: "near-tie",
     RouteOutcome.UNKNOWN: "not-in-the-catalogue",
+}
+_UNTOUCHED = {
+    Hindrance.NO_IMAGE: "no-picture",
+    Hindrance.ALREADY_THERE: "already-there",
+    Hindrance.PROVIDER_FILE: "picture-elsewhere",
+    Hindrance.ELSEWHERE: "picture-elsewhere",
+    Hindrance.UNREAD_TYPE: "picture-unreadable",
 }
 
 
@@ -61,21 +66,17 @@ class Augmenter:
         """
         body = parse_body(data)
         messages = body.get("messages") if body is not None else None
-        asked = find_query(messages, "text") if isinstance(messages, list) else None
-        if body is None or messages is None or asked is None:
-            return _untouched(data, "no-picture")
-        if asked.has_block:
-            return _untouched(data, "already-there")
-        source: str | bytes = asked.url
-        if not is_data_url(asked.url):
-            if not self._fetcher.allows(asked.url):
-                return _untouched(data, "picture-elsewhere")
-            source = await self._fetcher.fetch(asked.url)
-        elif unread_type(asked.url):
-            return _untouched(data, "picture-unreadable")
-        knowledge = await self._lookup.find(source, asked.question)
+        if body is None or not isinstance(messages, list):
+            return _untouched(data, _UNTOUCHED[Hindrance.NO_IMAGE])
+        found = find_consultation(messages, "text")
+        asked = found.query
+        fetched = found.hindrance is Hindrance.ELSEWHERE and asked and self._fetcher.allows(asked.url)
+        if asked is None or (found.hindrance is not None and not fetched):
+            return _untouched(data, _UNTOUCHED[found.hindrance or Hindrance.NO_IMAGE])
+        source = await self._fetcher.fetch(asked.url) if fetched else asked.url
+        knowledge = await self._lookup.find(source, asked.question, model=body.get("model"))
         if knowledge.hits:
-            changed = with_block(messages, asked, knowledge_text(knowledge))
+            changed = with_knowledge(messages, asked, knowledge)
             data = encode({**body, "messages": changed}, message=asked.position, url=asked.url)
         return Augmented(
             data, _OUTCOMES[knowledge.route.outcome], knowledge.route.products, report_headers(knowledge)

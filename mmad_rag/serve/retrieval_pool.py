@@ -11,7 +11,9 @@ from typing import TypeVar
 from mmad_rag.images import open_image
 from mmad_rag.records import Knowledge
 from mmad_rag.retrieve import ClipRetriever
+from mmad_rag.retrieve.config import RetrievalConfig
 from mmad_rag.retrieve.route_cache import SeenImage, SeenImages, recall, see
+from mmad_rag.retrieve.selection.tokenizers import NamedCounter
 from mmad_rag.serve.images import data_url_bytes, open_limited
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.metrics import Metrics
@@ -20,6 +22,8 @@ _T = TypeVar("_T")
 
 _SMALL = 512 * 1024
 """Characters of a `data:` URL, or bytes, that are hashed in half a millisecond."""
+_COUNTERS_KEPT = 256
+"""Names of models; a client may send any."""
 _SHORT = 4_000
 """Characters of a question that are compared with passages in half a millisecond."""
 
@@ -36,18 +40,34 @@ class Lookup:
         retriever: Whom to ask.
         limits: Threads, pictures kept, sizes.
         metrics: Where hits and misses are counted.
+        config: What the retriever was made from; tokens of knowledge are then counted as the model that a
+            request names counts them. None leaves that to the retriever.
     """
 
-    def __init__(self, retriever: ClipRetriever, limits: Limits, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        retriever: ClipRetriever,
+        limits: Limits,
+        metrics: Metrics,
+        *,
+        config: RetrievalConfig | None = None,
+    ) -> None:
         self._retriever = retriever
         self._limits = limits
         self._metrics = metrics
+        self._config = config
+        self._counters: dict[str, NamedCounter] = {}
         self._eyes = ThreadPoolExecutor(limits.lookups, "mmad-rag-embed")
         self._hands = ThreadPoolExecutor(1, "mmad-rag-select")  # a retriever selects one at a time
         self._seen = SeenImages(limits.images_kept)
 
-    async def find(self, source: str | bytes, question: str) -> Knowledge:
+    async def find(self, source: str | bytes, question: str, *, model: object = None) -> Knowledge:
         """What is known about the picture in a `data:` URL or in bytes.
+
+        Args:
+            source: The image.
+            question: The question's words.
+            model: What the request names as its model.
 
         Raises:
             RefusalError: 400 no whole picture, 413 too large.
@@ -58,9 +78,10 @@ class Lookup:
             seen = await _in(self._hands, lambda: self._seen.get(source))
         self._metrics.count_cache(hit=seen is not None)
         found = seen if seen is not None else await _in(self._eyes, lambda: self._look(source))
+        counter = await self._counter(model)
         if self._retriever.selects_by_words and len(question) <= _SHORT:
-            return self._select(found, question)
-        return await _in(self._hands, lambda: self._select(found, question))
+            return recall(self._retriever, found, question, counter)
+        return await _in(self._hands, lambda: recall(self._retriever, found, question, counter))
 
     def close(self) -> None:
         """Let the threads end; nothing can be found any more."""
@@ -73,8 +94,17 @@ class Lookup:
         self._seen.put(source, seen)
         return seen
 
-    def _select(self, seen: SeenImage, question: str) -> Knowledge:
-        return recall(self._retriever, seen, question)
+    async def _counter(self, model: object) -> NamedCounter | None:
+        """What the request's model counts by; found once per name, as a tokenizer takes a second to load."""
+        config = self._config
+        if config is None or not isinstance(model, str):
+            return None
+        known = self._counters.get(model)
+        if known is None:
+            known = await _in(self._hands, lambda: config.for_request(model).counter)
+            if len(self._counters) < _COUNTERS_KEPT:
+                self._counters[model] = known
+        return known
 
 
 async def _in(pool: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:

@@ -26,6 +26,7 @@ from mmad_rag.records import (
     Route,
     RouteOutcome,
 )
+from mmad_rag.retrieve.config import RetrievalConfig
 from mmad_rag.retrieve.selection.select import select
 from tests.support.bench import question
 from tests.support.golden_file import check_golden
@@ -67,7 +68,7 @@ def test_the_wording_is_pinned(index: KnowledgeIndex, name: str, products: tuple
 @pytest.mark.parametrize("name", ARM_NAMES)
 def test_what_every_arm_shows_is_pinned(index: KnowledgeIndex, encoder: Encoder, name: str) -> None:
     model = ScriptedModel("A")
-    (arm,) = build_arms([name], model, index, encoder=encoder)
+    (arm,) = build_arms([name], model, index, retrieval=RetrievalConfig(encoder=encoder))
     asking = arm.model_for(question("VisA/red_disc/test/bad/000.png"))
     asyncio.run(asking.answer(Prompt(QUESTION, IMAGE, CHOICES, (NORMAL,))))
     check_golden(f"arm_{name}.txt", as_text(model.prompts[0]))

@@ -21,6 +21,7 @@ from mmad_rag.rag import augment as lookup
 from mmad_rag.records import EncodedImage, FloatArray, Knowledge, Route, RouteOutcome
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever
 from mmad_rag.retrieve.route_cache import SeenImage, SeenImages
+from mmad_rag.retrieve.selection.tokenizers import NamedCounter
 from tests.support.openai_server import OpenAIServer
 from tests.support.serving import data_url
 from tests.support.world import COLOURS, World, png
@@ -152,10 +153,16 @@ def test_a_remembered_picture_is_no_evidence_for_itself(index: KnowledgeIndex, e
 
     class Noting(ClipRetriever):
         def retrieve_routed(
-            self, question: str, route: Route, vector: FloatArray, own_digests: Collection[str] = ()
+            self,
+            question: str,
+            route: Route,
+            vector: FloatArray,
+            own_digests: Collection[str] = (),
+            *,
+            counter: NamedCounter | None = None,
         ) -> Knowledge:
             told.append(tuple(own_digests))
-            return super().retrieve_routed(question, route, vector, own_digests)
+            return super().retrieve_routed(question, route, vector, own_digests, counter=counter)
 
     told: list[tuple[str, ...]] = []
     rag = RagWrapper(retriever=Noting(index, encoder=encoder))

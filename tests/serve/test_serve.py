@@ -604,7 +604,7 @@ def test_a_mistake_of_ours_is_500_without_details(
     index: KnowledgeIndex, encoder: Encoder, upstream: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(ClipRetriever):
-        def retrieve_routed(self, *_arguments: object) -> Knowledge:
+        def retrieve_routed(self, *_arguments: object, **_options: object) -> Knowledge:
             raise RuntimeError("the shelf fell over")
 
     app = make_app(Broken(index, encoder=encoder), Target(upstream.url, limits=LIMITS), limits=LIMITS)

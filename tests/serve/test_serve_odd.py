@@ -29,6 +29,7 @@ from mmad_rag.prompt import knowledge_text
 from mmad_rag.records import FloatArray, Knowledge, Route
 from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.retrieve.route_cache import SeenImage, SeenImages
+from mmad_rag.retrieve.selection.tokenizers import NamedCounter
 from mmad_rag.serve import retrieval_pool as lookup
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.metrics import Metrics
@@ -204,10 +205,16 @@ class Watched(ClipRetriever):
         self.threads: list[str] = []
 
     def retrieve_routed(
-        self, question: str, route: Route, vector: FloatArray, own_digests: Collection[str] = ()
+        self,
+        question: str,
+        route: Route,
+        vector: FloatArray,
+        own_digests: Collection[str] = (),
+        *,
+        counter: NamedCounter | None = None,
     ) -> Knowledge:
         self.threads.append(threading.current_thread().name.rpartition("_")[0])
-        return super().retrieve_routed(question, route, vector, own_digests)
+        return super().retrieve_routed(question, route, vector, own_digests, counter=counter)
 
 
 def test_a_large_picture_is_hashed_in_a_thread_and_remembered(

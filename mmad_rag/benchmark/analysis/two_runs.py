@@ -7,7 +7,7 @@ import dataclasses
 from mmad_rag.benchmark.run.records import OutcomeRow, Run, header_differences
 from mmad_rag.errors import DataError
 
-MAY_DIFFER = frozenset({"arms", "circular", "circular_seed", "hard_sha256"})
+MAY_DIFFER = frozenset({"arms", "counter", "circular", "circular_seed", "hard_sha256"})
 """Fields of the header that a comparison of two runs can be about, or that do not touch it."""
 
 
@@ -78,6 +78,9 @@ def _renamed(run: Run, name: str) -> tuple[OutcomeRow, ...]:
 def _told(one: object, other: object) -> list[str]:
     """What differs; the identity of an arm says it only where its model and index do not."""
     found = [name for name in ("model", "index") if getattr(one, name) != getattr(other, name)]
+    counters = [getattr(arm, "counter", None) for arm in (one, other)]
+    if all(counters) and counters[0] != counters[1]:
+        found.append("what tokens are counted by")
     if not found and getattr(one, "identity", None) != getattr(other, "identity", None):
         found = ["how knowledge is chosen"]
     return found

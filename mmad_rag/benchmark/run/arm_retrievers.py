@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from mmad_rag.encoders import load_encoder
@@ -13,11 +14,13 @@ from mmad_rag.index import KnowledgeIndex
 from mmad_rag.records import NORMAL_ENTRY, EncodedImage, Knowledge, Question, Route, RouteOutcome
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever, Retriever
 from mmad_rag.retrieve.clip import passage_similarity
+from mmad_rag.retrieve.config import RetrievalConfig
 from mmad_rag.retrieve.filler import FillerRetriever
 from mmad_rag.retrieve.full_text import WholeProductRetriever
 from mmad_rag.retrieve.routing.nearest_product import nearest_product
 from mmad_rag.retrieve.selection.select import Similarity
 from mmad_rag.retrieve.selection.similarity import word_similarity
+from mmad_rag.retrieve.selection.tokenizers import ESTIMATE
 
 
 class ArmRetrievers:
@@ -25,9 +28,7 @@ class ArmRetrievers:
 
     Args:
         index: Where knowledge comes from.
-        encoder: As for `ClipRetriever`.
-        text_encoder: As for `ClipRetriever`.
-        budget: Estimated tokens of knowledge per prompt.
+        config: How knowledge is looked up.
         by_words: Passages are found by their words and defects never by the picture, whatever vectors the
             index holds.
     """
@@ -35,30 +36,30 @@ class ArmRetrievers:
     def __init__(
         self,
         index: KnowledgeIndex,
-        encoder: Encoder | str | None,
-        text_encoder: Encoder | str | None,
-        budget: int,
+        config: RetrievalConfig,
         *,
         by_words: bool = False,
     ) -> None:
         self.index = index
-        self.budget = budget
-        self._spec = encoder
-        self._text_encoder = text_encoder
+        self.config = config
         self._by_words = by_words or index.manifest.text_encoder is None
         self._looks = not by_words and any(item.entry != NORMAL_ENTRY for item in index.references)
+
+    @property
+    def settings(self) -> str:
+        """Budget and, where it is not the estimate, what it is counted by: for the identity of an arm."""
+        counter = self.config.counter
+        return f"budget={self.config.budget}" + ("" if counter is ESTIMATE else f",counter={counter.name}")
 
     @cached_property
     def clip(self) -> ClipRetriever:
         """Looks for the product in the picture."""
-        return ClipRetriever(
-            self.index, encoder=self._encoder, text_encoder=self._text_encoder, budget=self.budget
-        )
+        return replace(self.config, encoder=self._encoder).clip(self.index)
 
     @cached_property
     def filler(self) -> Retriever:
         """Neutral text in the place of what `clip` finds."""
-        return FillerRetriever(self.clip)
+        return FillerRetriever(self.clip, counter=self.config.counter)
 
     def fixed(self, product: str) -> Retriever:
         """Passages of a given product."""
@@ -69,7 +70,8 @@ class ArmRetrievers:
             product,
             similarity=self._similarity,
             evidence=self.clip.evidence if self._looks else None,
-            budget=self.budget,
+            budget=self.config.budget,
+            counter=self.config.counter,
         )
 
     def lookalike(self, product: str) -> Retriever:
@@ -82,18 +84,18 @@ class ArmRetrievers:
         """Everything about a given product; refused where it has more tokens than the context."""
         if product not in self.index.products:
             return _Nothing(self.index, product)
-        return WholeProductRetriever(self.index, product, context=context)
+        return WholeProductRetriever(self.index, product, context=context, counter=self.config.counter)
 
     @cached_property
     def _encoder(self) -> Encoder:
-        spec = self._spec or self.index.manifest.encoder.spec
+        spec = self.config.encoder or self.index.manifest.encoder.spec
         return spec if isinstance(spec, Encoder) else load_encoder(spec)
 
     @cached_property
     def _similarity(self) -> Similarity:
         if self._by_words:
             return word_similarity(self.index)
-        return passage_similarity(self.index, self._encoder, self._text_encoder)
+        return passage_similarity(self.index, self._encoder, self.config.text_encoder)
 
 
 class _Nothing:

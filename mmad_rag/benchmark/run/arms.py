@@ -22,14 +22,14 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from mmad_rag.benchmark.run.arm_retrievers import ArmRetrievers, other_product
-from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import SpecError
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models import Model
 from mmad_rag.models.blind import BlindModel
 from mmad_rag.rag import RagWrapper
 from mmad_rag.records import Question
-from mmad_rag.retrieve import DEFAULT_BUDGET, Retriever
+from mmad_rag.retrieve import Retriever
+from mmad_rag.retrieve.config import RetrievalConfig
 
 ARM_NAMES = ("none", "rag", "oracle", "wrong", "lookalike", "filler", "all", "blind", "blind-none")
 """Baseline; the thing itself and its upper bound; wrong knowledge; other text; no picture."""
@@ -62,6 +62,8 @@ class Arm:
     Only an arm that is given a product may look at the question's; one that cannot be composed for a question
     raises SpecError.
     """
+    counter: str | None = None
+    """What tokens of knowledge are counted by, e.g. `o200k_base` or `estimate`; None without knowledge."""
     keeps_passages: bool = True
     """Whether a run keeps the text of the passages that the arm shows; False where it is only filler.
 
@@ -74,9 +76,7 @@ def build_arms(
     model: Model,
     index: KnowledgeIndex | None = None,
     *,
-    encoder: Encoder | str | None = None,
-    text_encoder: Encoder | str | None = None,
-    budget: int = DEFAULT_BUDGET,
+    retrieval: RetrievalConfig | None = None,
     context: int | None = None,
     seed: int = 0,
 ) -> tuple[Arm, ...]:
@@ -86,11 +86,10 @@ def build_arms(
         names: Of `ARM_NAMES`, each at most once.
         model: The model that every arm asks in the end.
         index: Where knowledge comes from; needed by every arm but `INDEXLESS_ARMS`.
-        encoder: As for `ClipRetriever`.
-        text_encoder: As for `ClipRetriever`.
-        budget: Estimated tokens of knowledge per prompt, in every arm but `all`.
-        context: Estimated tokens of knowledge that the model's context has room for; `all` refuses a product
-            with more. None sets no limit.
+        retrieval: How knowledge is looked up, in every arm but `all`, which takes everything; by default as
+            `RagWrapper` looks it up for this model.
+        context: Tokens of knowledge that the model's context has room for; `all` refuses a product with more.
+            None sets no limit.
         seed: Of the products drawn by `wrong`.
 
     Raises:
@@ -98,7 +97,8 @@ def build_arms(
         IndexMismatchError: an encoder is not the one that built the index.
     """
     check_arm_names(names)
-    retrievers = None if index is None else ArmRetrievers(index, encoder, text_encoder, budget)
+    config = retrieval if retrieval is not None else RetrievalConfig.for_model(model)
+    retrievers = None if index is None else ArmRetrievers(index, config)
     arms = []
     for name in names:
         if name in INDEXLESS_ARMS:
@@ -123,7 +123,7 @@ def base_arms(model: Model, indexes: Mapping[str, KnowledgeIndex], budgets: Sequ
     Args:
         model: The model that every arm asks.
         indexes: Name of a base -> its index.
-        budgets: Estimated tokens of knowledge per prompt.
+        budgets: Tokens of knowledge per prompt, counted as the model counts them where that is known.
 
     Returns:
         Arms named `base@budget` and `base@budget/wrong`, in the order of budgets, then of bases.
@@ -132,8 +132,8 @@ def base_arms(model: Model, indexes: Mapping[str, KnowledgeIndex], budgets: Sequ
     arms = []
     for budget in budgets:
         for name, index in indexes.items():
-            retrievers = ArmRetrievers(index, None, None, budget, by_words=True)
-            settings = f"budget={budget}"
+            retrievers = ArmRetrievers(index, RetrievalConfig.for_model(model, budget=budget), by_words=True)
+            settings = retrievers.settings
             arms.append(_told(f"{name}@{budget}", model, retrievers, settings=settings))
             arms.append(
                 _told(
@@ -176,7 +176,7 @@ def _with_knowledge(
         retriever = retrievers.filler if name == "filler" else retrievers.clip
         arm = _found(name, RagWrapper(asked, retriever=retriever), model, retrievers)
         return replace(arm, keeps_passages=name != "filler")
-    settings = f"budget={retrievers.budget}"
+    settings = retrievers.settings
     match name:
         case "wrong":
             products = retrievers.index.products
@@ -198,8 +198,8 @@ def _with_knowledge(
 
 def _found(name: str, wrapper: RagWrapper, model: Model, retrievers: ArmRetrievers) -> Arm:
     """An arm that looks at the picture: one wrapper for all questions."""
-    fingerprint = retrievers.index.fingerprint
-    return Arm(name, wrapper.identity, model.identity, fingerprint, lambda _question: wrapper)
+    fingerprint, counter = retrievers.index.fingerprint, retrievers.config.counter.name
+    return Arm(name, wrapper.identity, model.identity, fingerprint, lambda _question: wrapper, counter)
 
 
 def _told(
@@ -224,5 +224,6 @@ def _told(
         identity=f"{name}(index={fingerprint[:16]},{settings})/{model.identity}",
         model=model.identity,
         index=fingerprint,
+        counter=retrievers.config.counter.name,
         model_for=lambda question: wrapper(product(question)),
     )

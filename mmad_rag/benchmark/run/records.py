@@ -30,6 +30,9 @@ class ArmHeader:
     """Identity of the model that the arm asks in the end; the same in every arm."""
     index: str | None
     """Fingerprint of the index that knowledge comes from; None for an arm without knowledge."""
+    counter: str | None = None
+    """What tokens of knowledge are counted by; None for an arm without knowledge, and in runs of versions
+    that did not write it down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,8 @@ def header_differences(first: RunHeader, second: RunHeader) -> Iterator[HeaderDi
         yield HeaderDifference("arms", "list of arms", *names)
     for one, other in zip(first.arms, second.arms, strict=False):
         for item in dataclasses.fields(ArmHeader):
-            yield from _difference("arms", f"{item.name} of arm {other.name}", one, other, item.name)
+            field = item.name if item.name == "counter" else "arms"
+            yield from _difference(field, f"{item.name} of arm {other.name}", one, other, item.name)
     for item in dataclasses.fields(RunHeader):
         if item.name not in CREATION_FIELDS | {"arms"}:
             yield from _difference(item.name, item.name.replace("_", " "), first, second, item.name)
@@ -209,9 +213,15 @@ def refuse_another(
     Raises:
         DataError: something else does; the message says how to go on.
     """
-    for item in header_differences(found, wanted):
-        if item.field in passing_over:
-            continue
+    differences = [item for item in header_differences(found, wanted) if item.field not in passing_over]
+    if any(item.field == "counter" and item.first is None for item in differences):
+        counters = ", ".join(sorted({arm.counter for arm in wanted.arms if arm.counter is not None}))
+        raise DataError(
+            f"{folder} holds a run of an earlier version, which did not write down what tokens of knowledge "
+            f"are counted by ({counters} now), so that it may have shown other passages; it can be scored "
+            "and compared, but not continued: give another --out"
+        )
+    for item in differences:
         mend = "give another --out, or the settings of that run"
         if item.field == "hard_sha256":
             mend = "leave --hard out, so that the run keeps the subset it was begun with"

@@ -145,7 +145,7 @@ def _header(
         questions_sha256=questions_sha256(selection.questions),
         missing_images=len(selection.missing_images),
         missing_questions=selection.missing_questions,
-        arms=tuple(ArmHeader(arm.name, arm.identity, arm.model, arm.index) for arm in arms),
+        arms=tuple(ArmHeader(arm.name, arm.identity, arm.model, arm.index, arm.counter) for arm in arms),
         parser_version=PARSER_VERSION,
         wording_sha256=wording_digest(settings.wording),
         versions=_versions(),

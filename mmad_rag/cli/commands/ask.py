@@ -34,17 +34,21 @@ def retrieve(
     index_folder: IndexOption = DEFAULT_INDEX,
     encoder: EncoderOption = None,
     tokens: TokensOption = DEFAULT_BUDGET,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Count tokens as this model does, e.g. openai:gpt-4o; else estimated."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show which product a picture is routed to, why, and what a model would be shown."""
     from mmad_rag.images import open_image
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.report.explain import knowledge_lines
-    from mmad_rag.retrieve import ClipRetriever
+    from mmad_rag.retrieve.config import RetrievalConfig
 
     opened = open_image(image)
-    retriever = ClipRetriever(KnowledgeIndex.load(index_folder), encoder=encoder, budget=tokens)
-    knowledge = retriever.retrieve(question, opened)
+    config = RetrievalConfig.for_model(model, budget=tokens, encoder=encoder)
+    knowledge = config.clip(KnowledgeIndex.load(index_folder)).retrieve(question, opened)
     if as_json:
         print_json({"image": image, "question": question, "knowledge": knowledge})
         return
@@ -78,7 +82,6 @@ def ask(
     from mmad_rag.reading.citations import cited_passages
     from mmad_rag.reading.parse import read_choice
     from mmad_rag.report.explain import knowledge_lines
-    from mmad_rag.retrieve import ClipRetriever, token_counter
 
     if not question.strip():
         raise SpecError("the question is empty; ask something of the picture")
@@ -87,10 +90,7 @@ def ask(
     prompt = Prompt(question, open_image(image), choices, shown)
     asked = load_model(model, model_options(option, model, base_url=base_url))
     if not no_knowledge:
-        retriever = ClipRetriever(
-            KnowledgeIndex.load(index_folder), encoder=encoder, budget=tokens, counter=token_counter(model)
-        )
-        asked = RagWrapper(asked, retriever=retriever)
+        asked = RagWrapper(asked, KnowledgeIndex.load(index_folder), budget=tokens, encoder=encoder)
     reply = run_sync(asked.answer(prompt))
     letter = read_choice(reply.text, choices) if choices else None
     cited = [passage.id for passage in cited_passages(reply.text, reply.knowledge)]

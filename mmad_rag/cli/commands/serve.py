@@ -65,7 +65,7 @@ def serve(
             f"serving needs {error.name}, which is not installed; pip install 'mmad-rag[serve]'"
         ) from None
     from mmad_rag.index import KnowledgeIndex
-    from mmad_rag.retrieve import ClipRetriever
+    from mmad_rag.retrieve.config import RetrievalConfig
     from mmad_rag.serve.app import make_app
     from mmad_rag.serve.limits import Limits
     from mmad_rag.serve.retrieval_pool import warm
@@ -81,9 +81,12 @@ def serve(
     )
     token = find_token(token_file)
     target = Upstream(upstream, key=os.environ.get("MMAD_RAG_UPSTREAM_KEY"), limits=limits)
-    retriever = ClipRetriever(KnowledgeIndex.load(index_folder), encoder=encoder, budget=tokens)
+    config = RetrievalConfig(budget=tokens, encoder=encoder)
+    retriever = config.clip(KnowledgeIndex.load(index_folder))
     warm(retriever)
-    app = make_app(retriever, target, token=token, image_hosts=allow_images_from or (), limits=limits)
+    app = make_app(
+        retriever, target, token=token, image_hosts=allow_images_from or (), limits=limits, config=config
+    )
     with listen(host, port, token=token) as listener:
         logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
         logging.getLogger("mmad_rag.serve").setLevel(logging.WARNING if quiet else logging.INFO)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mmad_rag.errors import InputError, ModelActionError, ModelRetryError
 from mmad_rag.models.event_loops import BACKGROUND
 from mmad_rag.models.llama_index.errors import translate
-from mmad_rag.models.llama_index.settings import describe, hide_secrets
+from mmad_rag.models.llama_index.settings import describe, hide_secrets, model_name
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.prompt import RenderedPrompt, TextPart, joined_texts, render
 from mmad_rag.records import Prompt, Reply, Usage
@@ -116,6 +116,8 @@ class LlamaIndexModel:
         self._llm = llm
         self._deadline_s = (options if options is not None else ModelOptions()).deadline_s
         self._identity = describe(llm)
+        self.tokenizer = f"llama_index:{model_name(llm)}"
+        """What the model's tokenizer is known by: its name."""
         self._blocking = ThreadPoolExecutor(1, "mmad-rag-llama-index") if _only_blocks(llm) else None
 
     @property

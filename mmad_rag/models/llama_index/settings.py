@@ -28,7 +28,7 @@ def describe(llm: LLM) -> str:
         if not _SECRET.search(name) and (value := _plain(getattr(llm, name, None))) is not None
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    return f"llama_index:{type(llm).__name__}/{_model_name(llm)}, settings={digest[:_SHOWN]}"
+    return f"llama_index:{type(llm).__name__}/{model_name(llm)}, settings={digest[:_SHOWN]}"
 
 
 def hide_secrets(llm: LLM, text: str) -> str:
@@ -42,7 +42,7 @@ def hide_secrets(llm: LLM, text: str) -> str:
     return text
 
 
-def _model_name(llm: LLM) -> str:
+def model_name(llm: LLM) -> str:
     """As LlamaIndex's metadata have it, else as the field does."""
     name = llm.metadata.model_name
     for field in ("model", "model_name"):

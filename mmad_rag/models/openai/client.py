@@ -72,6 +72,11 @@ class ClientModel:
         """Model name, place and everything sent that can change a reply."""
         return f"openai:{self._name} at {self._endpoint.place}{self._request.said}"
 
+    @property
+    def tokenizer(self) -> str:
+        """What the model's tokenizer is known by: its name behind `openai:`."""
+        return f"openai:{self._name}"
+
     async def answer(self, prompt: Prompt) -> Reply:
         """Ask through the client, which asks again by its own rules.
 

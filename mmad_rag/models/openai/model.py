@@ -87,6 +87,11 @@ class OpenAIModel:
         """Model name, place and everything sent that can change a reply; neither key nor user name."""
         return f"openai:{self._name} at {self._endpoint.place}{self._request.said}"
 
+    @property
+    def tokenizer(self) -> str:
+        """What the model's tokenizer is known by: its name behind `openai:`."""
+        return f"openai:{self._name}"
+
     async def answer(self, prompt: Prompt) -> Reply:
         """Ask the endpoint, again where that may help; waiting for a turn is not part of the latency.
 

@@ -67,6 +67,11 @@ class TransformersModel:
         """Name, revision or digest of the files, number format, and the limits of a reply."""
         return self._identity
 
+    @property
+    def tokenizer(self) -> str:
+        """The folder of the checkpoint, which holds its tokenizer, behind `transformers:@`."""
+        return f"transformers:@{self._files.folder}"
+
     async def answer(self, prompt: Prompt) -> Reply:
         """Answer when the prompt's turn comes; the event loop goes on meanwhile.
 

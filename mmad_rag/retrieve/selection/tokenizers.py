@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -33,6 +34,8 @@ With both known beforehand, tiktoken is only called when it finds what it wants:
 """
 _INSTALLED = ("llama_index", "core", "_static", "tiktoken_cache")
 """Where a package carries the tables: its name, then the folders below it."""
+_HUB_NAME = re.compile(r"(?!.*(?:\.\.|--))[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+"""`OWNER/NAME` of the model hub."""
 _SAME_TABLE = {"o200k_harmony": "o200k_base"}
 _ENVIRONMENT = threading.Lock()
 
@@ -59,12 +62,14 @@ def token_counter(model: str) -> NamedCounter:
     """The best counter at hand for a model; nothing is downloaded.
 
     Args:
-        model: A model's name, `gpt-4o`, with or without its provider, `openai:gpt-4o`; or `@FILE`, a
-            `tokenizer.json` of the tokenizers library, which lies beside the weights of an open model.
+        model: A model's name with or without its provider, `openai:gpt-4o` or `gpt-4o`; a checkpoint,
+            `transformers:@FOLDER` or `transformers:OWNER/NAME@REVISION`; or `@FILE`, a `tokenizer.json` of
+            the tokenizers library, which lies beside the weights of an open model.
 
     Returns:
-        The file's tokenizer; else tiktoken's encoding of the model when its table is cached (in tiktoken's
-        own cache, or as installed with llama-index-core); else `ESTIMATE`. Its name says which.
+        The tokenizer of the file, of the checkpoint's folder, or of the checkpoint in the cache of the model
+        hub; else tiktoken's encoding of the model when its table is cached (in tiktoken's own cache, or as
+        installed with llama-index-core); else `ESTIMATE`. Its name says which.
 
     Raises:
         SpecError: the file does not exist or is no tokenizer.
@@ -75,9 +80,41 @@ def token_counter(model: str) -> NamedCounter:
     """
     if model.startswith("@"):
         return _of_file(Path(model[1:]))
-    encoding = _encoding_name(model) or _encoding_name(model.partition(":")[2])
+    provider, colon, rest = model.partition(":")
+    name = rest if colon else model
+    if provider == "transformers":
+        file = checkpoint_tokenizer(name)
+        return ESTIMATE if file is None else _of_file(file)
+    encoding = _encoding_name(model) or _encoding_name(name) or _encoding_name(name.rpartition("/")[2])
     folder = None if encoding is None else _folder_with_table(_SAME_TABLE.get(encoding, encoding))
-    return ESTIMATE if encoding is None or folder is None else _of_encoding(encoding, folder)
+    if encoding is not None and folder is not None:
+        return _of_encoding(encoding, folder)
+    file = None if encoding is not None or name.startswith("@") else checkpoint_tokenizer(name)
+    return ESTIMATE if file is None else _of_file(file)
+
+
+def checkpoint_tokenizer(name: str) -> Path | None:
+    """The `tokenizer.json` of a checkpoint, where it is at hand; nothing is downloaded.
+
+    Args:
+        name: `@FOLDER`, or `OWNER/NAME` of the model hub with or without `@REVISION`.
+
+    Returns:
+        The file in the folder, or in the cache of the model hub; None where there is none.
+    """
+    if name.startswith("@"):
+        file = Path(name[1:]).expanduser() / "tokenizer.json"
+        return file if file.is_file() else None
+    repository, _, revision = name.partition("@")
+    if not _HUB_NAME.fullmatch(repository):
+        return None
+    from huggingface_hub import errors, try_to_load_from_cache
+
+    try:
+        found = try_to_load_from_cache(repository, "tokenizer.json", revision=revision or None)
+    except (errors.HFValidationError, ValueError, OSError):
+        return None
+    return Path(found) if isinstance(found, str) else None
 
 
 def _of_file(path: Path) -> NamedCounter:

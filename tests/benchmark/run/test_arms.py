@@ -24,6 +24,7 @@ from mmad_rag.models.builtin.scripted import ScriptedModel
 from mmad_rag.prompt import prompt_digest
 from mmad_rag.rag import RagWrapper
 from mmad_rag.records import Choice, Prompt, RouteOutcome
+from mmad_rag.retrieve.config import RetrievalConfig
 from tests.support.bench import make_benchmark, question, scripted
 from tests.support.world import COLOURS, World, colour_encoder, png
 
@@ -71,7 +72,7 @@ def test_the_arms_and_their_order_are_documented() -> None:
 def test_an_arm_changes_the_intended_fields_and_nothing_else(
     index: KnowledgeIndex, encoder: Encoder, name: str
 ) -> None:
-    (arm,) = build_arms([name], scripted("A"), index, encoder=encoder)
+    (arm,) = build_arms([name], scripted("A"), index, retrieval=RetrievalConfig(encoder=encoder))
     shown = ask(arm, SEEN)
     fields = [field.name for field in dataclasses.fields(Prompt)]
     assert {field for field in fields if getattr(shown, field) != getattr(SEEN, field)} == CHANGED[name]
@@ -83,7 +84,9 @@ def test_an_arm_changes_the_intended_fields_and_nothing_else(
 
 
 def test_arms_come_in_the_order_asked_for(index: KnowledgeIndex, encoder: Encoder) -> None:
-    arms = build_arms(["oracle", "none", "rag"], scripted("A"), index, encoder=encoder)
+    arms = build_arms(
+        ["oracle", "none", "rag"], scripted("A"), index, retrieval=RetrievalConfig(encoder=encoder)
+    )
     assert [arm.name for arm in arms] == ["oracle", "none", "rag"]
     assert {arm.model for arm in arms} == {"builtin:scripted/test"}
     assert [arm.index for arm in arms] == [index.fingerprint, None, index.fingerprint]
@@ -93,7 +96,9 @@ def test_arms_come_in_the_order_asked_for(index: KnowledgeIndex, encoder: Encode
 def test_identities_hold_what_can_change_a_reply(index: KnowledgeIndex, encoder: Encoder) -> None:
     for name in ("rag", "oracle", "wrong", "lookalike", "filler", "blind"):
         identities = {
-            build_arms([name], scripted("A", model), index, encoder=encoder, budget=budget)[0].identity
+            build_arms(
+                [name], scripted("A", model), index, retrieval=RetrievalConfig(encoder=encoder, budget=budget)
+            )[0].identity
             for model in ("m1", "m2")
             for budget in (100, 200)
         }
@@ -102,7 +107,7 @@ def test_identities_hold_what_can_change_a_reply(index: KnowledgeIndex, encoder:
 
 
 def test_the_oracle_knows_the_true_product_of_each_question(index: KnowledgeIndex, encoder: Encoder) -> None:
-    (arm,) = build_arms(["oracle"], scripted("A"), index, encoder=encoder)
+    (arm,) = build_arms(["oracle"], scripted("A"), index, retrieval=RetrievalConfig(encoder=encoder))
     for product in ("red_disc", "blue_bar", "red_disc"):
         knowledge = ask(arm, PROMPT, product).knowledge
         assert knowledge is not None
@@ -116,7 +121,7 @@ def test_the_oracle_knows_the_true_product_of_each_question(index: KnowledgeInde
 def test_the_oracle_has_nothing_on_a_product_that_the_index_does_not_hold(
     index: KnowledgeIndex, encoder: Encoder
 ) -> None:
-    (arm,) = build_arms(["oracle"], scripted("A"), index, encoder=encoder)
+    (arm,) = build_arms(["oracle"], scripted("A"), index, retrieval=RetrievalConfig(encoder=encoder))
     knowledge = ask(arm, PROMPT, "zipper").knowledge
     assert knowledge is not None
     assert (knowledge.hits, knowledge.route.products) == ((), ())
@@ -154,8 +159,9 @@ def test_wrong_names_are_refused(names: list[str], message: str) -> None:
 
 
 def test_another_encoder_than_the_indexs_is_refused(index: KnowledgeIndex) -> None:
+    other = RetrievalConfig(encoder=colour_encoder(name="other"))
     with pytest.raises(IndexMismatchError):
-        build_arms(["rag"], scripted("A"), index, encoder=colour_encoder(name="other"))
+        build_arms(["rag"], scripted("A"), index, retrieval=other)
 
 
 def test_the_indexs_encoder_is_loaded_once_for_all_arms(
@@ -189,7 +195,7 @@ def test_all_arms_in_one_run(index: KnowledgeIndex, encoder: Encoder, tmp_path: 
     """The pictures are told apart by colour: rag finds the oracle's products; base prompts are the same."""
     benchmark = load_questions(make_benchmark(tmp_path / "data"))
     model = scripted("A")
-    arms = build_arms(["none", "rag", "oracle"], model, index, encoder=encoder)
+    arms = build_arms(["none", "rag", "oracle"], model, index, retrieval=RetrievalConfig(encoder=encoder))
     asyncio.run(run_arms(benchmark, arms, out=tmp_path / "out"))
     run = read_run(tmp_path / "out")
     assert len(run.rows) == 108

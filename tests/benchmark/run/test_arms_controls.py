@@ -40,6 +40,7 @@ from mmad_rag.records import (
     RouteOutcome,
 )
 from mmad_rag.retrieve import ClipRetriever
+from mmad_rag.retrieve.config import RetrievalConfig
 from mmad_rag.retrieve.filler import NOUNS, SENTENCES, FillerRetriever
 from mmad_rag.retrieve.full_text import WholeProductRetriever
 from mmad_rag.retrieve.routing.nearest_product import nearest_product
@@ -204,7 +205,7 @@ def test_a_reader_learns_nothing_from_filler(index: KnowledgeIndex, encoder: Enc
 
 def test_all_shows_every_passage_of_the_true_product_in_order(index: KnowledgeIndex) -> None:
     """No encoder is needed: nothing is looked for."""
-    (arm,) = build_arms(["all"], scripted("A"), index, budget=1)
+    (arm,) = build_arms(["all"], scripted("A"), index, retrieval=RetrievalConfig(budget=1))
     reply = asyncio.run(arm.model_for(question("VisA/blue_bar/test/bad/0.png")).answer(Prompt("?", None)))
     assert reply.knowledge is not None
     passages = [hit.passage for hit in reply.knowledge.hits]
@@ -225,7 +226,7 @@ def test_too_short_a_context_is_refused_before_anything_is_asked(
     index: KnowledgeIndex, encoder: Encoder, tmp_path: Path
 ) -> None:
     benchmark, model = load_questions(make_benchmark(tmp_path / "data")), scripted("A")
-    arms = build_arms(["none", "all"], model, index, encoder=encoder, context=40)
+    arms = build_arms(["none", "all"], model, index, context=40, retrieval=RetrievalConfig(encoder=encoder))
     with pytest.raises(SpecError, match="give a longer --context"):
         asyncio.run(run_arms(benchmark, arms, out=tmp_path / "out"))
     assert model.prompts == []
@@ -241,7 +242,7 @@ def test_all_refuses_a_product_that_is_not_in_the_index(index: KnowledgeIndex) -
 def test_arms_given_the_product_show_nothing_of_one_that_the_index_does_not_hold(
     index: KnowledgeIndex, encoder: Encoder, name: str
 ) -> None:
-    (arm,) = build_arms([name], scripted("A"), index, encoder=encoder)
+    (arm,) = build_arms([name], scripted("A"), index, retrieval=RetrievalConfig(encoder=encoder))
     reply = asyncio.run(arm.model_for(question("VisA/zipper/test/bad/0.png")).answer(Prompt("?", RED)))
     assert reply.knowledge is not None
     assert (reply.knowledge.hits, reply.knowledge.route.products) == ((), ())
@@ -316,7 +317,7 @@ def test_a_look_alike_needs_a_second_product(index: KnowledgeIndex) -> None:
 def test_knowledge_of_another_product_is_of_one_product_and_never_the_true_one(
     index: KnowledgeIndex, encoder: Encoder, name: str
 ) -> None:
-    (arm,) = build_arms([name], scripted("A"), index, encoder=encoder)
+    (arm,) = build_arms([name], scripted("A"), index, retrieval=RetrievalConfig(encoder=encoder))
     for product in index.products:
         item = question(f"VisA/{product}/test/bad/000.png")
         reply = asyncio.run(arm.model_for(item).answer(Prompt(ASKED, RED)))
@@ -333,7 +334,7 @@ def test_blind_shows_what_rag_shows_without_the_picture(index: KnowledgeIndex, e
     rag_model, blind_model = scripted("A", "rag"), scripted("A", "blind")
     prompt = Prompt(ASKED, RED, (), (RED,))
     for name, model in (("rag", rag_model), ("blind", blind_model)):
-        (arm,) = build_arms([name], model, index, encoder=encoder)
+        (arm,) = build_arms([name], model, index, retrieval=RetrievalConfig(encoder=encoder))
         asyncio.run(arm.model_for(question("VisA/red_disc/test/bad/0.png")).answer(prompt))
     (seen,), (blind,) = rag_model.prompts, blind_model.prompts
     assert blind == dataclasses.replace(seen, image=None, references=())
@@ -354,7 +355,7 @@ def test_all_nine_arms_in_one_run_are_kept_and_continued(
     names = ["none", "rag", "oracle", "wrong", "lookalike", "filler", "all", "blind", "blind-none"]
     benchmark, model = load_questions(make_benchmark(tmp_path / "data", images=1)), scripted("A")
     for expected in (9 * 18, 0):
-        arms = build_arms(names, model, index, encoder=encoder)
+        arms = build_arms(names, model, index, retrieval=RetrievalConfig(encoder=encoder))
         result = asyncio.run(run_arms(benchmark, arms, out=tmp_path / "out", settings=RunSettings(shots=1)))
         assert len(model.prompts) == expected
         assert result.progress.failed == 0

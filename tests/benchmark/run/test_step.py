@@ -32,6 +32,7 @@ from mmad_rag.records import (
     RouteOutcome,
     Usage,
 )
+from mmad_rag.retrieve.config import RetrievalConfig
 from tests.support.bench import arm_of, make_benchmark, question, scripted
 
 ASKED = question("VisA/nut/test/bad/1.png", answer="A")
@@ -108,7 +109,9 @@ def test_a_run_keeps_passages_as_the_arm_says_whatever_it_is_called(tmp_path: Pa
 
 
 def test_only_filler_keeps_no_passages(index: KnowledgeIndex, encoder: Encoder) -> None:
-    arms = build_arms(ARM_NAMES, scripted("A"), index, encoder=encoder, text_encoder=encoder)
+    arms = build_arms(
+        ARM_NAMES, scripted("A"), index, retrieval=RetrievalConfig(encoder=encoder, text_encoder=encoder)
+    )
     assert [arm.name for arm in arms if not arm.keeps_passages] == ["filler"]
 
 
