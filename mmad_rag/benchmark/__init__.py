@@ -7,6 +7,7 @@ from mmad_rag.benchmark.run.arms import ARM_NAMES, Arm, build_arms
 from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.records import OutcomeRow, Run, RunHeader
 from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
+from mmad_rag.benchmark.run.settings import RunSettings
 from mmad_rag.benchmark.run.worker import RunProgress
 from mmad_rag.benchmark.score.answers_file import AnswerRecord, read_answers
 from mmad_rag.benchmark.score.score import score_answers, score_run
@@ -26,6 +27,7 @@ __all__ = [
     "RunHeader",
     "RunProgress",
     "RunResult",
+    "RunSettings",
     "ScoreTable",
     "Selection",
     "TemplateKind",

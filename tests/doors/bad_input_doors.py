@@ -18,8 +18,8 @@ from openai.types.chat import ChatCompletion
 
 from mmad_rag import RagWrapper
 from mmad_rag.benchmark.data.mmad import load_questions
-from mmad_rag.benchmark.data.selection import select
 from mmad_rag.benchmark.run.run_arms import run_arms
+from mmad_rag.benchmark.run.settings import RunSettings
 from mmad_rag.errors import DataError, MmadRagError, ModelActionError
 from mmad_rag.models import Model, ModelOptions
 from mmad_rag.models.openai.model import OpenAIModel
@@ -100,13 +100,14 @@ class Doors:
             data, shots = _benchmark(Path(folder), case), len(case.examples())
             try:
                 benchmark = load_questions(data)
-                chosen = select(benchmark)
-                run = run_arms(benchmark, chosen, [arm], out=data / "run", shots=shots, concurrency=1)
+                settings = RunSettings(shots=shots)
+                missing = settings.select(benchmark).missing_questions
+                run = run_arms(benchmark, [arm], out=data / "run", settings=settings, concurrency=1)
                 ended = asyncio.run(run).progress
             except (ModelActionError, DataError):
                 return _went(noting, stopped=True)
-        assert ended.done == 3 - chosen.missing_questions
-        assert ended.failed == failing - chosen.missing_questions
+        assert ended.done == 3 - missing
+        assert ended.failed == failing - missing
         if not case.at_the_model:
             assert self._received(case, question=_OTHERS[-1]) == "knowledge"
         return _went(noting, stopped=False)

@@ -41,6 +41,7 @@ ROOMS = (
     "benchmark",
     "retrieval_eval",
     "report",
+    "evaluation",
     "serve",
     "cli",
 )
@@ -234,7 +235,15 @@ def test_the_command_line_starts_without_anything_heavy() -> None:
 
 
 def test_the_public_names() -> None:
-    assert mmad_rag.__all__ == ["ClipRetriever", "KnowledgeIndex", "RagWrapper", "__version__"]
+    assert mmad_rag.__all__ == [
+        "ClipRetriever",
+        "Evaluation",
+        "KnowledgeIndex",
+        "RagWrapper",
+        "RunSettings",
+        "__version__",
+        "evaluate",
+    ]
     assert all(hasattr(mmad_rag, name) for name in mmad_rag.__all__)
 
 

@@ -11,10 +11,12 @@ from statistics import mean
 from typing import Any, TypeAlias
 
 from mmad_rag.benchmark.analysis.circular import circular_subset
+from mmad_rag.benchmark.data.mmad import Benchmark
 from mmad_rag.benchmark.data.selection import Selection
 from mmad_rag.benchmark.run.reader import HEADER_FILE, questions_sha256, read_run
 from mmad_rag.benchmark.run.records import Run, RunHeader, refuse_another
 from mmad_rag.benchmark.run.run_arms import RunResult
+from mmad_rag.benchmark.run.settings import RunSettings
 from mmad_rag.benchmark.stats.power import DISCORDANCE, DetectableGain, detectable_gains
 from mmad_rag.errors import DataError
 from mmad_rag.models.dry_run import COUNTING
@@ -24,8 +26,8 @@ from mmad_rag.records import Outcome, Question, Usage
 SAMPLED = 60
 """Questions on which token counts are measured."""
 
-Dry: TypeAlias = Callable[[Selection, Path], Coroutine[Any, Any, RunResult]]
-"""Runs a selection into a folder with a model that only counts, see `CountingModel`."""
+DryRun: TypeAlias = Callable[[RunSettings, Path], Coroutine[Any, Any, RunResult]]
+"""Runs under these settings into a folder with a model that only counts, see `CountingModel`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,9 @@ class Forecast:
 
 
 async def forecast(
-    selection: Selection,
-    sample: Callable[[int], Selection],
-    dry: Dry,
+    benchmark: Benchmark,
+    settings: RunSettings,
+    dry_run: DryRun,
     *,
     out: Path,
     price: Price | None,
@@ -100,9 +102,9 @@ async def forecast(
     included, around a model that counts.
 
     Args:
-        selection: What would be asked.
-        sample: Draws so many of these questions, spread as `--limit` spreads them.
-        dry: How to run.
+        benchmark: The questions.
+        settings: The protocol of the run.
+        dry_run: Runs a sample.
         out: The run folder; what is answered there already is not asked again.
         price: None leaves the cost out.
         budget: US dollars.
@@ -111,8 +113,14 @@ async def forecast(
     Raises:
         DataError: no sampled question could be shown, or the folder holds another run, or a damaged one.
     """
+    selection = settings.select(benchmark)
+
+    def sample(size: int) -> Selection:
+        return dataclasses.replace(settings, limit=size).select(benchmark)
+
     with tempfile.TemporaryDirectory() as scratch:
-        result = await dry(sample(min(SAMPLED, len(selection.questions))), Path(scratch) / "dry")
+        fewer = dataclasses.replace(settings, limit=min(SAMPLED, len(selection.questions)))
+        result = await dry_run(fewer, Path(scratch) / "dry")
         counted = read_run(result.folder)
     kept = _kept(out, result.header, selection) if (out / HEADER_FILE).exists() else None
     names = [arm.name for arm in result.header.arms]

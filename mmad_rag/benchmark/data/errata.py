@@ -57,8 +57,8 @@ def _localization(prefix: str) -> Callable[[Benchmark], tuple[Question, ...]]:
 
 ERRATA: Mapping[str, Erratum] = MappingProxyType(
     {
-        erratum.name: erratum
-        for erratum in (
+        item.name: item
+        for item in (
             Erratum(
                 "pill-good-metal-nut",
                 "older copies hold metal nuts at DS-MVTec/pill/image/good/000.png to 021.png, with answers "
@@ -93,7 +93,7 @@ def apply_errata(benchmark: Benchmark, names: Sequence[str]) -> Benchmark:
     Raises:
         DataError: there is no erratum of a name, or no question is left.
     """
-    out = {question.id for name in names for question in _erratum(name).questions(benchmark)}
+    out = {question.id for name in names for question in erratum(name).questions(benchmark)}
     questions = tuple(question for question in benchmark.questions if question.id not in out)
     if not questions:
         raise DataError(
@@ -111,12 +111,17 @@ def apply_errata(benchmark: Benchmark, names: Sequence[str]) -> Benchmark:
 
 def errata_in(benchmark: Benchmark) -> Iterator[tuple[Erratum, tuple[Question, ...]]]:
     """The errata that a benchmark has, each with the questions it concerns."""
-    for erratum in ERRATA.values():
-        if questions := erratum.questions(benchmark):
-            yield erratum, questions
+    for item in ERRATA.values():
+        if questions := item.questions(benchmark):
+            yield item, questions
 
 
-def _erratum(name: str) -> Erratum:
+def erratum(name: str) -> Erratum:
+    """The erratum of a name.
+
+    Raises:
+        DataError: there is none.
+    """
     if name not in ERRATA:
         raise DataError(f"there is no erratum {name!r}; choose one of {', '.join(ERRATA)}")
     return ERRATA[name]

@@ -23,10 +23,6 @@ class Selection:
     """Images that were wanted and have no file."""
     missing_questions: int
     """Questions about those images."""
-    images: bool = True
-    """Whether the pictures are shown."""
-    seed: int | None = None
-    """Of the sample; None where no limit was set."""
 
 
 def select(
@@ -48,14 +44,13 @@ def select(
             An image is taken with all its questions; only the last one may be cut to meet the limit. With
             the same seed a smaller sample is part of a larger one.
         seed: Of the sample.
-        pictures: False takes questions without a picture too, for a run that shows none.
+        images: False takes questions without a picture too, for a run that shows none.
 
     Raises:
         DataError: nothing is left to ask, or the limit is not positive.
     """
     globs = (only,) if isinstance(only, str) else tuple(only)
-    if limit is not None and limit < 1:
-        raise DataError(f"a limit of {limit} leaves no question; give 1 or more")
+    check_limit(limit)
     wanted = [question for question in benchmark.questions if _fits(question, globs)]
     if not wanted:
         raise DataError(f"no image path or product fits {', '.join(globs)}; try e.g. 'DS-MVTec/bottle/*'")
@@ -67,8 +62,17 @@ def select(
         )
     absent = dict.fromkeys(question.image_path for question in wanted if question.image_path in missing)
     chosen = present if limit is None else _sample(present, limit, seed)
-    drawn_by = None if limit is None else seed
-    return Selection(tuple(chosen), tuple(absent), len(wanted) - len(present), images, drawn_by)
+    return Selection(tuple(chosen), tuple(absent), len(wanted) - len(present))
+
+
+def check_limit(limit: int | None) -> None:
+    """Refuse a limit that leaves no question.
+
+    Raises:
+        DataError: it is not positive.
+    """
+    if limit is not None and limit < 1:
+        raise DataError(f"a limit of {limit} leaves no question; give 1 or more")
 
 
 def _fits(question: Question, globs: tuple[str, ...]) -> bool:

@@ -18,7 +18,7 @@ names, and in nothing else:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from mmad_rag.benchmark.run.arm_retrievers import ArmRetrievers, other_product
@@ -64,6 +64,11 @@ class Arm:
     """
     counter: str | None = None
     """What tokens of knowledge are counted by, e.g. `o200k_base` or `estimate`; None without knowledge."""
+    keeps_passages: bool = True
+    """Whether a run keeps the text of the passages that the arm shows; False where it is only filler.
+
+    A run keeps a passage once, by its id, and filler has no ids of its own.
+    """
 
 
 def build_arms(
@@ -169,7 +174,8 @@ def _with_knowledge(
     if name in IMAGE_ARMS:
         asked = BlindModel(model) if name == "blind" else model
         retriever = retrievers.filler if name == "filler" else retrievers.clip
-        return _found(name, RagWrapper(asked, retriever=retriever), model, retrievers)
+        arm = _found(name, RagWrapper(asked, retriever=retriever), model, retrievers)
+        return replace(arm, keeps_passages=name != "filler")
     settings = retrievers.settings
     match name:
         case "wrong":

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mmad_rag.errors import ModelActionError
+from mmad_rag.errors import DataError, ModelActionError
+from mmad_rag.models.prices import Price
 from mmad_rag.records import Usage
 
 _ROUNDING = 1e-9  # dollars
@@ -27,24 +29,53 @@ class Budget:
     """Price of so many tokens, in the same money."""
 
 
+def check_sum(usd: float | None) -> None:
+    """Refuse a budget that is not a sum of money.
+
+    Raises:
+        DataError: it is infinite or not a number.
+    """
+    if usd is not None and not math.isfinite(usd):
+        raise DataError(f"a budget of {usd} USD is no sum; give a number, or leave --budget out")
+
+
+def budget_of(usd: float | None, price: Price | None) -> Budget | None:
+    """The budget of a run; None where no sum is given.
+
+    Raises:
+        DataError: the price is not known, or the sum allows no request.
+    """
+    check_sum(usd)
+    if usd is None:
+        return None
+    if price is None:
+        raise DataError(
+            "no budget can be kept, as the price of this model is not known; give --prices FILE with a table "
+            "of your own, or leave --budget out"
+        )
+    if not usd > 0 and (price.input or price.output):
+        raise DataError(f"a budget of {usd:g} USD allows no request; give more, or leave --budget out")
+    return Budget(usd, price.cost_of)
+
+
 @dataclass(frozen=True, slots=True)
 class Spent:
     """What a run folder holds of earlier goes."""
 
     usage: Usage
     """Tokens of all replies."""
-    dearest: Mapping[str, Usage]
+    max_usage: Mapping[str, Usage]
     """Arm -> the tokens of its longest request and reply."""
     uncounted: int
     """Replies that came without token counts."""
 
 
-class Purse:
-    """Says whether another request can be paid for.
+class BudgetTracker:
+    """Tracks what a run has cost, and says whether another request can be paid for.
 
-    A request that is under way is taken to cost as much as the dearest of its arm so far, so that the sum
-    stays within the budget. Of an arm that has no reply yet one request goes ahead, and the others wait for
-    what it costs; it is taken to cost what the dearest of the other arms does.
+    A request that is under way is taken to cost as much as the most expensive one of its arm so far, so that
+    the sum stays within the budget. Of an arm that has no reply yet one request goes ahead, and the others
+    wait for what it costs; it is taken to cost what the most expensive of the other arms does.
 
     Args:
         budget: None allows everything.
@@ -57,7 +88,7 @@ class Purse:
     def __init__(self, budget: Budget | None, spent: Spent) -> None:
         self._budget = budget
         self._spent = 0.0
-        self._dearest: dict[str, float] = {}
+        self._max_cost: dict[str, float] = {}
         self._under_way: Counter[str] = Counter()
         self._blind = False  # whether a reply said nothing of what it cost
         self._changed = asyncio.Condition()
@@ -66,7 +97,7 @@ class Purse:
         if spent.uncounted:
             raise ModelActionError(_NO_COUNTS)
         self._spent = budget.cost_of(spent.usage)
-        self._dearest = {arm: budget.cost_of(usage) for arm, usage in spent.dearest.items()}
+        self._max_cost = {arm: budget.cost_of(usage) for arm, usage in spent.max_usage.items()}
 
     @property
     def spent(self) -> float | None:
@@ -78,7 +109,7 @@ class Purse:
         if self._budget is None:
             return True
         async with self._changed:
-            await self._changed.wait_for(lambda: arm in self._dearest or not self._under_way[arm])
+            await self._changed.wait_for(lambda: arm in self._max_cost or not self._under_way[arm])
             foreseen = sum(count * self._cost(name) for name, count in self._under_way.items())
             if self._blind or self._spent + foreseen + self._cost(arm) > self._budget.usd + _ROUNDING:
                 return False
@@ -86,7 +117,7 @@ class Purse:
             return True
 
     async def release(self, arm: str) -> None:
-        """A request has ended, and what it has cost was paid, if there was a reply."""
+        """Give back what was set aside for a request that has ended; its reply was charged before."""
         if self._budget is None:
             return
         async with self._changed:
@@ -94,10 +125,11 @@ class Purse:
             self._changed.notify_all()
 
     def _cost(self, arm: str) -> float:
-        return self._dearest.get(arm, max(self._dearest.values(), default=0.0))
+        """What a request of an arm is taken to cost: the most that one has cost so far."""
+        return self._max_cost.get(arm, max(self._max_cost.values(), default=0.0))
 
-    def pay(self, arm: str, usage: Usage | None) -> None:
-        """A reply has come.
+    def charge(self, arm: str, usage: Usage | None) -> None:
+        """Add what a reply has cost.
 
         Raises:
             ModelActionError: it says nothing of what it cost.
@@ -109,4 +141,4 @@ class Purse:
             raise ModelActionError(_NO_COUNTS)
         cost = self._budget.cost_of(usage)
         self._spent += cost
-        self._dearest[arm] = max(self._dearest.get(arm, 0.0), cost)
+        self._max_cost[arm] = max(self._max_cost.get(arm, 0.0), cost)

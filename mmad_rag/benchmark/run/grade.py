@@ -14,7 +14,7 @@ from mmad_rag.reading.parse import read_choice
 from mmad_rag.records import Outcome, Question, Reply
 
 
-def judged(row: OutcomeRow, question: Question, reply: Reply, shuffle: int | None) -> OutcomeRow:
+def graded(row: OutcomeRow, question: Question, reply: Reply, shuffle: int | None) -> OutcomeRow:
     """A blank row filled with a reply and what it is worth.
 
     Args:
@@ -25,7 +25,7 @@ def judged(row: OutcomeRow, question: Question, reply: Reply, shuffle: int | Non
             letter is the file's in either case.
     """
     row = dataclasses.replace(
-        read_again(dataclasses.replace(row, reply=writable(reply.text)), question, shuffle),
+        regrade(dataclasses.replace(row, reply=writable(reply.text)), question, shuffle),
         probabilities=_probabilities(row, question, reply, shuffle),
         model=writable(reply.model),
         usage=reply.usage,
@@ -46,7 +46,7 @@ def judged(row: OutcomeRow, question: Question, reply: Reply, shuffle: int | Non
     )
 
 
-def read_again(row: OutcomeRow, question: Question, shuffle: int | None) -> OutcomeRow:
+def regrade(row: OutcomeRow, question: Question, shuffle: int | None) -> OutcomeRow:
     """The row with what this version reads in its reply; one without a reply as it is."""
     if row.reply is None:
         return row

@@ -156,7 +156,7 @@ class Run:
     rotated: tuple[OutcomeRow, ...] = ()
     """The same for the further rotations of circular evaluation."""
     passages: Mapping[str, Passage] = field(default_factory=dict)
-    """Id -> passage, of those that rows name; without those of the arm `filler`, whose text is neutral."""
+    """Id -> passage, of those that rows name; arms that keep none are left out, see `Arm.keeps_passages`."""
     hard: HardSubset | None = None
     """The hard subset that was fixed before the run began."""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmad_rag.benchmark.run.grade import read_again
+from mmad_rag.benchmark.run.grade import regrade
 from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.records import OutcomeRow, Run
 from mmad_rag.benchmark.run.store import RunStore
@@ -74,7 +74,7 @@ def _changed(run: Run) -> list[tuple[OutcomeRow, OutcomeRow]]:
     """Rows that are read differently now: as they are, and as they would be."""
     asked = {question.id: question for question in run.questions}
     rows = (*run.rows, *run.rotated)
-    again = (read_again(row, asked[row.question], run.header.shuffle_options) for row in rows)
+    again = (regrade(row, asked[row.question], run.header.shuffle_options) for row in rows)
     return [(before, after) for before, after in zip(rows, again, strict=True) if before != after]
 
 

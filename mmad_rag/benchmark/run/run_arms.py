@@ -12,22 +12,24 @@ import datetime as dt
 import hashlib
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from mmad_rag.benchmark.audit.choose_hard import HardSubset, hard_bytes
-from mmad_rag.benchmark.data.mmad import Benchmark, TemplateKind
+from mmad_rag.benchmark.data.mmad import Benchmark
 from mmad_rag.benchmark.data.selection import Selection
 from mmad_rag.benchmark.run.arms import Arm
 from mmad_rag.benchmark.run.budget import Budget
 from mmad_rag.benchmark.run.grade import writable
 from mmad_rag.benchmark.run.reader import questions_sha256
 from mmad_rag.benchmark.run.records import RUN_VERSION, ArmHeader, RunHeader
+from mmad_rag.benchmark.run.settings import DEFAULT_SETTINGS, RunSettings
 from mmad_rag.benchmark.run.store import RunStore
-from mmad_rag.benchmark.run.worker import Asking, RunProgress
-from mmad_rag.errors import DataError, SpecError
-from mmad_rag.prompt import WORDINGS, wording_digest
+from mmad_rag.benchmark.run.worker import RunProgress, RunWorker
+from mmad_rag.errors import DataError
+from mmad_rag.prompt import wording_digest
 from mmad_rag.reading.parse import PARSER_VERSION
 from mmad_rag.version import __version__
 
@@ -62,105 +64,77 @@ class RunResult:
 
 async def run_arms(
     benchmark: Benchmark,
-    selection: Selection,
     arms: Sequence[Arm],
     *,
     out: Path,
-    wording: str = "default",
-    shots: int = 0,
-    templates: TemplateKind = TemplateKind.RANDOM,
-    shuffle_options: int | None = None,
-    image_size: int | None = None,
-    circular: int = 0,
-    circular_seed: int = 0,
+    settings: RunSettings = DEFAULT_SETTINGS,
     hard: HardSubset | None = None,
     budget: Budget | None = None,
     concurrency: int = 8,
     progress: Callable[[RunProgress], None] | None = None,
 ) -> RunResult:
-    """Ask every arm every question of a selection; a run that was begun in `out` is continued.
+    """Ask every arm the questions that the settings select; a run that was begun in `out` is continued.
 
-    A question whose picture cannot be read, or to which no reply comes, is recorded as failed, and asked
+    A question whose image cannot be read, or to which no reply comes, is recorded as failed, and asked
     again when the run is continued. Any other error stops the run: what is under way is finished and kept,
     then the error is raised. Interrupted in any other way, only what was under way is asked again.
 
     Args:
-        benchmark: Where pictures and templates are found.
-        selection: What to ask.
+        benchmark: The questions, and where images and templates are found.
         arms: The conditions, see `build_arms`.
         out: The run folder.
-        wording: One of `mmad_rag.prompt.WORDINGS`.
-        shots: Normal example pictures shown with each question, at most; those that are no file, or whose
-            bytes are the query's, are passed over.
-        templates: Which of an image's lists those are taken from.
-        shuffle_options: Seed of the order in which options are shown, see `shown_choices`; None keeps the
-            file's. Rows hold the file's letters in either case.
-        image_size: Longest side that pictures are scaled down to; None leaves them as they are.
-        circular: So many questions, drawn by `circular_seed`, are also asked in every other rotation of
-            their options; see `circular`.
-        circular_seed: Of that draw.
+        settings: The protocol; it is written into the run's header.
         hard: Questions that are scored apart as well, fixed before anything is asked; kept with the run.
         budget: What the run may cost; when it is used up the run stops, and what was answered is kept. Like
-            `concurrency` it is no part of what the run is: the next go may have another.
+            `concurrency` it is not a part of what the run is: the next go may have another.
         concurrency: Questions under way at a time, at least 1.
         progress: Called after every outcome.
 
     Raises:
-        DataError: the run folder cannot be used or written, a number is out of range, or the hard subset is
-            of other data.
-        SpecError: there is no such wording, or an arm cannot be composed for a question; nothing is asked.
+        DataError: no question is left to ask, the run folder cannot be used or written, the concurrency is
+            out of range, or the hard subset is of other data.
+        SpecError: an arm cannot be composed for a question; nothing is asked.
         ModelActionError: a model can give no reply until the user acts.
     """
-    if concurrency < 1 or shots < 0 or circular < 0:
-        raise DataError(
-            f"a run cannot have a concurrency of {concurrency}, {shots} shots and {circular} circular "
-            "questions; give 1, 0 and 0 or more"
-        )
+    if concurrency < 1:
+        raise DataError(f"a run cannot have a concurrency of {concurrency}; give 1 or more")
     if hard is not None and hard.data_sha256 != benchmark.sha256:
         raise DataError(
             f"the hard subset was chosen from another question file than {benchmark.root}; "
             "write it again by `mmad-rag audit --out`"
         )
-    if shots and not selection.images:
-        raise DataError(f"a run without pictures cannot show {shots} example pictures; leave them out")
-    if wording not in WORDINGS:
-        raise SpecError(f"there is no wording {wording!r}; choose one of {', '.join(WORDINGS)}")
-    if image_size is not None and image_size < 1:
-        raise DataError(f"a picture cannot be scaled down to {image_size} pixels; give 1 or more")
-    header = _header(
-        benchmark, selection, arms, wording=wording, shots=shots, templates=templates,
-        shuffle_options=shuffle_options, image_size=image_size,
-        circular=circular, circular_seed=circular_seed, hard=hard,
-    )  # fmt: skip
+    selection = settings.select(benchmark)
+    header = _header(benchmark, selection, arms, settings, hard)
     for question in selection.questions:  # what cannot be asked is refused before anything is
         for arm in arms:
             arm.model_for(question)
     kept = None if hard is None else hard_bytes(hard)
     with RunStore(out, header, selection.questions, hard=kept) as store:
-        asking = Asking(benchmark, store, selection.questions, arms, budget=budget, progress=progress)
-        tasks = asking.tasks()
-        async with asyncio.TaskGroup() as workers:
+        worker = RunWorker(
+            benchmark, store, selection.questions, arms, settings=settings, budget=budget, progress=progress
+        )
+        tasks = worker.tasks()
+        async with asyncio.TaskGroup() as group:
             for _ in range(concurrency):
-                workers.create_task(asking.work(tasks))
-        if asking.error is not None:
-            raise asking.error
-        return RunResult(out, store.header, asking.state(), asking.stopped, asking.purse.spent)
+                group.create_task(worker.work(tasks))
+        if worker.error is not None:
+            raise worker.error
+        return RunResult(out, store.header, worker.state(), worker.stopped, worker.budget.spent)
 
 
 def _header(
     benchmark: Benchmark,
     selection: Selection,
     arms: Sequence[Arm],
-    *,
-    wording: str,
-    shots: int,
-    templates: TemplateKind,
-    shuffle_options: int | None,
-    image_size: int | None,
-    circular: int,
-    circular_seed: int,
+    settings: RunSettings,
     hard: HardSubset | None,
 ) -> RunHeader:
+    """What the run is; a field that header and settings both have is taken over by its name."""
+    recorded: dict[str, Any] = {
+        item.name: getattr(settings, item.name) for item in fields(RunHeader) if hasattr(settings, item.name)
+    }
+    recorded["templates"] = settings.templates.value
+    recorded["errata"] = tuple(sorted({*benchmark.errata, *settings.errata}))
     return RunHeader(
         version=RUN_VERSION,
         library=__version__,
@@ -172,20 +146,11 @@ def _header(
         missing_images=len(selection.missing_images),
         missing_questions=selection.missing_questions,
         arms=tuple(ArmHeader(arm.name, arm.identity, arm.model, arm.index, arm.counter) for arm in arms),
-        images=selection.images,
-        wording=wording,
-        shots=shots,
-        templates=templates.value,
         parser_version=PARSER_VERSION,
-        shuffle_options=shuffle_options,
-        image_size=image_size,
-        errata=benchmark.errata,
-        circular=circular,
-        circular_seed=circular_seed if circular else 0,
-        wording_sha256=wording_digest(wording),
-        sample_seed=selection.seed,
+        wording_sha256=wording_digest(settings.wording),
         versions=_versions(),
         hard_sha256=None if hard is None else hashlib.sha256(hard_bytes(hard)).hexdigest(),
+        **recorded,
     )
 
 

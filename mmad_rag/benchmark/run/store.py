@@ -8,7 +8,7 @@
       hard.json        the hard subset, where there is one, written once
       outcomes.torn-N  rows that a kill cut in two, kept aside
 
-The process that writes holds a lock on `outcomes.jsonl`. Reading needs none: see `run_folder`.
+The process that writes holds a lock on `outcomes.jsonl`. Reading needs none: see `reader`.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class RunStore:
     ) -> None:
         self.folder = folder
         self._usage = Usage(0, 0)
-        self._dearest: dict[str, Usage] = {}
+        self._max_usage: dict[str, Usage] = {}
         self._uncounted = 0
         self._known: dict[tuple[str, str, int], tuple[str, Outcome]] = {}
         self._lock = lock_run(folder)
@@ -119,7 +119,7 @@ class RunStore:
     @property
     def spent(self) -> Spent:
         """Tokens of all replies, those that were asked for again included."""
-        return Spent(self._usage, dict(self._dearest), self._uncounted)
+        return Spent(self._usage, dict(self._max_usage), self._uncounted)
 
     @property
     def has_replies(self) -> bool:
@@ -174,7 +174,7 @@ class RunStore:
             self._usage.prompt_tokens + row.usage.prompt_tokens,
             self._usage.completion_tokens + row.usage.completion_tokens,
         )
-        self._dearest[row.arm] = max(self._dearest.get(row.arm, row.usage), row.usage, key=_tokens)
+        self._max_usage[row.arm] = max(self._max_usage.get(row.arm, row.usage), row.usage, key=_tokens)
 
     def _begin(self, header: RunHeader, questions: Sequence[Question], hard: bytes | None) -> RunHeader:
         """Write the header of a new run, or compare it with that of the run in the folder."""

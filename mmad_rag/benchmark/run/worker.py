@@ -11,17 +11,18 @@ from dataclasses import dataclass
 
 from mmad_rag.benchmark.analysis.circular import circular_subset
 from mmad_rag.benchmark.data.draws import shown_choices
-from mmad_rag.benchmark.data.mmad import Benchmark, TemplateKind, templates_of
+from mmad_rag.benchmark.data.mmad import Benchmark, templates_of
 from mmad_rag.benchmark.run.arms import Arm
-from mmad_rag.benchmark.run.budget import Budget, Purse
-from mmad_rag.benchmark.run.grade import judged, writable
+from mmad_rag.benchmark.run.budget import Budget, BudgetTracker
 from mmad_rag.benchmark.run.image_cache import ImageCache
 from mmad_rag.benchmark.run.records import OutcomeRow
+from mmad_rag.benchmark.run.settings import RunSettings
+from mmad_rag.benchmark.run.step import PreparedTask, TaskResult, failed_result, run_task
 from mmad_rag.benchmark.run.store import RunStore
-from mmad_rag.errors import ImageError, ModelRetryError, ModelSetUpError
+from mmad_rag.errors import ImageError, ModelSetUpError
 from mmad_rag.models import Model
 from mmad_rag.prompt import prompt_digest
-from mmad_rag.records import EncodedImage, Outcome, Passage, Prompt, Question, Reply
+from mmad_rag.records import EncodedImage, Outcome, Prompt, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +51,18 @@ class Task:
     """How many options are moved from the top to the end."""
 
 
-class Asking:
-    """What the workers of a run share.
+class RunWorker:
+    """Drives a run: prepares tasks, has them asked, and keeps what comes; its coroutines share it.
+
+    Images, money and the store stay here. What becomes of a prepared task is said by `run_task`, which shares
+    nothing.
 
     Args:
-        benchmark: Where pictures and templates are found.
-        store: Where outcomes go; its header says how to ask.
+        benchmark: Where images and templates are found.
+        store: Where outcomes go.
         questions: What is asked, in order.
         arms: Under which conditions, in order.
+        settings: How it is asked.
         budget: None sets no limit.
         progress: Called after every outcome.
     """
@@ -69,6 +74,7 @@ class Asking:
         questions: Sequence[Question],
         arms: Sequence[Arm],
         *,
+        settings: RunSettings,
         budget: Budget | None,
         progress: Callable[[RunProgress], None] | None,
     ) -> None:
@@ -76,14 +82,15 @@ class Asking:
         """What stopped the run; raised by `run_arms` when all workers have finished."""
         self.stopped = False
         """Whether the budget was used up before everything was asked."""
-        self.purse = Purse(budget, store.spent)
+        self.budget = BudgetTracker(budget, store.spent)
         """What the run has cost."""
         self._benchmark = benchmark
         self._store = store
-        self._images = ImageCache(size=store.header.image_size)
+        self._settings = settings
+        self._images = ImageCache(size=settings.image_size)
         self._questions = questions
         self._arms = arms
-        self._circular = circular_subset(questions, store.header.circular, store.header.circular_seed)
+        self._circular = circular_subset(questions, settings.circular, settings.circular_seed)
         self._total = sum(self._rotations(question) for question in questions) * len(arms)
         self._progress = progress
         self._outcomes: Counter[Outcome] = Counter()
@@ -106,7 +113,7 @@ class Asking:
             if self.error is not None or self.stopped:
                 return
             try:
-                outcome = await self._settle(task)
+                outcome = await self._outcome_of(task)
                 if outcome is None:
                     self.stopped = True
                     return
@@ -120,62 +127,75 @@ class Asking:
     def _rotations(self, question: Question) -> int:
         return len(question.choices) if question.id in self._circular else 1
 
-    async def _settle(self, task: Task) -> Outcome | None:
-        """Keep the outcome that is there, or ask for one and record it; None where that is too dear."""
-        model = task.arm.model_for(task.question)
-        row = OutcomeRow(
-            self._key(task, model, None),
-            task.question.id,
-            task.arm.name,
-            Outcome.FAILED,
-            rotation=task.rotation,
-        )
+    async def _outcome_of(self, task: Task) -> Outcome | None:
+        """Keep the outcome that is there, or ask for one and record it; None where the budget is used up."""
         try:
-            prompt = await self._prompt(task)
-            digest = prompt_digest(prompt)
-            row = dataclasses.replace(
-                row, key=self._key(task, model, digest), prompt=digest, references=len(prompt.references)
-            )
-            kept = self._store.kept(row.question, row.arm, row.key, row.rotation)
-            if kept is not None:
-                self._kept += 1
-                return kept
+            prepared = await self._prepared(task)
         except ImageError as error:
-            return self._record(task, dataclasses.replace(row, error=writable(str(error))), None)
-        if not await self.purse.reserve(task.arm.name):
+            model = task.arm.model_for(task.question)
+            row = self._blank_row(task, self._key(task, model, None))
+            return self._record(task, failed_result(row, error))
+        row = prepared.row
+        kept = self._store.kept(row.question, row.arm, row.key, row.rotation)
+        if kept is not None:
+            self._kept += 1
+            return kept
+        if not await self.budget.reserve(task.arm.name):
             return None
         try:
-            reply = await model.answer(prompt)
-            return self._record(
-                task, judged(row, task.question, reply, self._store.header.shuffle_options), reply
-            )
-        except (ImageError, ModelRetryError) as error:
-            return self._record(task, dataclasses.replace(row, error=writable(str(error))), None)
+            return self._record(task, await self._asked(prepared))
+        finally:
+            await self.budget.release(task.arm.name)
+
+    async def _asked(self, prepared: PreparedTask) -> TaskResult:
+        """Ask; once any reply has come the set-up is taken to be right, and its error is that of one row."""
+        try:
+            return await run_task(prepared)
         except ModelSetUpError as error:
             if not self._store.has_replies:
                 raise
-            return self._record(task, dataclasses.replace(row, error=writable(str(error))), None)
-        finally:
-            await self.purse.release(task.arm.name)
+            return failed_result(prepared.row, error)
 
-    def _record(self, task: Task, row: OutcomeRow, reply: Reply | None) -> Outcome:
-        self._store.append(row, _shown(task.arm, reply))
-        if reply is not None:
-            self.purse.pay(task.arm.name, reply.usage)
-        return row.outcome
+    def _record(self, task: Task, result: TaskResult) -> Outcome:
+        self._store.append(result.row, result.passages)
+        if result.row.reply is not None:
+            self.budget.charge(task.arm.name, result.row.usage)
+        return result.row.outcome
+
+    async def _prepared(self, task: Task) -> PreparedTask:
+        """The task with its images opened and its key computed.
+
+        Raises:
+            ImageError: an image cannot be read.
+        """
+        model, prompt = task.arm.model_for(task.question), await self._prompt(task)
+        digest = prompt_digest(prompt)
+        row = dataclasses.replace(
+            self._blank_row(task, self._key(task, model, digest)),
+            prompt=digest,
+            references=len(prompt.references),
+        )
+        return PreparedTask(
+            row,
+            task.question,
+            model,
+            prompt,
+            shuffle_options=self._settings.shuffle_options,
+            keeps_passages=task.arm.keeps_passages,
+        )
 
     async def _prompt(self, task: Task) -> Prompt:
         """What every arm is shown, before retrieval."""
-        header, question = self._store.header, task.question
-        choices = shown_choices(question, header.shuffle_options, task.rotation)
-        if not header.images:
-            return Prompt(question.text, None, choices, wording=header.wording)
+        settings, question = self._settings, task.question
+        choices = shown_choices(question, settings.shuffle_options, task.rotation)
+        if not settings.images:
+            return Prompt(question.text, None, choices, wording=settings.wording)
         image = await self._images.open(self._benchmark.root / question.image_path)
         references = await self._references(question, image)
-        return Prompt(question.text, image, choices, references, wording=header.wording)
+        return Prompt(question.text, image, choices, references, wording=settings.wording)
 
     async def _references(self, question: Question, image: EncodedImage) -> tuple[EncodedImage, ...]:
-        shots, kind = self._store.header.shots, TemplateKind(self._store.header.templates)
+        shots, kind = self._settings.shots, self._settings.templates
         shown: list[EncodedImage] = []
         for path in templates_of(self._benchmark, question.image_path, kind) if shots else ():
             reference = await self._images.open(path)
@@ -185,14 +205,10 @@ class Asking:
                 break
         return tuple(shown)
 
+    def _blank_row(self, task: Task, key: str) -> OutcomeRow:
+        return OutcomeRow(key, task.question.id, task.arm.name, Outcome.FAILED, rotation=task.rotation)
+
     def _key(self, task: Task, model: Model, digest: str | None) -> str:
-        size = self._store.header.image_size
+        size = self._settings.image_size
         parts = [task.question.id, task.arm.name, model.identity, digest, size, task.rotation]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _shown(arm: Arm, reply: Reply | None) -> list[Passage]:
-    """The passages to keep the text of; neutral text has no id of its own."""
-    if reply is None or reply.knowledge is None or arm.name == "filler":
-        return []
-    return [hit.passage for hit in reply.knowledge.hits]

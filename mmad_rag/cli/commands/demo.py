@@ -11,9 +11,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from mmad_rag.cli.commands.eval import hard_subset_for
 from mmad_rag.cli.console import note, out, progress_bar
-from mmad_rag.cli.progress import end_with_failures, run_with_progress
+from mmad_rag.cli.progress import asking_progress, end_with_failures
 from mmad_rag.cli.summary import print_summary
 from mmad_rag.errors import DataError
 
@@ -111,18 +110,12 @@ def demo(
     ] = Path("runs/demo"),
 ) -> None:
     """Draw a sample, index the knowledge, ask with and without it, print the table; needs no network."""
-    from mmad_rag.benchmark.analysis.summary import summarise
-    from mmad_rag.benchmark.data.mmad import load_questions
-    from mmad_rag.benchmark.data.selection import select
-    from mmad_rag.benchmark.run.arms import build_arms
-    from mmad_rag.benchmark.run.reader import read_run
-    from mmad_rag.benchmark.run.run_arms import run_arms
     from mmad_rag.benchmark.run.store import clear_run
     from mmad_rag.benchmark.sample import render_sample
+    from mmad_rag.evaluation.experiment import prepare
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.knowledge import load_knowledge
     from mmad_rag.knowledge.shipped import shipped_knowledge
-    from mmad_rag.models import load_model
     from mmad_rag.retrieve.routing.calibrate import calibrated
 
     base = load_knowledge(shipped_knowledge())
@@ -138,18 +131,10 @@ def demo(
     note(f"sample: {drawn.images} pictures drawn by this library, {drawn.questions} questions")
     note(f"index: {counts.products} products, {counts.passages} passages, {images} references in six views")
     clear_run(folders.run)
-    benchmark = load_questions(folders.sample)
-    arms = build_arms(("none", "rag", "oracle"), load_model(MODEL), index)
-    hard = hard_subset_for(benchmark, folders.run, None)
-    run_with_progress(
-        lambda advance: run_arms(
-            benchmark, select(benchmark), arms, out=folders.run, hard=hard, progress=advance
-        ),
-        out_folder=folders.run,
-        goes_on=False,
-    )
-    run = read_run(folders.run)
-    print_summary(summarise(run))
+    experiment = prepare(folders.sample, MODEL, index, arms=("none", "rag", "oracle"), out=folders.run)
+    with asking_progress(folders.run, goes_on=False) as advance:
+        evaluation = experiment.run(progress=advance)
+    print_summary(evaluation.summary)
     out().print(_MEANING, markup=False, soft_wrap=True)
     note(f"run folder: {folders.run}")
-    end_with_failures(run, goes_on=False)
+    end_with_failures(evaluation.run, goes_on=False)

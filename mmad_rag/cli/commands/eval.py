@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,17 +21,13 @@ from mmad_rag.cli.options import (
     TokensOption,
     model_options,
 )
-from mmad_rag.cli.plan import budget_of, show_plan
-from mmad_rag.cli.progress import end_with_failures, note_missing, run_with_progress
+from mmad_rag.cli.plan import show_plan
+from mmad_rag.cli.progress import asking_progress, end_with_failures
 from mmad_rag.cli.summary import print_summary
-from mmad_rag.errors import DataError
 from mmad_rag.retrieve import DEFAULT_BUDGET
 
 if TYPE_CHECKING:
-    from mmad_rag.benchmark.audit.choose_hard import HardSubset
-    from mmad_rag.benchmark.data.mmad import Benchmark
-    from mmad_rag.benchmark.data.selection import Selection
-    from mmad_rag.benchmark.run.run_arms import RunResult
+    from mmad_rag.evaluation.result import Evaluation
 
 
 def evaluate(
@@ -127,121 +121,65 @@ def evaluate(
 
     Exit code 1 when a question got no reply: the table is printed, and why on standard error.
     """
-    from mmad_rag.benchmark.data.mmad import load_questions
-    from mmad_rag.benchmark.data.selection import select
-    from mmad_rag.benchmark.run.arms import IMAGE_ARMS, INDEXLESS_ARMS, build_arms, check_arm_names
-    from mmad_rag.benchmark.run.run_arms import run_arms
-    from mmad_rag.cli.progress import without_errata
-    from mmad_rag.index import KnowledgeIndex
-    from mmad_rag.models import load_model
-    from mmad_rag.models.dry_run import CountingModel
+    from mmad_rag.benchmark.run.settings import RunSettings
+    from mmad_rag.evaluation.experiment import prepare
     from mmad_rag.models.options import MAX_LOGPROBS
-    from mmad_rag.models.prices import DEFAULT_IMAGES, load_prices, price_of
-    from mmad_rag.retrieve.config import RetrievalConfig, counter_for
 
-    names = [name.strip() for name in arms.split(",") if name.strip()]
-    check_arm_names(names)
-    whole = load_questions(data)
-    benchmark = without_errata(whole, errata or ())
-    selection = select(benchmark, only=only or (), limit=limit, seed=seed, images=not no_images)
-    folder = out_folder or Path("runs") / "-".join([data.resolve().name, *model.replace("/", "-").split(":")])
-    options = model_options(option, model, base_url=base_url, logprobs=MAX_LOGPROBS if logprobs else None)
-    asked = load_model(model, options, asks=not plan)
-    price = price_of(asked.identity, load_prices(prices))
-    index = KnowledgeIndex.load(index_folder) if set(names) - INDEXLESS_ARMS else None
-    if plan:
-        images = DEFAULT_IMAGES if price is None else price.images
-        tokenizer = getattr(asked, "tokenizer", None)
-        asked = CountingModel(
-            asked.identity,
-            counter_for(asked),
-            images,
-            tokenizer=tokenizer,
-            reply_tokens=reply_tokens,
-            options=options,
-        )
-    retrieval = RetrievalConfig.for_model(asked, budget=tokens, encoder=encoder)
-    built = build_arms(names, asked, index, retrieval=retrieval, context=context, seed=seed)
-    if no_images and (idle := [name for name in names if name in IMAGE_ARMS]):
-        note(f"without pictures no product is found: {', '.join(idle)} will show no knowledge")
-    note_missing(benchmark, selection)
-    ask = partial(
-        run_arms, benchmark, arms=built, wording=wording, shots=shots, templates=templates,
-        shuffle_options=shuffle_options, image_size=image_size, circular=circular, circular_seed=seed,
-        concurrency=concurrency,
-    )  # fmt: skip
-    if plan:
-        show_plan(
-            selection,
-            lambda size: select(benchmark, only=only or (), limit=size, seed=seed, images=not no_images),
-            lambda sampled, scratch: ask(selection=sampled, out=scratch),
-            out_folder=folder,
-            price=price,
-            budget=budget,
-            discordance=discordance,
-            as_json=as_json,
-        )
-        return
-    allowed = budget_of(budget, price)
-    hard = hard_subset_for(whole, folder, hard_file)
-    result = run_with_progress(
-        lambda advance: ask(selection=selection, out=folder, hard=hard, budget=allowed, progress=advance),
-        out_folder=folder,
-        goes_on=True,
+    settings = RunSettings(
+        only=only or (),
+        limit=limit,
+        seed=seed,
+        errata=errata or (),
+        images=not no_images,
+        wording=wording,
+        shots=shots,
+        templates=templates,
+        shuffle_options=shuffle_options,
+        image_size=image_size,
+        circular=circular,
     )
-    _tell(result, selection, budget=budget, prices=prices, seed=seed, as_json=as_json)
+    experiment = prepare(
+        data,
+        model,
+        index_folder,
+        arms=arms.split(","),
+        settings=settings,
+        tokens=tokens,
+        context=context,
+        encoder=encoder,
+        options=model_options(option, model, base_url=base_url, logprobs=MAX_LOGPROBS if logprobs else None),
+        out=out_folder,
+        prices=prices,
+        dry_run=plan,
+        reply_tokens=reply_tokens,
+    )
+    for line in experiment.notes():
+        note(line)
+    if plan:
+        show_plan(experiment, budget=budget, discordance=discordance, as_json=as_json)
+        return
+    with asking_progress(experiment.out, goes_on=True) as advance:
+        evaluation = experiment.run(hard=hard_file, budget=budget, concurrency=concurrency, progress=advance)
+    _print(evaluation, as_json=as_json)
 
 
-def _tell(
-    result: RunResult,
-    selection: Selection,
-    *,
-    budget: float | None,
-    prices: Path | None,
-    seed: int,
-    as_json: bool,
-) -> None:
+def _print(evaluation: Evaluation, *, as_json: bool) -> None:
     """Print what came of a run; exit with 1 when a question got no reply."""
-    from mmad_rag.benchmark.analysis.failures import failures_of
-    from mmad_rag.benchmark.analysis.summary import summarise
-    from mmad_rag.benchmark.run.reader import answered_part, read_run
-    from mmad_rag.models.prices import load_prices
-
-    run = read_run(result.folder)
-    if result.stopped:
-        run = answered_part(run)
-        note(
-            f"stopped: {result.spent_usd:.4g} of {budget:g} USD are spent and another request might exceed "
-            f"that; {len(run.questions)} of {len(selection.questions)} questions are answered in every arm. "
-            "The same command with a larger --budget goes on"
-        )
-        if not run.questions:
-            raise typer.Exit(1)
-    summary = summarise(run, seed=seed, prices=load_prices(prices))
+    run = evaluation.run
+    if evaluation.stopped:
+        note(f"{evaluation.notes[-1]}. The same command with a larger --budget goes on")
     if as_json:
-        told = {"progress": result.progress, "failures": failures_of(run), "header": result.header}
-        print_json({"run": result.folder, **told, "stopped": result.stopped, "summary": summary})
+        print_json(
+            {
+                "run": evaluation.folder,
+                "progress": evaluation.progress,
+                "failures": evaluation.failures(),
+                "header": run.header,
+                "stopped": evaluation.stopped,
+                "summary": evaluation.summary,
+            }
+        )
     else:
-        print_summary(summary)
-        note(f"run folder: {result.folder}")
+        print_summary(evaluation.summary)
+        note(f"run folder: {evaluation.folder}")
     end_with_failures(run, goes_on=True)
-
-
-def hard_subset_for(benchmark: Benchmark, folder: Path, given: Path | None) -> HardSubset:
-    """The hard subset of a run: the one that is given, else the one it was begun with, else a new one.
-
-    A new one is chosen with the knowledge that comes with the library, whatever index the run uses, so that
-    it is the same for every run on the same questions.
-    """
-    from mmad_rag.benchmark.audit.choose_hard import choose_hard, read_hard
-    from mmad_rag.benchmark.run.reader import HARD_FILE
-    from mmad_rag.knowledge import load_knowledge
-    from mmad_rag.knowledge.shipped import shipped_knowledge
-
-    if given is not None:
-        return read_hard(given)
-    begun = folder / HARD_FILE
-    with contextlib.suppress(DataError):  # a damaged file is written anew, if it is the same subset
-        if begun.exists() and (subset := read_hard(begun)).data_sha256 == benchmark.sha256:
-            return subset
-    return choose_hard(benchmark, load_knowledge(shipped_knowledge()))

@@ -11,7 +11,7 @@ import typer
 
 from mmad_rag.cli.console import note, print_json, print_table
 from mmad_rag.cli.options import JsonOption
-from mmad_rag.cli.progress import end_with_failures, run_with_progress
+from mmad_rag.cli.progress import asking_progress, end_with_failures
 
 if TYPE_CHECKING:
     from mmad_rag.benchmark.analysis.knowledge_value import ArmPair
@@ -48,32 +48,31 @@ def measure(
     from mmad_rag.benchmark.analysis.compare import compare_arms
     from mmad_rag.benchmark.analysis.knowledge_value import specific_values
     from mmad_rag.benchmark.data.mmad import load_questions
-    from mmad_rag.benchmark.data.selection import select
     from mmad_rag.benchmark.run.arms import base_arms
     from mmad_rag.benchmark.run.reader import read_run
     from mmad_rag.benchmark.run.run_arms import run_arms
+    from mmad_rag.benchmark.run.settings import RunSettings
     from mmad_rag.benchmark.score.score import score_run
     from mmad_rag.benchmark.score.table import Rule
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.knowledge import load_knowledge
     from mmad_rag.models import load_model
+    from mmad_rag.rag import run_sync
     from mmad_rag.report.tables.knowledge_sizes import knowledge_sizes, sizes_table
     from mmad_rag.report.tables.scores import arms_notes, arms_table, specific_table
 
     benchmark = load_questions(data)
-    selection = select(benchmark, only=only or (), images=False)
+    settings = RunSettings(only=only or (), images=False, seed=seed)
+    questions = settings.select(benchmark).questions
     budgets = [*(tokens or []), FULL]
     with tempfile.TemporaryDirectory() as scratch:
         bases = {_OURS: load_knowledge(knowledge), _THEIRS: _load(against, Path(scratch) / "imported")}
         indexes = {name: KnowledgeIndex.build(base, "builtin:tiny") for name, base in bases.items()}
-        sizes = knowledge_sizes(bases, sorted({question.product for question in selection.questions}))
+        sizes = knowledge_sizes(bases, sorted({question.product for question in questions}))
         folder = out_folder or Path(scratch) / "run"
         arms = base_arms(load_model(model), indexes, budgets)
-        run_with_progress(
-            lambda advance: run_arms(benchmark, selection, arms, out=folder, progress=advance),
-            out_folder=folder,
-            goes_on=out_folder is not None,
-        )
+        with asking_progress(folder, goes_on=out_folder is not None) as advance:
+            run_sync(run_arms(benchmark, arms, out=folder, settings=settings, progress=advance))
         run = read_run(folder)
     tables = [(arm.name, score_run(run.rows, run.questions, Rule.FIXED, arm.name)) for arm in arms]
     specific = {

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from mmad_rag.benchmark.data.mmad import load_questions
-from mmad_rag.benchmark.data.selection import select
 from mmad_rag.benchmark.run.arms import Arm
 from mmad_rag.benchmark.run.run_arms import run_arms
 from mmad_rag.records import Prompt, Reply
@@ -39,7 +38,7 @@ def arms(log: Path) -> tuple[Arm, ...]:
 
 def run(data: Path, out: Path, log: Path) -> None:
     benchmark = load_questions(data)
-    asyncio.run(run_arms(benchmark, select(benchmark), arms(log), out=out, concurrency=2))
+    asyncio.run(run_arms(benchmark, arms(log), out=out, concurrency=2))
 
 
 if __name__ == "__main__":

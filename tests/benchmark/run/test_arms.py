@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from mmad_rag.benchmark.data.mmad import load_questions
-from mmad_rag.benchmark.data.selection import select
 from mmad_rag.benchmark.run import arm_retrievers
 from mmad_rag.benchmark.run.arm_retrievers import other_product
 from mmad_rag.benchmark.run.arms import ARM_NAMES, INDEXLESS_ARMS, Arm, base_arms, build_arms
@@ -197,7 +196,7 @@ def test_all_arms_in_one_run(index: KnowledgeIndex, encoder: Encoder, tmp_path: 
     benchmark = load_questions(make_benchmark(tmp_path / "data"))
     model = scripted("A")
     arms = build_arms(["none", "rag", "oracle"], model, index, retrieval=RetrievalConfig(encoder=encoder))
-    asyncio.run(run_arms(benchmark, select(benchmark), arms, out=tmp_path / "out"))
+    asyncio.run(run_arms(benchmark, arms, out=tmp_path / "out"))
     run = read_run(tmp_path / "out")
     assert len(run.rows) == 108
     assert len(model.prompts) == 108

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmad_rag.benchmark.data.mmad import load_questions
-from mmad_rag.benchmark.data.selection import select
 from mmad_rag.benchmark.run.arms import build_arms
 from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.run_arms import run_arms
+from mmad_rag.benchmark.run.settings import RunSettings
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError, SpecError
 from mmad_rag.images import open_image
@@ -228,7 +228,7 @@ def test_too_short_a_context_is_refused_before_anything_is_asked(
     benchmark, model = load_questions(make_benchmark(tmp_path / "data")), scripted("A")
     arms = build_arms(["none", "all"], model, index, context=40, retrieval=RetrievalConfig(encoder=encoder))
     with pytest.raises(SpecError, match="give a longer --context"):
-        asyncio.run(run_arms(benchmark, select(benchmark), arms, out=tmp_path / "out"))
+        asyncio.run(run_arms(benchmark, arms, out=tmp_path / "out"))
     assert model.prompts == []
     assert not (tmp_path / "out").exists()
 
@@ -356,7 +356,7 @@ def test_all_nine_arms_in_one_run_are_kept_and_continued(
     benchmark, model = load_questions(make_benchmark(tmp_path / "data", images=1)), scripted("A")
     for expected in (9 * 18, 0):
         arms = build_arms(names, model, index, retrieval=RetrievalConfig(encoder=encoder))
-        result = asyncio.run(run_arms(benchmark, select(benchmark), arms, out=tmp_path / "out", shots=1))
+        result = asyncio.run(run_arms(benchmark, arms, out=tmp_path / "out", settings=RunSettings(shots=1)))
         assert len(model.prompts) == expected
         assert result.progress.failed == 0
         model.prompts.clear()

@@ -10,10 +10,10 @@ import pytest
 
 from mmad_rag.benchmark.analysis.circular import circular_scores
 from mmad_rag.benchmark.data.mmad import load_questions
-from mmad_rag.benchmark.data.selection import select
-from mmad_rag.benchmark.run.budget import Budget, Purse, Spent
+from mmad_rag.benchmark.run.budget import Budget, BudgetTracker, Spent
 from mmad_rag.benchmark.run.reader import answered_part, read_run
 from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
+from mmad_rag.benchmark.run.settings import RunSettings
 from mmad_rag.errors import ModelActionError
 from mmad_rag.records import Prompt, Reply, Usage
 from tests.support.bench import arm_of, make_benchmark
@@ -44,9 +44,7 @@ def go(data: Path, out: Path, model: Costly, usd: float | None, concurrency: int
     benchmark = load_questions(data)
     budget = None if usd is None else Budget(usd, dollars)
     arms = [arm_of(model), arm_of(model, "rag")]
-    return asyncio.run(
-        run_arms(benchmark, select(benchmark), arms, out=out, budget=budget, concurrency=concurrency)
-    )
+    return asyncio.run(run_arms(benchmark, arms, out=out, budget=budget, concurrency=concurrency))
 
 
 @pytest.fixture
@@ -58,17 +56,17 @@ NOTHING = Spent(Usage(0, 0), {}, 0)
 TWO = Usage(100, 10)  # costs 2
 
 
-def test_a_purse_foresees_what_is_under_way() -> None:
+def test_a_tracker_foresees_what_is_under_way() -> None:
     async def use() -> None:
-        purse = Purse(Budget(5.0, dollars), NOTHING)
-        assert await purse.reserve("a")
-        purse.pay("a", TWO)
-        await purse.release("a")
-        assert purse.spent == 2.0
-        assert await purse.reserve("a")
-        assert not await purse.reserve("a")  # 2 spent, 2 under way, 2 more would be 6
-        await purse.release("a")
-        assert await purse.reserve("a")
+        tracker = BudgetTracker(Budget(5.0, dollars), NOTHING)
+        assert await tracker.reserve("a")
+        tracker.charge("a", TWO)
+        await tracker.release("a")
+        assert tracker.spent == 2.0
+        assert await tracker.reserve("a")
+        assert not await tracker.reserve("a")  # 2 spent, 2 under way, 2 more would be 6
+        await tracker.release("a")
+        assert await tracker.reserve("a")
 
     asyncio.run(use())
 
@@ -77,44 +75,44 @@ def test_of_an_arm_without_a_reply_one_request_goes_ahead() -> None:
     """The second waits for what the first costs; one that fails lets the next go ahead."""
 
     async def use() -> None:
-        purse = Purse(Budget(3.0, dollars), NOTHING)
-        assert await purse.reserve("a")
-        waiting = asyncio.create_task(purse.reserve("a"))
-        assert await purse.reserve("b")  # another arm has its own first request
+        tracker = BudgetTracker(Budget(3.0, dollars), NOTHING)
+        assert await tracker.reserve("a")
+        waiting = asyncio.create_task(tracker.reserve("a"))
+        assert await tracker.reserve("b")  # another arm has its own first request
         await asyncio.sleep(0)
         assert not waiting.done()
-        await purse.release("a")  # failed, nothing was paid
+        await tracker.release("a")  # failed, nothing was paid
         assert await waiting
-        purse.pay("a", TWO)
-        await purse.release("a")
-        assert not await purse.reserve("a")
-        assert not await purse.reserve("c")  # taken to cost what the dearest arm does
+        tracker.charge("a", TWO)
+        await tracker.release("a")
+        assert not await tracker.reserve("a")
+        assert not await tracker.reserve("c")  # taken to cost what the most expensive arm does
 
     asyncio.run(use())
 
 
-def test_a_purse_knows_the_dearest_of_each_arm_from_earlier_goes() -> None:
+def test_a_tracker_knows_the_highest_cost_of_each_arm_from_earlier_goes() -> None:
     spent = Spent(Usage(300, 30), {"a": TWO, "b": Usage(10, 1)}, 0)
 
     async def use() -> None:
-        purse = Purse(Budget(7.5, dollars), spent)
-        assert purse.spent == 6.0
-        assert not await purse.reserve("a")
-        assert await purse.reserve("b")
+        tracker = BudgetTracker(Budget(7.5, dollars), spent)
+        assert tracker.spent == 6.0
+        assert not await tracker.reserve("a")
+        assert await tracker.reserve("b")
 
     asyncio.run(use())
     with pytest.raises(ModelActionError, match="no token counts"):
-        Purse(Budget(9.0, dollars), dataclasses.replace(spent, uncounted=1))
+        BudgetTracker(Budget(9.0, dollars), dataclasses.replace(spent, uncounted=1))
 
 
 def test_without_a_budget_everything_is_allowed() -> None:
     async def use() -> None:
-        purse = Purse(None, Spent(Usage(10**9, 10**9), {}, 3))
+        tracker = BudgetTracker(None, Spent(Usage(10**9, 10**9), {}, 3))
         for _ in range(99):
-            assert await purse.reserve("a")
-        purse.pay("a", None)
-        await purse.release("a")
-        assert purse.spent is None
+            assert await tracker.reserve("a")
+        tracker.charge("a", None)
+        await tracker.release("a")
+        assert tracker.spent is None
 
     asyncio.run(use())
 
@@ -159,8 +157,8 @@ def test_a_circular_run_that_was_stopped_can_be_scored(data: Path, tmp_path: Pat
     benchmark = load_questions(data)
     asyncio.run(
         run_arms(
-            benchmark, select(benchmark), [arm_of(Costly())], out=tmp_path / "out",
-            budget=Budget(41.0, dollars), circular=9, concurrency=1,
+            benchmark, [arm_of(Costly())], out=tmp_path / "out",
+            budget=Budget(41.0, dollars), settings=RunSettings(circular=9), concurrency=1,
         )
     )  # fmt: skip
     part = answered_part(read_run(tmp_path / "out"))

@@ -10,9 +10,9 @@ import pytest
 from mmad_rag.benchmark.analysis.circular import circular_scores, circular_subset
 from mmad_rag.benchmark.data.draws import own_letter, shown_choices
 from mmad_rag.benchmark.data.mmad import load_questions
-from mmad_rag.benchmark.data.selection import select
 from mmad_rag.benchmark.run.reader import answered_part, read_run
 from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
+from mmad_rag.benchmark.run.settings import RunSettings
 from mmad_rag.errors import DataError
 from mmad_rag.records import Prompt
 from tests.support.bench import arm_of, make_benchmark, question, scripted
@@ -29,8 +29,8 @@ def go(data: Path, out: Path, reply: object, *, circular: int = 10, seed: int = 
     model = scripted(reply)  # type: ignore[arg-type]
     return asyncio.run(
         run_arms(
-            benchmark, select(benchmark), [arm_of(model), arm_of(model, "rag")], out=out,
-            circular=circular, circular_seed=seed,
+            benchmark, [arm_of(model), arm_of(model, "rag")], out=out,
+            settings=RunSettings(circular=circular, seed=seed),
         )
     )  # fmt: skip
 

@@ -11,10 +11,10 @@ import pytest
 
 from mmad_rag.benchmark.analysis.summary import summarise
 from mmad_rag.benchmark.data.mmad import load_questions
-from mmad_rag.benchmark.data.selection import select
 from mmad_rag.benchmark.run.first_token import letter_probabilities, likeliest
 from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.run_arms import run_arms
+from mmad_rag.benchmark.run.settings import RunSettings
 from mmad_rag.benchmark.score.first_token_score import SecondReading, second_reading
 from mmad_rag.benchmark.score.score import score_run
 from mmad_rag.benchmark.score.table import Rule
@@ -127,7 +127,9 @@ class Hinting:
 def run(tmp_path: Path, *models: Hinting, shuffle: int | None = None) -> Path:
     benchmark = load_questions(make_benchmark(tmp_path / "data"))
     arms = [arm_of(model, name) for model, name in zip(models, ("none", "rag", "oracle"), strict=False)]
-    asyncio.run(run_arms(benchmark, select(benchmark), arms, out=tmp_path / "out", shuffle_options=shuffle))
+    asyncio.run(
+        run_arms(benchmark, arms, out=tmp_path / "out", settings=RunSettings(shuffle_options=shuffle))
+    )
     return tmp_path / "out"
 
 

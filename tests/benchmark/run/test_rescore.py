@@ -13,11 +13,11 @@ import pytest
 from mmad_rag.benchmark.analysis.summary import summarise_two
 from mmad_rag.benchmark.analysis.two_runs import put_together
 from mmad_rag.benchmark.data.mmad import load_questions
-from mmad_rag.benchmark.data.selection import select
 from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.records import Run
 from mmad_rag.benchmark.run.rescore import rescore
 from mmad_rag.benchmark.run.run_arms import run_arms
+from mmad_rag.benchmark.run.settings import RunSettings
 from mmad_rag.errors import DataError
 from mmad_rag.models.builtin.scripted import ScriptedModel
 from mmad_rag.reading.parse import PARSER_VERSION
@@ -39,7 +39,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 def go(data: Path, out: Path, model: ScriptedModel, *names: str, **settings: Any) -> Path:  # noqa: ANN401
     benchmark = load_questions(data)
     arms = [arm_of(model, name) for name in names or ("none",)]
-    asyncio.run(run_arms(benchmark, select(benchmark), arms, out=out, **settings))
+    asyncio.run(run_arms(benchmark, arms, out=out, settings=RunSettings(**settings)))
     return out
 
 

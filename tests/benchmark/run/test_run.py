@@ -21,6 +21,7 @@ from mmad_rag.benchmark.run.image_cache import ImageCache
 from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
+from mmad_rag.benchmark.run.settings import RunSettings
 from mmad_rag.benchmark.run.worker import RunProgress
 from mmad_rag.benchmark.score.score import score_run
 from mmad_rag.benchmark.score.table import Rule
@@ -71,14 +72,16 @@ def go(
     return asyncio.run(
         run_arms(
             benchmark,
-            select(benchmark, only=only),
             arms,
             out=out,
-            wording=wording,
-            shots=shots,
-            templates=templates,
-            shuffle_options=shuffle_options,
-            image_size=image_size,
+            settings=RunSettings(
+                only=only,
+                wording=wording,
+                shots=shots,
+                templates=templates,
+                shuffle_options=shuffle_options,
+                image_size=image_size,
+            ),
             concurrency=concurrency,
             progress=progress,
         )
@@ -125,15 +128,17 @@ def test_a_run_without_pictures_shows_none_and_asks_every_question(data: Path, t
     for path in (data / "DS-MVTec").rglob("*.png"):
         path.unlink()
     benchmark, model = load_questions(data), scripted("A")
-    selection = select(benchmark, images=False)
+    settings = RunSettings(images=False)
+    selection = settings.select(benchmark)
     assert len(selection.questions) == len(benchmark.questions)
     assert selection.missing_images == ()
-    result = asyncio.run(run_arms(benchmark, selection, [arm_of(model)], out=tmp_path / "out"))
+    result = asyncio.run(run_arms(benchmark, [arm_of(model)], out=tmp_path / "out", settings=settings))
+    assert result.progress.done == len(benchmark.questions)
     assert result.header.images is False
     assert {prompt.image for prompt in model.prompts} == {None}
     assert result.progress.failed == 0
     with pytest.raises(DataError, match="a run without pictures cannot show 2 example pictures"):
-        asyncio.run(run_arms(benchmark, selection, [arm_of(model)], out=tmp_path / "other", shots=2))
+        RunSettings(images=False, shots=2)
 
 
 def test_outcomes_are_judged(data: Path, tmp_path: Path) -> None:
@@ -443,7 +448,7 @@ def test_a_cancelled_run_leaves_a_store_that_can_be_continued(data: Path, tmp_pa
 
     async def cancelled() -> None:
         running = asyncio.create_task(
-            run_arms(benchmark, select(benchmark), [arm_of(model)], out=tmp_path / "out", concurrency=2)
+            run_arms(benchmark, [arm_of(model)], out=tmp_path / "out", concurrency=2)
         )
         while len(outcomes()) < 5:
             await asyncio.sleep(0.001)
@@ -505,8 +510,10 @@ def _lines(path: Path) -> int:
 @needs_shared
 def test_a_run_on_real_pictures(tmp_path: Path) -> None:
     benchmark: Benchmark = load_questions(MMAD)
-    chosen = select(benchmark, limit=30, seed=2)
-    result = asyncio.run(run_arms(benchmark, chosen, [arm_of(scripted("A"))], out=tmp_path / "out", shots=1))
+    settings = RunSettings(limit=30, seed=2, shots=1)
+    result = asyncio.run(
+        run_arms(benchmark, [arm_of(scripted("A"))], out=tmp_path / "out", settings=settings)
+    )
     assert result.header.missing_images == 2231
     run = read_run(tmp_path / "out")
     right = sum(question.answer == "A" for question in run.questions)

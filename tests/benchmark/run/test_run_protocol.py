@@ -14,10 +14,10 @@ from PIL import Image
 
 from mmad_rag.benchmark.data.draws import own_letter, shown_choices
 from mmad_rag.benchmark.data.mmad import load_questions
-from mmad_rag.benchmark.data.selection import select
 from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.records import RUN_VERSION
 from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
+from mmad_rag.benchmark.run.settings import RunSettings
 from mmad_rag.benchmark.score.score import score_run
 from mmad_rag.benchmark.score.table import Rule
 from mmad_rag.errors import DataError
@@ -51,7 +51,7 @@ def go(
     benchmark = load_questions(data)
     arms = [arm_of(model, name) for model, name in zip(models, ("none", "rag"), strict=False)]
     running = run_arms(
-        benchmark, select(benchmark), arms, out=out, shuffle_options=shuffle, image_size=size, shots=shots
+        benchmark, arms, out=out, settings=RunSettings(shuffle_options=shuffle, image_size=size, shots=shots)
     )
     return asyncio.run(running)
 

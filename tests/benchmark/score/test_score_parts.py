@@ -13,7 +13,6 @@ from mmad_rag.benchmark.analysis.subsets import rightly_routed, subset_lines
 from mmad_rag.benchmark.analysis.summary import summarise
 from mmad_rag.benchmark.audit.choose_hard import HARD_VERSION, HardSubset, choose_hard, hard_bytes, read_hard
 from mmad_rag.benchmark.data.mmad import load_questions
-from mmad_rag.benchmark.data.selection import select
 from mmad_rag.benchmark.run.arms import build_arms
 from mmad_rag.benchmark.run.passage_log import PassageLog
 from mmad_rag.benchmark.run.reader import answered_part, read_passages, read_run
@@ -42,7 +41,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     benchmark = load_questions(root / "data")
     hard = choose_hard(benchmark, load_knowledge(ROOT / "knowledge"))
     arms = build_arms(ARMS, ReaderModel(), index)
-    asyncio.run(run_arms(benchmark, select(benchmark), arms, out=root / "run", hard=hard))
+    asyncio.run(run_arms(benchmark, arms, out=root / "run", hard=hard))
     return root
 
 
@@ -107,7 +106,7 @@ def test_a_hard_subset_of_other_data_is_refused(finished: Path, tmp_path: Path) 
     benchmark = load_questions(finished / "data")
     other: HardSubset = dataclasses.replace(choose_hard(benchmark, None), data_sha256="0" * 64)
     with pytest.raises(DataError, match="was chosen from another question file"):
-        asyncio.run(run_arms(benchmark, select(benchmark), [], out=tmp_path / "run", hard=other))
+        asyncio.run(run_arms(benchmark, [], out=tmp_path / "run", hard=other))
 
 
 def test_the_command_takes_a_given_subset_and_keeps_to_it(finished: Path, cli: Cli, tmp_path: Path) -> None:
@@ -168,7 +167,7 @@ def test_parts_need_a_run_folder(finished: Path, cli: Cli, tmp_path: Path) -> No
 def test_a_run_without_a_hard_subset_says_so(finished: Path, cli: Cli, tmp_path: Path) -> None:
     benchmark = load_questions(finished / "data")
     arms = build_arms(("none",), ReaderModel(), None)
-    asyncio.run(run_arms(benchmark, select(benchmark), arms, out=tmp_path / "run"))
+    asyncio.run(run_arms(benchmark, arms, out=tmp_path / "run"))
     assert summarise(read_run(tmp_path / "run")).hard is None
     refused = cli("score", tmp_path / "run", "--hard")
     assert (refused.code, "begun without a hard subset" in refused.err) == (1, True)
@@ -178,7 +177,7 @@ def test_a_run_that_asks_nothing_hard_says_so(finished: Path, cli: Cli, tmp_path
     benchmark = load_questions(finished / "data")
     hard = dataclasses.replace(choose_hard(benchmark, None), questions=())
     arms = build_arms(("none",), ReaderModel(), None)
-    asyncio.run(run_arms(benchmark, select(benchmark), arms, out=tmp_path / "run", hard=hard))
+    asyncio.run(run_arms(benchmark, arms, out=tmp_path / "run", hard=hard))
     assert summarise(read_run(tmp_path / "run")).hard is None
     refused = cli("score", tmp_path / "run", "--hard")
     assert (refused.code, "asks no question of the hard subset" in refused.err) == (1, True)

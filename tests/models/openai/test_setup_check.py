@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from mmad_rag.benchmark.data.mmad import load_questions
-from mmad_rag.benchmark.data.selection import select
 from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.run_arms import run_arms
+from mmad_rag.benchmark.run.settings import RunSettings
 from mmad_rag.errors import ModelActionError, ModelError, ModelRetryError, ModelSetUpError
 from mmad_rag.models.openai.model import OpenAIModel
 from mmad_rag.models.openai.setup_check import FAILURES
@@ -152,10 +152,10 @@ class Doubtful:
 def test_a_run_that_holds_replies_knows_better_and_goes_on(tmp_path: Path) -> None:
     """Continued, only the hopeless questions are left: they are recorded as failed, and the run ends."""
     benchmark = load_questions(make_benchmark(tmp_path / "data"))
-    chosen = select(benchmark, limit=4)
+    four = RunSettings(limit=4)
 
     def go(folder: str, model: Doubtful) -> Counter[bool]:
-        asyncio.run(run_arms(benchmark, chosen, [arm_of(model)], out=tmp_path / folder, concurrency=1))
+        asyncio.run(run_arms(benchmark, [arm_of(model)], out=tmp_path / folder, settings=four, concurrency=1))
         run = read_run(tmp_path / folder)
         return Counter(row.outcome is Outcome.FAILED for row in run.rows)
 

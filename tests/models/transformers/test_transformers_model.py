@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from mmad_rag.benchmark.data.mmad import load_questions
-from mmad_rag.benchmark.data.selection import select
 from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.run_arms import run_arms
 from mmad_rag.benchmark.score.first_token_score import second_reading
@@ -419,7 +418,7 @@ def test_a_run_has_both_readings_of_a_local_model(folders: dict[str, Path], tmp_
     """Arms share the weights, and first-token probabilities reach the run."""
     model = load_model(f"transformers:@{folders['qwen2_vl']}", ModelOptions(max_tokens=1, logprobs=20))
     benchmark = load_questions(make_benchmark(tmp_path / "data", images=1))
-    asyncio.run(run_arms(benchmark, select(benchmark), [arm_of(model)], out=tmp_path / "out"))
+    asyncio.run(run_arms(benchmark, [arm_of(model)], out=tmp_path / "out"))
     run = read_run(tmp_path / "out")
     assert {item.arm for item in second_reading(run)} == {"none"}
     assert all(row.probabilities is not None for row in run.rows)

@@ -1,0 +1,232 @@
+"""Put together what an evaluation asks: questions, arms, prices and the folder; then run or forecast it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmad_rag.benchmark.data.errata import apply_errata
+from mmad_rag.benchmark.data.mmad import Benchmark, load_questions
+from mmad_rag.benchmark.data.selection import Selection
+from mmad_rag.benchmark.run.arms import IMAGE_ARMS, INDEXLESS_ARMS, Arm, build_arms, check_arm_names
+from mmad_rag.benchmark.run.budget import budget_of, check_sum
+from mmad_rag.benchmark.run.settings import DEFAULT_SETTINGS, RunSettings
+from mmad_rag.benchmark.run.worker import RunProgress
+from mmad_rag.benchmark.stats.power import DISCORDANCE
+from mmad_rag.encoders.protocol import Encoder
+from mmad_rag.errors import DataError, InputError
+from mmad_rag.evaluation.result import Evaluation, evaluation_of
+from mmad_rag.index import KnowledgeIndex
+from mmad_rag.models import Model, ModelOptions
+from mmad_rag.models.adapt import ModelSource, as_model
+from mmad_rag.models.dry_run import REPLY_TOKENS, CountingModel
+from mmad_rag.models.prices import DEFAULT_IMAGES, Price, load_prices, price_of
+from mmad_rag.rag import run_sync
+from mmad_rag.retrieve import DEFAULT_BUDGET
+from mmad_rag.retrieve.config import RetrievalConfig, counter_for
+
+if TYPE_CHECKING:
+    from mmad_rag.benchmark.analysis.forecast import Forecast
+    from mmad_rag.benchmark.audit.choose_hard import HardSubset
+
+DEFAULT_ARMS = ("none", "rag")
+"""The baseline, and the thing itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """Everything that an evaluation needs; nothing is asked yet."""
+
+    benchmark: Benchmark
+    """The whole question file."""
+    selection: Selection
+    """The questions that will be asked of each arm."""
+    arms: tuple[Arm, ...]
+    """The conditions, in order."""
+    settings: RunSettings
+    """The protocol."""
+    out: Path
+    """The run folder."""
+    prices: tuple[Price, ...]
+    """What models cost."""
+    price: Price | None
+    """What this model costs; None where that is not known."""
+    dry: bool = False
+    """Whether the arms only count tokens, so that nothing can be asked."""
+
+    def notes(self) -> Iterator[str]:
+        """What must be known beforehand: questions that are left out, arms that will show nothing."""
+        yield from _errata_notes(self.benchmark, self.settings.errata)
+        idle = [arm.name for arm in self.arms if arm.name in IMAGE_ARMS]
+        if idle and not self.settings.images:
+            yield f"without pictures no product is found: {', '.join(idle)} will show no knowledge"
+        if self.selection.missing_images:
+            yield (
+                f"{len(self.selection.missing_images)} images have no file in {self.benchmark.root}: "
+                f"{self.selection.missing_questions} questions about them are not asked"
+            )
+
+    def run(
+        self,
+        *,
+        hard: Path | str | None = None,
+        budget: float | None = None,
+        concurrency: int = 8,
+        progress: Callable[[RunProgress], None] | None = None,
+    ) -> Evaluation:
+        """Ask everything that has no outcome in the folder yet, and sum up what the folder then holds.
+
+        Arguments and errors are those of `evaluate`.
+        """
+        from mmad_rag.benchmark.run.run_arms import run_arms
+
+        if self.dry:
+            raise InputError("a dry run asks nothing; prepare the experiment without dry_run=True")
+        allowed = budget_of(budget, self.price)
+        subset = hard_subset_for(self.benchmark, self.out, None if hard is None else Path(hard))
+        result = run_sync(
+            run_arms(
+                self.benchmark, self.arms, out=self.out, settings=self.settings, hard=subset, budget=allowed,
+                concurrency=concurrency, progress=progress,
+            )
+        )  # fmt: skip
+        return evaluation_of(
+            result,
+            budget=budget,
+            prices=self.prices,
+            seed=self.settings.seed,
+            data=self.benchmark.root,
+            notes=tuple(self.notes()),
+        )
+
+    def forecast(self, *, budget: float | None = None, discordance: float = DISCORDANCE) -> Forecast:
+        """Say what the run will ask, cost and be able to show; the arms are those of a dry run.
+
+        Args:
+            budget: US dollars, to say what they buy.
+            discordance: Share of questions on which arms disagree, see `forecast`.
+
+        Raises:
+            DataError: the folder holds another run, or no question could be shown.
+        """
+        from mmad_rag.benchmark.analysis.forecast import forecast
+        from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
+
+        check_sum(budget)
+
+        async def dry_run(settings: RunSettings, folder: Path) -> RunResult:
+            return await run_arms(self.benchmark, self.arms, out=folder, settings=settings)
+
+        return run_sync(
+            forecast(
+                self.benchmark, self.settings, dry_run, out=self.out, price=self.price, budget=budget,
+                discordance=discordance,
+            )
+        )  # fmt: skip
+
+
+def prepare(
+    data: Path | str,
+    model: ModelSource,
+    index: KnowledgeIndex | Path | str | None = None,
+    *,
+    arms: Sequence[str] = DEFAULT_ARMS,
+    settings: RunSettings = DEFAULT_SETTINGS,
+    tokens: int = DEFAULT_BUDGET,
+    context: int | None = None,
+    encoder: Encoder | str | None = None,
+    model_name: str | None = None,
+    options: ModelOptions | None = None,
+    out: Path | str | None = None,
+    prices: Path | str | None = None,
+    dry_run: bool = False,
+    reply_tokens: int = REPLY_TOKENS,
+) -> Experiment:
+    """Load what an evaluation needs; arguments and errors are those of `evaluate`.
+
+    Args:
+        dry_run: The arms are put around a model that only counts tokens: neither weights nor a key are
+            needed, and `Experiment.forecast` says what the run would cost.
+        reply_tokens: How long a reply is taken to be in a dry run.
+    """
+    given = arms.split(",") if isinstance(arms, str) else arms
+    names = [name.strip() for name in given if name.strip()]
+    check_arm_names(names)
+    benchmark = load_questions(Path(data))
+    selection = settings.select(benchmark)
+    asked = _model(model, model_name, options, asks=not dry_run)
+    table = load_prices(None if prices is None else Path(prices))
+    price = price_of(asked.identity, table)
+    spec = model if isinstance(model, str) else None
+    folder = default_folder(Path(data), spec or asked.identity) if out is None else Path(out)
+    knowledge = _index(index) if set(names) - INDEXLESS_ARMS else None
+    if dry_run:
+        images = DEFAULT_IMAGES if price is None else price.images
+        asked = CountingModel(
+            asked.identity,
+            counter_for(asked),
+            images,
+            tokenizer=getattr(asked, "tokenizer", None),
+            reply_tokens=reply_tokens,
+            options=options,
+        )
+    retrieval = RetrievalConfig.for_model(asked, budget=tokens, encoder=encoder)
+    built = build_arms(names, asked, knowledge, retrieval=retrieval, context=context, seed=settings.seed)
+    return Experiment(benchmark, selection, built, settings, folder, table, price, dry=dry_run)
+
+
+def default_folder(data: Path, model: str) -> Path:
+    """The run folder of a model on data, where nobody names one.
+
+    Example:
+        >>> default_folder(Path("/data/MMAD"), "openai:org/model").as_posix()
+        'runs/MMAD-openai-org-model'
+    """
+    name = "-".join([data.resolve().name, *model.replace("/", "-").split(":")])
+    return Path("runs") / re.sub(r"[\s,]+", "-", name)
+
+
+def hard_subset_for(benchmark: Benchmark, folder: Path, given: Path | None) -> HardSubset:
+    """The hard subset of a run: the one that is given, else the one it was begun with, else a new one.
+
+    A new one is chosen with the knowledge that comes with the library, whatever index the run uses, so that
+    it is the same for every run on the same questions.
+    """
+    from mmad_rag.benchmark.audit.choose_hard import choose_hard, read_hard
+    from mmad_rag.benchmark.run.reader import HARD_FILE
+    from mmad_rag.knowledge import load_knowledge
+    from mmad_rag.knowledge.shipped import shipped_knowledge
+
+    if given is not None:
+        return read_hard(given)
+    begun = folder / HARD_FILE
+    with contextlib.suppress(DataError):  # a damaged file is written anew, if it is the same subset
+        if begun.exists() and (subset := read_hard(begun)).data_sha256 == benchmark.sha256:
+            return subset
+    return choose_hard(benchmark, load_knowledge(shipped_knowledge()))
+
+
+def _model(source: ModelSource, name: str | None, options: ModelOptions | None, *, asks: bool) -> Model:
+    if isinstance(source, str) and name is None:
+        from mmad_rag.models import load_model
+
+        return load_model(source, options, asks=asks)
+    return as_model(source, model_name=name, options=options)
+
+
+def _index(index: KnowledgeIndex | Path | str | None) -> KnowledgeIndex | None:
+    return index if index is None or isinstance(index, KnowledgeIndex) else KnowledgeIndex.load(index)
+
+
+def _errata_notes(benchmark: Benchmark, names: Sequence[str]) -> Iterator[str]:
+    """How many questions each erratum takes out, one after the other."""
+    for name in dict.fromkeys(names):
+        before = len(benchmark.questions)
+        benchmark = apply_errata(benchmark, [name])
+        left_out = before - len(benchmark.questions)
+        told = "" if left_out else "; this copy does not have it"
+        yield f"erratum {name}: {left_out} of {before:,} questions left out{told}"

@@ -1,0 +1,48 @@
+"""A table that shows itself: in a terminal, in a notebook, and as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+from io import StringIO
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_WIDEST = 400
+"""Columns of text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTable:
+    """A table for whoever looks: `print` writes it as text, rich draws it, a notebook lays it out."""
+
+    table: Table
+    """The table as rich knows it."""
+
+    def __rich__(self) -> Table:
+        return self.table
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        written = StringIO()
+        Console(file=written, width=_WIDEST, color_system=None, force_jupyter=False).print(self.table)
+        return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
+
+    def _repr_html_(self) -> str:
+        heads = [str(column.header) for column in self.table.columns]
+        rows = zip(*(map(str, column.cells) for column in self.table.columns), strict=True)
+        body = "".join(_row("td", row) for row in rows)
+        return f"<p><b>{escape(str(self.table.title))}</b></p><table>{_row('th', heads)}{body}</table>"
+
+
+def _row(kind: str, cells: Iterable[str]) -> str:
+    """One row; the first column is text, the others are numbers."""
+    aligned = (
+        f'<{kind} style="text-align:{"right" if place else "left"}">{escape(cell)}</{kind}>'
+        for place, cell in enumerate(cells)
+    )
+    return f"<tr>{''.join(aligned)}</tr>"
