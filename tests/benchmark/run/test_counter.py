@@ -10,7 +10,6 @@ import pytest
 
 from mmad_rag.benchmark.analysis.two_runs import put_together
 from mmad_rag.benchmark.data.mmad import load_questions
-from mmad_rag.benchmark.data.selection import select
 from mmad_rag.benchmark.run.arms import build_arms
 from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.run_arms import run_arms
@@ -25,7 +24,7 @@ from tests.support.bench import make_benchmark, scripted
 def go(data: Path, out: Path, index: KnowledgeIndex, config: RetrievalConfig, *names: str) -> None:
     benchmark = load_questions(data)
     arms = build_arms(names, scripted("A"), index, retrieval=config)
-    asyncio.run(run_arms(benchmark, select(benchmark), arms, out=out))
+    asyncio.run(run_arms(benchmark, arms, out=out))
 
 
 def as_an_earlier_version_wrote_it(folder: Path) -> None:
