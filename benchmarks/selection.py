@@ -32,10 +32,11 @@ from mmad_rag.benchmark.sample.catalogue import CATALOGUE
 from mmad_rag.benchmark.sample.facts import load_facts
 from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.encoders import load_encoder
+from mmad_rag.fields import Field
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.knowledge import KnowledgeBase, load_knowledge
 from mmad_rag.models.builtin.reader import ReaderModel
-from mmad_rag.records import Field, Hit, Knowledge, Outcome, Prompt, Question, Route, RouteOutcome
+from mmad_rag.records import Hit, Knowledge, Outcome, Prompt, Question, Route, RouteOutcome
 from mmad_rag.retrieve.selection.select import Similarity, select
 from mmad_rag.retrieve.selection.similarity import vector_similarity, word_similarity
 

@@ -19,11 +19,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mmad_rag.encoders.protocol import Encoder
+from mmad_rag.fields import Field
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.manifest import EncoderStamp
 from mmad_rag.knowledge import load_knowledge
 from mmad_rag.knowledge.shipped import shipped_knowledge
-from mmad_rag.records import NORMAL_ENTRY, Field, FloatArray, Passage
+from mmad_rag.records import NORMAL_ENTRY, FloatArray, Passage
 from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET, Similarity, select
 from mmad_rag.retrieve.selection.similarity import vector_similarity, word_similarity
 

@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mmad_rag.fields import Field
+
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 """float32; vectors are rows, shape (n, d), each of unit L2 length unless a docstring says otherwise."""
 
@@ -39,23 +41,6 @@ class EncodedImage:
     """SHA-256 (hex) of the bytes as they were handed in: the picture's identity."""
     name: str
     """Where it came from, for messages only; nothing is ever decided from it."""
-
-
-class Field(StrEnum):
-    """Which part of a product file a passage was taken from."""
-
-    IDENTITY = "identity"
-    VIEW = "view"
-    APPEARANCE = "appearance"
-    STRUCTURE = "structure"
-    FUNCTION = "function"
-    VARIATION = "variation"
-    COMPOSITION = "composition"
-    TELL_APART = "tell_apart"
-    LOCATION = "location"
-    CAUSE = "cause"
-    EFFECT = "effect"
-    LOOK_ALIKE = "look_alike"
 
 
 NORMAL_ENTRY = "normal"

@@ -11,8 +11,9 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from mmad_rag.fields import Field
 from mmad_rag.knowledge import Product, ProductFile, passages_of
-from mmad_rag.records import NORMAL_ENTRY, Field, Json
+from mmad_rag.records import NORMAL_ENTRY, Json
 from mmad_rag.retrieve.selection.token_estimate import estimate_tokens
 
 

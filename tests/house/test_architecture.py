@@ -26,6 +26,7 @@ LARGE_FOLDERS = {Path("benchmark/sample"), Path("benchmark/sample/facts")}
 ROOMS = (
     "version",
     "errors",
+    "fields",
     "records",
     "words",
     "files",

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmad_rag.errors import KnowledgeError
+from mmad_rag.fields import Field
 from mmad_rag.knowledge import load_knowledge, passages_of, read_product, visual_keys
 from mmad_rag.knowledge.source import MAX_FILE_BYTES, read_yaml
-from mmad_rag.records import Field
 from tests.support.world import PRODUCT, World
 
 GOOD = PRODUCT.format(product="red_disc", colour="red", shape="disc")

@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 from mmad_rag.cli.commands.knowledge import knowledge_app
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import ImageError, KnowledgeError
+from mmad_rag.fields import Field
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.knowledge import load_knowledge, passages_of, read_product
 from mmad_rag.knowledge.catalogue import DATASETS, DEFECT_FOLDERS
@@ -30,7 +31,7 @@ from mmad_rag.knowledge.mmad_import import LICENCE, export_mmad, import_mmad
 from mmad_rag.knowledge.new import new_product
 from mmad_rag.knowledge.placeholders import PLACEHOLDER
 from mmad_rag.knowledge.template import measured_lines, template_text
-from mmad_rag.records import NORMAL_ENTRY, Field
+from mmad_rag.records import NORMAL_ENTRY
 from tests.support.paths import ROOT
 from tests.support.shared import MMAD, needs_shared
 from tests.support.world import PRODUCT, World

@@ -23,16 +23,8 @@ from mmad_rag.benchmark.run.records import ArmHeader, OutcomeRow, Run
 from mmad_rag.benchmark.run.store import RunStore, clear_run
 from mmad_rag.benchmark.stats.resample import join_arms
 from mmad_rag.errors import DataError
-from mmad_rag.records import (
-    Choice,
-    Field,
-    Outcome,
-    Passage,
-    Question,
-    RouteOutcome,
-    Subtask,
-    Usage,
-)
+from mmad_rag.fields import Field
+from mmad_rag.records import Choice, Outcome, Passage, Question, RouteOutcome, Subtask, Usage
 from mmad_rag.report.html.charts import Entry, Interval, dot_chart
 from mmad_rag.report.html.page import render_page, visible, write_page
 from mmad_rag.report.html.thumbnail import thumbnail

@@ -11,11 +11,12 @@ import pytest
 
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import EncoderError, IndexMismatchError, InputError
+from mmad_rag.fields import Field
 from mmad_rag.images import open_image
 from mmad_rag.images.perturb import changed
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.manifest import Calibration, Logistic, ReferenceScale
-from mmad_rag.records import EncodedImage, Field, RouteOutcome
+from mmad_rag.records import EncodedImage, RouteOutcome
 from mmad_rag.report.explain import knowledge_lines, route_lines
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever, estimate_tokens
 from mmad_rag.retrieve.clip import LONGEST_QUESTION

@@ -12,17 +12,10 @@ import pytest
 
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError, SpecError
+from mmad_rag.fields import Field
 from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.records import (
-    EncodedImage,
-    Field,
-    Hit,
-    Knowledge,
-    Passage,
-    Route,
-    RouteOutcome,
-)
+from mmad_rag.records import EncodedImage, Hit, Knowledge, Passage, Route, RouteOutcome
 from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.serve.augment import report_headers
 from mmad_rag.serve.errors import RefusalError

@@ -13,18 +13,9 @@ from itertools import chain, zip_longest
 from mmad_rag.benchmark.data.draws import own_letter, shown_choices
 from mmad_rag.benchmark.run.arms import ROUTING_ARMS
 from mmad_rag.benchmark.run.records import OutcomeRow, Run
+from mmad_rag.fields import Field
 from mmad_rag.reading.citations import cited_passages
-from mmad_rag.records import (
-    Field,
-    Hit,
-    Knowledge,
-    Outcome,
-    Passage,
-    Question,
-    Route,
-    RouteOutcome,
-    Subtask,
-)
+from mmad_rag.records import Hit, Knowledge, Outcome, Passage, Question, Route, RouteOutcome, Subtask
 
 
 class Turned(StrEnum):

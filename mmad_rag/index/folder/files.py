@@ -12,8 +12,9 @@ from typing import TypeVar
 import numpy as np
 from pydantic_core import from_json
 
+from mmad_rag.fields import Field
 from mmad_rag.index.rows import Key, KeyKind, Reference
-from mmad_rag.records import Field, FloatArray, Json, Passage
+from mmad_rag.records import FloatArray, Json, Passage
 
 PASSAGES, KEYS, REFERENCES = "passages.jsonl", "keys.jsonl", "references.jsonl"
 PASSAGE_VECTORS, KEY_VECTORS, REFERENCE_VECTORS = "passages.npy", "keys.npy", "references.npy"

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mmad_rag.errors import SpecError
+from mmad_rag.fields import Field
 from mmad_rag.index.data import IndexData
-from mmad_rag.records import NORMAL_ENTRY, Field, FloatArray
+from mmad_rag.records import NORMAL_ENTRY, FloatArray
 
 _MARK = "unlike {}: "
 """How a passage that tells two products apart begins, in lower case."""

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmad_rag.encoders.protocol import Encoder
+from mmad_rag.fields import FIELDS, Field
 from mmad_rag.index.build.embed import embed_texts, unit
 from mmad_rag.index.data import IndexData
-from mmad_rag.records import NORMAL_ENTRY, Field, FloatArray, Passage
+from mmad_rag.records import NORMAL_ENTRY, FloatArray, Passage
 from mmad_rag.retrieve.routing.fuse import REFERENCE_WEIGHT, TEXT_WEIGHT
 
-_CONTRASTED = (Field.APPEARANCE, Field.STRUCTURE, Field.COMPOSITION, Field.VIEW)
+_CONTRASTED = tuple(field for field, spec in FIELDS.items() if spec.contrasts)
 _LEAST_REFERENCES = 2
 _AT_MOST = 3.0
 """Deviations: no single kind of evidence may outvote everything else."""

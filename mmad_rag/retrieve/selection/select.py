@@ -9,9 +9,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mmad_rag.fields import Field
 from mmad_rag.index.data import IndexData
 from mmad_rag.prompt import number_mark, passages_text
-from mmad_rag.records import NORMAL_ENTRY, Field, Hit, Passage
+from mmad_rag.records import NORMAL_ENTRY, Hit, Passage
 from mmad_rag.retrieve.selection.passage_table import Shelf, shelf_of
 from mmad_rag.retrieve.selection.question_fields import asked_fields, field_weights, needs_defects
 from mmad_rag.retrieve.selection.token_estimate import TokenCounter, estimate_tokens

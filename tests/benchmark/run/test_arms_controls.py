@@ -20,6 +20,7 @@ from mmad_rag.benchmark.run.run_arms import run_arms
 from mmad_rag.benchmark.run.settings import RunSettings
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError, SpecError
+from mmad_rag.fields import Field
 from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.knowledge import load_knowledge
@@ -31,7 +32,6 @@ from mmad_rag.records import (
     NORMAL_ENTRY,
     Choice,
     EncodedImage,
-    Field,
     Hit,
     Knowledge,
     Passage,

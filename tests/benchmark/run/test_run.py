@@ -26,12 +26,12 @@ from mmad_rag.benchmark.run.worker import RunProgress
 from mmad_rag.benchmark.score.score import score_run
 from mmad_rag.benchmark.score.table import Rule
 from mmad_rag.errors import DataError, ImageError, ModelActionError, ModelRetryError, SpecError
+from mmad_rag.fields import Field
 from mmad_rag.images import open_image
 from mmad_rag.prompt import prompt_digest
 from mmad_rag.reading.parse import PARSER_VERSION
 from mmad_rag.records import (
     EncodedImage,
-    Field,
     Hit,
     Knowledge,
     Outcome,

@@ -22,10 +22,11 @@ from mmad_rag.benchmark.sample import render_sample
 from mmad_rag.benchmark.score.score import score_run
 from mmad_rag.benchmark.score.table import Rule
 from mmad_rag.errors import DataError
+from mmad_rag.fields import Field
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.knowledge import load_knowledge
 from mmad_rag.models.builtin.reader import ReaderModel
-from mmad_rag.records import Field, Outcome, Passage, RouteOutcome
+from mmad_rag.records import Outcome, Passage, RouteOutcome
 from tests.support.paths import ROOT
 from tests.support.running import Cli
 

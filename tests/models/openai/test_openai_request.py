@@ -15,11 +15,12 @@ from PIL import Image
 from mmad_rag import ClipRetriever, KnowledgeIndex, RagWrapper
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import ImageError, InputError, ModelActionError
+from mmad_rag.fields import Field
 from mmad_rag.images import open_image
 from mmad_rag.models import ModelOptions, load_model
 from mmad_rag.models.openai.client import ClientModel
 from mmad_rag.models.openai.request import SentImages
-from mmad_rag.records import Field, Hit, Knowledge, MediaType, Passage, Prompt, Route, RouteOutcome
+from mmad_rag.records import Hit, Knowledge, MediaType, Passage, Prompt, Route, RouteOutcome
 from tests.support.openai_asking import KEY, picture, prompt
 from tests.support.openai_server import OpenAIServer, Request, fails, replies
 
