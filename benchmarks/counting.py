@@ -24,7 +24,9 @@ from mmad_rag.retrieve.selection.tokenizers import ESTIMATE
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("--model", default="openai:gpt-4o")
     parser.add_argument("--tokens", type=int, default=DEFAULT_BUDGET)
@@ -39,9 +41,7 @@ def main() -> None:
         estimated, exact = (
             {
                 hit.passage.id
-                for hit in select(
-                    index, (product,), question, similarity, budget=options.tokens, counter=by
-                )
+                for hit in select(index, (product,), question, similarity, budget=options.tokens, counter=by)
             }
             for by in (ESTIMATE, counter)
         )

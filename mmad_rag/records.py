@@ -201,18 +201,6 @@ class Reply:
     """Likeliest tokens at the reply's first position -> probability in [0, 1]; None where none were given."""
 
 
-class Subtask(StrEnum):
-    """The seven columns of MMAD's table."""
-
-    ANOMALY_DETECTION = "Anomaly Detection"
-    DEFECT_CLASSIFICATION = "Defect Classification"
-    DEFECT_LOCALIZATION = "Defect Localization"
-    DEFECT_DESCRIPTION = "Defect Description"
-    DEFECT_ANALYSIS = "Defect Analysis"
-    OBJECT_CLASSIFICATION = "Object Classification"
-    OBJECT_ANALYSIS = "Object Analysis"
-
-
 @dataclass(frozen=True, slots=True)
 class Question:
     """One multiple-choice question of a benchmark."""
@@ -228,9 +216,9 @@ class Question:
     answer: str
     """The letter of the right choice."""
     type: str
-    """MMAD's raw type, one of nine."""
-    subtask: Subtask
-    """The column that the type is reported in, one of seven."""
+    """The raw type, as in the question file; MMAD has nine."""
+    subtask: str
+    """The name of the column that the type is reported in; MMAD has seven."""
     dataset: str
     """First component of the path, e.g. `DS-MVTec`."""
     product: str

@@ -10,8 +10,9 @@ from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
 from mmad_rag.benchmark.run.settings import RunSettings
 from mmad_rag.benchmark.run.worker import RunProgress
 from mmad_rag.benchmark.score.answers_file import AnswerRecord, read_answers
+from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_answers, score_run
-from mmad_rag.benchmark.score.table import Rule, ScoreTable
+from mmad_rag.benchmark.score.table import ScoreTable
 from mmad_rag.reading.parse import PARSER_VERSION, read_choice
 
 __all__ = [

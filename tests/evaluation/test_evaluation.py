@@ -148,7 +148,7 @@ def test_a_data_frame_has_a_row_per_question_and_arm(found: Evaluation) -> None:
     )
     assert (first["reply"], first["letter"], first["outcome"]) == (row.reply, row.letter, row.outcome.value)
     assert (first["route"], first["passages"]) == ("product", row.passages)
-    assert first["subtask"] == question.subtask.value
+    assert first["subtask"] == question.subtask
 
 
 def test_without_pandas_the_package_is_named(found: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,14 +17,14 @@ from mmad_rag.benchmark.analysis.arm_scores import arm_levels
 from mmad_rag.benchmark.analysis.flips import find_flips
 from mmad_rag.benchmark.analysis.summary import RunSummary, summarise
 from mmad_rag.benchmark.data.draws import shown_choices
-from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS, load_questions
 from mmad_rag.benchmark.run.reader import questions_sha256
 from mmad_rag.benchmark.run.records import ArmHeader, OutcomeRow, Run
 from mmad_rag.benchmark.run.store import RunStore, clear_run
 from mmad_rag.benchmark.stats.resample import join_arms
 from mmad_rag.errors import DataError
 from mmad_rag.fields import Field
-from mmad_rag.records import Choice, Outcome, Passage, Question, RouteOutcome, Subtask, Usage
+from mmad_rag.records import Choice, Outcome, Passage, Question, RouteOutcome, Usage
 from mmad_rag.report.html.charts import Entry, Interval, dot_chart
 from mmad_rag.report.html.page import render_page, visible, write_page
 from mmad_rag.report.html.thumbnail import thumbnail
@@ -276,7 +276,7 @@ def test_the_questions_shown_are_those_that_flipped(
         assert f"8 of {total} questions that {section.replace('-', ' ')} are shown" in page.text
         subtasks = [article.heading.split(": ")[0] for article in shown]
         flipped = {
-            item.subtask.value
+            item.subtask
             for item in world_run.questions
             if right[item.id, "rag"] is after and right[item.id, "none"] is not after
         }
@@ -653,4 +653,4 @@ def test_a_hard_subset_stands_among_the_parts(world_run: Run, summary: RunSummar
     shown = parts["rag against none where routing was right"]
     assert shown["Questions"] == f"{subset.questions} of 108"
     assert shown["Gain on these products"].startswith(f"{average.difference:+.1f} [")
-    assert {question.subtask for question in world_run.questions} <= set(Subtask)
+    assert {question.subtask for question in world_run.questions} <= set(MMAD_COLUMNS.names)

@@ -11,7 +11,7 @@ from mmad_rag.benchmark.run.arms import Arm
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.models import Model
 from mmad_rag.models.builtin.scripted import ScriptedModel
-from mmad_rag.records import Choice, Outcome, Prompt, Question, Subtask
+from mmad_rag.records import Choice, Outcome, Prompt, Question
 from tests.support.world import COLOURS, SHAPES, png
 
 YES_NO = {"A": "Yes.", "B": "No."}
@@ -81,7 +81,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def question(
-    image: str, subtask: Subtask = Subtask.ANOMALY_DETECTION, *, answer: str = "A", position: int = 0
+    image: str, subtask: str = "Anomaly Detection", *, answer: str = "A", position: int = 0
 ) -> Question:
     """A question about an image of the form dataset/product/split/label/file."""
     dataset, product, _, label, _ = image.split("/")
@@ -92,7 +92,7 @@ def question(
         text=f"Question {position}?",
         choices=choices,
         answer=answer,
-        type=subtask.value,
+        type=subtask,
         subtask=subtask,
         dataset=dataset,
         product=product,

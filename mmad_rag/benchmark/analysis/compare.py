@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mmad_rag.benchmark.run.records import OutcomeRow
-from mmad_rag.benchmark.score.macro_average import COLUMNS
 from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.benchmark.stats.jackknife import NewProducts, on_new_products
 from mmad_rag.benchmark.stats.resample import REPLICATES, TAILS, JointArms, join_arms
@@ -147,7 +146,7 @@ def compare_joint(joint: JointArms, baseline: str, arm: str, *, margin: float = 
     _same_prompts(joint.rows[pair[0]], joint.rows[pair[1]])
     columns = [
         _difference(joint, pair, place, margin)
-        for place in range(len(COLUMNS))
+        for place in range(len(joint.columns.with_average))
         if not np.isnan(joint.observed[pair[0], place])
     ]
     rates = [_rates(joint.arms[side], joint.rows[side]) for side in pair]
@@ -156,8 +155,8 @@ def compare_joint(joint: JointArms, baseline: str, arm: str, *, margin: float = 
 
 
 def _difference(joint: JointArms, pair: tuple[int, int], place: int, margin: float) -> Difference:
-    column = COLUMNS[place]
-    inside = [column in (AVERAGE, question.subtask.value) for question in joint.questions]
+    column = joint.columns.with_average[place]
+    inside = [column in (AVERAGE, question.subtask) for question in joint.questions]
     before, after = joint.right[np.ix_(inside, pair)].T
     gained, lost = int((~before & after).sum()), int((before & ~after).sum())
     baseline, arm = (float(joint.observed[side, place]) for side in pair)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from mmad_rag.benchmark.run.arm_retrievers import other_product
 from mmad_rag.knowledge import Product, passages_of
 from mmad_rag.models.builtin.reader import choice_scores
-from mmad_rag.records import Choice, Hit, Knowledge, Question, Route, RouteOutcome, Subtask
+from mmad_rag.records import Choice, Hit, Knowledge, Question, Route, RouteOutcome
 from mmad_rag.words import content_words
 
 _DIGITS = 9  # scores that are equal on paper are equal
@@ -132,8 +132,8 @@ def _letter_counts(questions: Sequence[Question]) -> list[list[float]]:
 
     Its own image is left out because a letter must not be learned from the answer that it is tested on.
     """
-    all_of: dict[Subtask, Counter[str]] = defaultdict(Counter)
-    own: dict[tuple[str, Subtask], Counter[str]] = defaultdict(Counter)
+    all_of: dict[str, Counter[str]] = defaultdict(Counter)
+    own: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for item in questions:
         all_of[item.subtask][item.answer] += 1
         own[item.image_path, item.subtask][item.answer] += 1

@@ -11,6 +11,8 @@ from typing import Annotated
 from pydantic import Field
 
 from mmad_rag.benchmark.audit.choose_hard import HardSubset
+from mmad_rag.benchmark.data.columns import Columns
+from mmad_rag.benchmark.data.question_sets import columns_of
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Passage, Question, RouteOutcome, Usage
 
@@ -159,6 +161,13 @@ class Run:
     """Id -> passage, of those that rows name; arms that keep none are left out, see `Arm.keeps_passages`."""
     hard: HardSubset | None = None
     """The hard subset that was fixed before the run began."""
+    whole_columns: Columns | None = None
+    """The columns of the whole run, where this is a part of one."""
+
+    @property
+    def columns(self) -> Columns:
+        """The columns that the run's questions are reported in; a part of a run keeps those of the whole."""
+        return columns_of(self.questions) if self.whole_columns is None else self.whole_columns
 
     def only(self, questions: Collection[str]) -> Run:
         """The run, restricted to the questions with these ids; those it does not ask are passed over."""
@@ -168,6 +177,7 @@ class Run:
             questions=tuple(question for question in self.questions if question.id in wanted),
             rows=tuple(row for row in self.rows if row.question in wanted),
             rotated=tuple(row for row in self.rotated if row.question in wanted),
+            whole_columns=self.columns,
         )
 
 

@@ -52,8 +52,8 @@ def measure(
     from mmad_rag.benchmark.run.reader import read_run
     from mmad_rag.benchmark.run.run_arms import run_arms
     from mmad_rag.benchmark.run.settings import RunSettings
+    from mmad_rag.benchmark.score.rules import Rule
     from mmad_rag.benchmark.score.score import score_run
-    from mmad_rag.benchmark.score.table import Rule
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.knowledge import load_knowledge
     from mmad_rag.models import load_model

@@ -75,7 +75,8 @@ class Page:
     replies: Grid
     failures: tuple[str, ...]
     """Why questions got no reply."""
-    detection: Grid
+    detection: Grid | None
+    """None for questions that do not ask for defects."""
     routing: Grid | None
     """None where no arm routed."""
     extras: tuple[Grid, ...]

@@ -11,6 +11,7 @@ from mmad_rag.benchmark.analysis.cost import ArmCost, CostPerPoint, Spending
 from mmad_rag.benchmark.analysis.decompose import Decomposition
 from mmad_rag.benchmark.analysis.subsets import Subset
 from mmad_rag.benchmark.analysis.summary import RoutingCounts
+from mmad_rag.benchmark.data.question_sets import columns_named
 from mmad_rag.benchmark.score.first_token_score import SecondReading
 from mmad_rag.benchmark.score.table import AVERAGE, DetectionRates, ScoreTable
 from mmad_rag.benchmark.stats.jackknife import NewProducts
@@ -117,16 +118,21 @@ def decomposition_grid(decomposition: Decomposition) -> Grid:
     )
 
 
-def detection_grid(tables: Sequence[tuple[str, ScoreTable]]) -> Grid:
-    """Arms down: how often a good piece is called defective, and a defective one good."""
+def detection_grid(tables: Sequence[tuple[str, ScoreTable]]) -> Grid | None:
+    """Arms down: how often a good piece is called defective, and a defective one good.
+
+    None for questions that do not ask for defects.
+    """
+    if not tables[0][1].detection:
+        return None
+    column = columns_named(tables[0][1].columns[:-1]).detection
     names = tuple(rates.name for rates in tables[0][1].detection)
     rows = (
         _row(arm, (cell for rates in table.detection for cell in _detection(rates))) for arm, table in tables
     )
     heads = (f"{name}: {rate}" for name in names for rate in ("overkill", "miss"))
     return Grid(
-        "Anomaly Detection: overkill (good pieces called defective) and miss rate (defective called good), "
-        "percent",
+        f"{column}: overkill (good pieces called defective) and miss rate (defective called good), percent",
         "Arm",
         tuple(heads),
         tuple(rows),

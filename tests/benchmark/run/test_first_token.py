@@ -16,8 +16,8 @@ from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.run_arms import run_arms
 from mmad_rag.benchmark.run.settings import RunSettings
 from mmad_rag.benchmark.score.first_token_score import SecondReading, second_reading
+from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_run
-from mmad_rag.benchmark.score.table import Rule
 from mmad_rag.errors import InputError
 from mmad_rag.models.openai.model import OpenAIModel
 from mmad_rag.models.openai.response import read_completion

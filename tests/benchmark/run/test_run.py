@@ -23,8 +23,8 @@ from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
 from mmad_rag.benchmark.run.settings import RunSettings
 from mmad_rag.benchmark.run.worker import RunProgress
+from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_run
-from mmad_rag.benchmark.score.table import Rule
 from mmad_rag.errors import DataError, ImageError, ModelActionError, ModelRetryError, SpecError
 from mmad_rag.fields import Field
 from mmad_rag.images import open_image

@@ -18,8 +18,8 @@ from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.records import RUN_VERSION
 from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
 from mmad_rag.benchmark.run.settings import RunSettings
+from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_run
-from mmad_rag.benchmark.score.table import Rule
 from mmad_rag.errors import DataError
 from mmad_rag.images import open_image, to_rgb
 from mmad_rag.images.encode import scaled_down

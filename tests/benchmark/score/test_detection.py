@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from mmad_rag.benchmark.score.answers_file import AnswerRecord
 from mmad_rag.benchmark.score.detection import says_the_opposite
+from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_answers, score_run
-from mmad_rag.benchmark.score.table import AVERAGE, DetectionRates, Rule
+from mmad_rag.benchmark.score.table import AVERAGE, DetectionRates
 from mmad_rag.cli.console import plain
-from mmad_rag.records import Choice, Outcome, Question, Subtask
+from mmad_rag.records import Choice, Outcome, Question
 from mmad_rag.report.tables.scores import detection_line
 from tests.support.bench import question, row
 
@@ -141,7 +142,7 @@ def test_a_run_by_both_rules() -> None:
         asked(GOOD.format(1), "B", "Yes.", "No."),
         asked(BAD.format(0), "A", "Yes, bent.", "Yes, torn.", "No."),
         asked(BAD.format(1), "A", "Yes.", "No."),
-        question(BAD.format(1), Subtask.DEFECT_CLASSIFICATION, position=1),
+        question(BAD.format(1), "Defect Classification", position=1),
         asked(GOOD.format(2), "B", "Yes.", "No."),
     ]
     kinds = [Outcome.WRONG, Outcome.CORRECT, Outcome.WRONG, Outcome.WRONG, Outcome.WRONG, Outcome.FAILED]

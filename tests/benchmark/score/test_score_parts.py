@@ -19,8 +19,8 @@ from mmad_rag.benchmark.run.reader import answered_part, read_passages, read_run
 from mmad_rag.benchmark.run.records import RunHeader
 from mmad_rag.benchmark.run.run_arms import run_arms
 from mmad_rag.benchmark.sample import render_sample
+from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_run
-from mmad_rag.benchmark.score.table import Rule
 from mmad_rag.errors import DataError
 from mmad_rag.fields import Field
 from mmad_rag.index import KnowledgeIndex
