@@ -26,7 +26,7 @@ class FindingKind(StrEnum):
     """A link whose target is outside the data folder; it is followed."""
     SAME_IMAGE = "same image twice"
     """Two images that questions are about have the same bytes."""
-    SAME_BYTES = "same picture twice"
+    SAME_BYTES = "same bytes twice"
     """Two pictures have the same bytes, and at most one of them is asked about."""
     SAME_QUESTION = "same question twice"
     """An image is asked the same question with the same options twice."""

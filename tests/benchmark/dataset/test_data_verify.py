@@ -231,7 +231,7 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_what_must_be_done_and_what_is_only_told() -> None:
     notes = set(FindingKind) - MUST_ACT
     assert {kind.value for kind in notes} == {
-        "missing template", "link that leads out", "same image twice", "same picture twice",
+        "missing template", "link that leads out", "same image twice", "same bytes twice",
         "same question twice", "known erratum", "no hashes",
     }  # fmt: skip
 
