@@ -215,7 +215,7 @@ class Load:
 
 
 def image_parts(index: IndexData) -> tuple[Part, Part]:
-    """What pictures are compared with: keys and references."""
+    """What images are compared with: keys and references."""
     return (
         _part(Kind.KEY, index.key_vectors, [(key.product, key.text) for key in index.keys]),
         _part(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam
 
 AskFunction: TypeAlias = "Callable[[list[ChatCompletionMessageParam]], str | Awaitable[str]]"
-"""Takes OpenAI-style messages, pictures as `data:` URLs; gives the reply's text, now or when awaited."""
+"""Takes OpenAI-style messages, images as `data:` URLs; gives the reply's text, now or when awaited."""
 
 
 class CallableModel:

@@ -15,7 +15,7 @@ from mmad_rag.rag.answer import Answer
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """One question about one picture: what `RagWrapper.ask` takes, in its order."""
+    """One question about one image: what `RagWrapper.ask` takes, in its order."""
 
     image: ImageSource
     """A path, bytes, `data:` URL, Pillow image or uint8 array."""
@@ -24,7 +24,7 @@ class Inquiry:
     choices: Mapping[str, str] | None = None
     """Letter -> option, for a multiple-choice question."""
     references: Sequence[ImageSource] | None = None
-    """Pictures of normal examples to show beside the query."""
+    """Images of normal examples to show beside the query."""
 
 
 Asking: TypeAlias = Callable[[Inquiry], Awaitable[Answer]]

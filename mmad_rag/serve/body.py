@@ -93,7 +93,7 @@ def check_json_type(request: Request) -> None:
 def _too_large(limits: Limits) -> RefusalError:
     return RefusalError(
         413,
-        f"the body is larger than {limits.body_bytes:,} bytes; scale the pictures down, "
+        f"the body is larger than {limits.body_bytes:,} bytes; scale the images down, "
         "or start the server with a larger --max-body-mb",
         code="body_too_large",
         headers={"Connection": "close"},
@@ -107,13 +107,13 @@ _HEAD = 200
 def encode(body: Json, *, message: int, url: str) -> bytes:
     """The body as JSON, in ASCII.
 
-    The picture's URL is laid in afterwards, as it is: to look through its 100 kB for signs that want escaping
+    The image's URL is laid in afterwards, as it is: to look through its 100 kB for signs that want escaping
     takes longer than all the rest together.
 
     Args:
         body: A chat completion's.
-        message: Which of its messages shows the picture, counted from 0.
-        url: The picture's, whose base64 was found good. Another one is written like everything else.
+        message: Which of its messages shows the image, counted from 0.
+        url: The image's, whose base64 was found good. Another one is written like everything else.
 
     Raises:
         RefusalError: 400, it holds what is no strict JSON (NaN).

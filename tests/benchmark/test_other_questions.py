@@ -58,7 +58,7 @@ ALWAYS_A = {
 
 
 def write_set(folder: Path, images: dict[str, tuple[str, str | None]] = IMAGES) -> Path:
-    """The question file with a picture for each image."""
+    """The question file with an image for each image."""
     records: dict[str, Any] = {}
     for number, (path, (count, read)) in enumerate(images.items()):
         talk = [qa(COUNT, count, OPTIONS, "How many are there?")]

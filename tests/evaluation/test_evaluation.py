@@ -218,7 +218,7 @@ def test_what_was_left_out_is_said(bench: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert list(experiment.notes()) == [
         f"erratum transistor-misplaced: 0 of {total} questions left out; this copy does not have it",
-        "without pictures no product is found: rag will show no knowledge",
+        "without images no product is found: rag will show no knowledge",
     ]
     assert experiment.run().notes == tuple(experiment.notes())
 

@@ -381,7 +381,7 @@ def test_one_store_may_be_named_twice(scattered: KnowledgeIndex) -> None:
 
 
 def test_an_index_without_keys_and_passage_vectors_is_held(world: World) -> None:
-    """As an encoder of pictures makes it."""
+    """As an encoder of images makes it."""
     encoder = colour_encoder(texts=False)
     pictures = KnowledgeIndex.build(world.knowledge, encoder, references=world.references)
     held = hold_in_store(pictures, qdrant())

@@ -1,4 +1,4 @@
-"""Prices: the shipped table, a table of one's own, and tokens of pictures worked out by hand."""
+"""Prices: the shipped table, a table of one's own, and tokens of images worked out by hand."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def test_a_table_of_ones_own_stands_before_the_shipped_one(tmp_path: Path) -> No
         (OWN.replace("source:", "color: red, source:"), r"prices\.0\.color"),
         (OWN.replace("2025-01-02", "soon"), r"prices\.0\.as_of"),
         (OWN.replace("version: 1", "version: 2"), "version"),
-        (OWN.replace("source:", "pictures: {fixed: 1, tiles: {base: 1, tile: 1}}, source:"), "exactly one"),
-        (OWN.replace("source:", "pictures: {}, source:"), "exactly one"),
+        (OWN.replace("source:", "images: {fixed: 1, tiles: {base: 1, tile: 1}}, source:"), "exactly one"),
+        (OWN.replace("source:", "images: {}, source:"), "exactly one"),
         ("prices: [", "line 1"),
         ("", "write it like"),
     ],

@@ -1,4 +1,4 @@
-"""RagWrapper's doors: everything that can be asked, every kind of picture, one question or many."""
+"""RagWrapper's doors: everything that can be asked, every kind of image, one question or many."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def async_client_for(server: OpenAIServer, **options: Any) -> openai.AsyncOpenAI
 
 
 def first_text(knowledge: Knowledge) -> str:
-    """What stands before the picture: texts in a row are sent as one."""
+    """What stands before the image: texts in a row are sent as one."""
     return f"{knowledge_text(knowledge)}\n\nThe picture to inspect:"
 
 
@@ -119,7 +119,7 @@ def test_what_cannot_be_asked_is_refused(
         RagWrapper(ScriptedModel("A"), retriever=retriever).ask(RED, question, choices)
 
 
-# ------------------------------------------------------------------------------------------- the pictures
+# ------------------------------------------------------------------------------------------- the images
 
 
 def _pixels() -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -513,7 +513,7 @@ def test_items_may_be_tuples_of_any_iterable(retriever: ClipRetriever) -> None:
 
 
 def test_one_failure_does_not_lose_the_others(retriever: ClipRetriever) -> None:
-    """Neither a failed reply, nor an unreadable picture, nor a mistake in the model, nor a wrong item."""
+    """Neither a failed reply, nor an unreadable image, nor a mistake in the model, nor a wrong item."""
     errors: dict[int, Exception] = {1: ModelRetryError("asleep; ask again"), 3: RuntimeError("a mistake")}
     rag = RagWrapper(Numbered(errors), retriever=retriever)
     items: list[Any] = [(RED, str(number)) for number in range(5)]

@@ -152,7 +152,7 @@ def test_knowledge_is_not_added_twice(rag: RagWrapper, retriever: Watched) -> No
     once = rag.augment([user(image(RED), text(QUESTION))])
     twice = rag.consult(once)
     assert twice.messages == once
-    assert twice.note == "the message with the picture holds reference material already"
+    assert twice.note == "the message with the image holds reference material already"
     assert len(retriever.asked) == 1
 
 
@@ -164,17 +164,17 @@ class Message(BaseModel):
 @pytest.mark.parametrize(
     ("messages", "note"),
     [
-        ([], "no message of the user shows a picture"),
-        ([{"role": "user", "content": QUESTION}], "no message of the user shows a picture"),
-        ([{"role": "user", "content": None}, {"role": "user"}], "no message of the user shows a picture"),
-        ([Message(), user(text(QUESTION)), 7], "no message of the user shows a picture"),
-        ([{"role": "assistant", "content": [image(RED)]}], "no message of the user shows a picture"),
-        ([user(image("https://127.0.0.1/x.png"))], "the picture at 'https://127.0.0.1/x.png' is not fetched"),
-        ([user(image("/etc/hostname"))], "the picture at '/etc/hostname' is not fetched"),
-        ([user(image(RED), image("file:///x.png"))], "the picture at 'file:///x.png' is not fetched"),
-        ([user({"type": "input_image", "file_id": "f-1"})], "the picture is a file at the provider"),
-        ([user({"type": "image_url"})], "the picture is a file at the provider"),
-        ([user(image(url_of((200, 190, 30))), text("x"))], "nothing is known about what the picture shows"),
+        ([], "no message of the user shows an image"),
+        ([{"role": "user", "content": QUESTION}], "no message of the user shows an image"),
+        ([{"role": "user", "content": None}, {"role": "user"}], "no message of the user shows an image"),
+        ([Message(), user(text(QUESTION)), 7], "no message of the user shows an image"),
+        ([{"role": "assistant", "content": [image(RED)]}], "no message of the user shows an image"),
+        ([user(image("https://127.0.0.1/x.png"))], "the image at 'https://127.0.0.1/x.png' is not fetched"),
+        ([user(image("/etc/hostname"))], "the image at '/etc/hostname' is not fetched"),
+        ([user(image(RED), image("file:///x.png"))], "the image at 'file:///x.png' is not fetched"),
+        ([user({"type": "input_image", "file_id": "f-1"})], "the image is a file at the provider"),
+        ([user({"type": "image_url"})], "the image is a file at the provider"),
+        ([user(image(url_of((200, 190, 30))), text("x"))], "nothing is known about what the image shows"),
     ],
 )
 def test_what_stays_as_it_came_says_why(rag: RagWrapper, messages: list[Any], note: str) -> None:
@@ -442,7 +442,7 @@ def test_each_conversation_is_reported(
     openai_server.default = fails(404)
     with pytest.raises(openai.NotFoundError):
         client.embeddings.create(model="m", input="red")
-    assert [report.note for report in reports] == ["", "no message of the user shows a picture"]
+    assert [report.note for report in reports] == ["", "no message of the user shows an image"]
     assert reports[0].knowledge is not None
     assert reports[0].knowledge.route.products == ("red_disc",)
 

@@ -233,12 +233,12 @@ def _readjusted(item: Difference, p_value: float | None) -> NewProducts | None:
 
 
 def _same_prompts(baseline: Mapping[str, OutcomeRow], arm: Mapping[str, OutcomeRow]) -> None:
-    """Refuse a pair that was not shown the same picture and words."""
+    """Refuse a pair that was not shown the same image and words."""
     for question, row in baseline.items():
         other = arm[question].prompt
         if row.prompt is not None and other is not None and row.prompt != other:
             raise DataError(
-                f"{question} was not the same prompt in both arms (a picture has changed in between); "
+                f"{question} was not the same prompt in both arms (an image has changed in between); "
                 "give the `mmad-rag eval` command again"
             )
 

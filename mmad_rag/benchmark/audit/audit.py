@@ -104,7 +104,7 @@ def audit_questions(
     """Score every shortcut, choose the hard subset, and measure the leak of a knowledge base.
 
     Args:
-        benchmark: The question set; its pictures are not looked at.
+        benchmark: The question set; its images are not looked at.
         base: For the readers and the leak; None leaves both out.
         replicates: Bootstrap draws, at least 1.
         seed: Of the draws.

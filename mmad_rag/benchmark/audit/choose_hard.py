@@ -119,7 +119,7 @@ def choose_hard(benchmark: Benchmark, base: KnowledgeBase | None) -> HardSubset:
     """Choose the hard subset of a whole question file; takes about 2 s for 11,656 questions.
 
     Args:
-        benchmark: The question file; its pictures are not looked at.
+        benchmark: The question file; its images are not looked at.
         base: What the text-only readers are given; None leaves them out.
     """
     products = None if base is None else {product.product: product for product in base.products}

@@ -20,7 +20,7 @@ from mmad_rag.errors import DataError
 
 _MAX_MEMBERS = 1_000_000
 _MAX_RATIO = 200
-"""Bytes from one packed byte; more is a bomb (pictures pack hardly at all, JSON about tenfold)."""
+"""Bytes from one packed byte; more is a bomb (images pack hardly at all, JSON about tenfold)."""
 _SMALL = 1 << 20
 """Bytes below which the ratio says nothing."""
 _BLOCK = 1 << 20

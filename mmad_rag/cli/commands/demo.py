@@ -99,7 +99,7 @@ def _refuse(folder: Path, what: str) -> NoReturn:
 
 
 _MEANING = f"""
-{MODEL} reads text and never looks at a picture: this shows that the parts work together,
+{MODEL} reads text and never looks at an image: this shows that the parts work together,
 not what a multimodal LLM would gain. With your own model and data:
   mmad-rag eval --data MMAD --model openai:NAME --arms none,rag,oracle"""
 
@@ -128,7 +128,7 @@ def demo(
         index.save(folders.index)
     counts = index.manifest.counts
     images = len({reference.digest for reference in index.references})
-    note(f"sample: {drawn.images} pictures drawn by this library, {drawn.questions} questions")
+    note(f"sample: {drawn.images} images drawn by this library, {drawn.questions} questions")
     note(f"index: {counts.products} products, {counts.passages} passages, {images} references in six views")
     clear_run(folders.run)
     experiment = prepare(folders.sample, MODEL, index, arms=("none", "rag", "oracle"), out=folders.run)

@@ -21,7 +21,7 @@ def report(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Data folder with the pictures.", show_default="the one that the run was given"),
+        typer.Option(help="Data folder with the images.", show_default="the one that the run was given"),
     ] = None,
     flips: Annotated[
         int, typer.Option(min=0, help="Questions to show that turned right, and as many that turned wrong.")

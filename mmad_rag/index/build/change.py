@@ -38,13 +38,13 @@ def remove_products(index: IndexData, products: Collection[str]) -> IndexData:
 
 
 def remove_references(index: IndexData, product: str, digests: Collection[str] | None = None) -> IndexData:
-    """Leave reference pictures of a product out; see `KnowledgeIndex.remove_references`."""
+    """Leave reference images of a product out; see `KnowledgeIndex.remove_references`."""
     refuse_unknown(index, product)
     own = {reference.digest for reference in index.references if reference.product == product}
     gone = own if digests is None else set(digests)
     if unknown := gone - own:
         raise InputError(
-            f"{product} has no reference picture with the hash {min(unknown)}; "
+            f"{product} has no reference image with the hash {min(unknown)}; "
             "`mmad-rag index show DIR --json` lists them"
         )
     return _selected(

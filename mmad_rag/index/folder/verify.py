@@ -123,7 +123,7 @@ def _changes(index: IndexData, file: ProductFile) -> Iterator[str]:
         ((held - wanted).total(), "passage(s) gone"),
         ((keys_wanted - keys_held).total(), "key(s) new"),
         ((keys_held - keys_wanted).total(), "key(s) gone"),
-        (sum(digest not in own for digest in digests), "reference picture(s) new"),
+        (sum(digest not in own for digest in digests), "reference image(s) new"),
     ):
         if count:
             yield f"{count} {what}"

@@ -8,7 +8,7 @@ What came                               | asked again | raised in the end | stan
 400 or 422 about an option              | no          | ModelActionError  | options
 400, 413, 422 and other 4xx             | no          | ModelRetryError   | this question only
 any of these to the questions about     | as those    | ModelSetUpError   | key, model, options, server
-  the first 8 pictures, in the same     |             |                   |
+  the first 8 images, in the same     |             |                   |
   words, and none answered              |             |                   |
 429, 529                                | until the   | ModelRetryError   | this moment; fewer are asked
                                         |   deadline  |                   |   at a time

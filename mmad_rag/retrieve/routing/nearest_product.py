@@ -21,7 +21,7 @@ def nearest_product(index: IndexData, product: str) -> str:
     1. Candidates are the products that its "tell apart" fields name; else those whose fields name it; else
        all others. Who wrote the files knows best what is taken for what.
     2. Of several, the one whose mean vector has the greatest cosine to the product's own: of its normal
-       reference pictures where both have some, else of its text keys. Vectors are centred on the mean over
+       reference images where both have some, else of its text keys. Vectors are centred on the mean over
        products first, because all vectors of an encoder lie in one narrow cone.
     3. The first by name, where that does not decide.
 
@@ -52,9 +52,7 @@ def _names(index: IndexData, product: str, other: str) -> bool:
 def _scores(index: IndexData, product: str) -> Mapping[str, float]:
     """Other product -> cosine to `product`, by the first kind of vectors that it shares with any other."""
     normal = [
-        item.product
-        if item.entry == NORMAL_ENTRY
-        else None  # a defect's picture is no picture of the product
+        item.product if item.entry == NORMAL_ENTRY else None  # a defect's image is no image of the product
         for item in index.references
     ]
     keys = [key.product for key in index.keys]

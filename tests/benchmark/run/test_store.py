@@ -360,7 +360,7 @@ def test_a_damaged_run_is_refused_by_file(
 
 
 def test_a_run_of_the_first_layout_is_refused_and_says_so(tmp_path: Path) -> None:
-    """Its header knew of neither the order of options nor the size of pictures."""
+    """Its header knew of neither the order of options nor the size of images."""
     opened(tmp_path).close()
     header = json.loads((tmp_path / "run.json").read_text()) | {"version": 1}
     del header["shuffle_options"], header["image_size"]
