@@ -137,7 +137,7 @@ def _encode_pixels(source: Image | npt.NDArray[np.uint8]) -> tuple[bytes, str]:
         good_shape = source.ndim == 2 or (source.ndim == 3 and source.shape[2] in (3, 4))
         if source.dtype != np.uint8 or not good_shape or source.size == 0:
             raise ImageError(
-                f"an array of shape {source.shape} and type {source.dtype} is no image; "
+                f"an array of shape {source.shape} and type {source.dtype} is not an image; "
                 "give uint8 of shape (h, w), (h, w, 3) or (h, w, 4)"
             )
         pixels, name = PilImage.fromarray(source), "<array>"
@@ -145,7 +145,7 @@ def _encode_pixels(source: Image | npt.NDArray[np.uint8]) -> tuple[bytes, str]:
         pixels, name = source, "<Pillow image>"
     else:
         raise ImageError(
-            f"a {type(source).__name__} is no image; give a path, bytes, a Pillow image or an array"
+            f"a {type(source).__name__} is not an image; give a path, bytes, a Pillow image or an array"
         )
     buffer = io.BytesIO()
     _eight_bit(pixels).save(buffer, format="PNG")
@@ -175,7 +175,7 @@ def _decode(data: bytes, name: str) -> Image:
         raise ImageError(f"the image {name} has more than {MAX_PIXELS:,} pixels; scale it down") from None
     except UnidentifiedImageError:  # its own message names an object in memory, not the file
         raise ImageError(
-            f"the image {name} cannot be read (it is no image of a known format); replace the file"
+            f"the image {name} cannot be read (it is not an image of a known format); replace the file"
         ) from None
     except Exception as error:  # Pillow's decoders raise nearly anything on broken input
         reason = _ADDRESS.sub("", str(error)) or type(error).__name__

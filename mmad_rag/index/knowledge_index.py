@@ -72,7 +72,7 @@ class KnowledgeIndex(IndexData):
         """Write the index folder, replacing an older index there in one step, also for those who read it.
 
         Raises:
-            IndexMismatchError: the folder exists and is no index, is being written by another process, or
+            IndexMismatchError: the folder exists and is not an index, is being written by another process, or
                 cannot be written.
         """
         from mmad_rag.index.folder.write import save_index

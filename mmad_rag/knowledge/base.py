@@ -115,7 +115,7 @@ def product_paths(root: Path) -> tuple[Path, ...]:
 def read_product(path: Path) -> tuple[ProductFile | None, list[Problem]]:
     """Read one product file; without a product, the problems say why (with line numbers).
 
-    A product whose ids do not fit together is none: its passages could not be named. A placeholder is no
+    A product whose ids do not fit together is none: its passages could not be named. A placeholder is not a
     problem here: it stands in a file that is being written, and only `load_knowledge` refuses it.
     """
     try:

@@ -51,7 +51,7 @@ def new_product(
     """
     check_id(product)
     if name is not None and (not name.strip() or not name.isprintable()):
-        raise KnowledgeError(f"the name {name!r} is no noun phrase; give one such as 'metal nut'")
+        raise KnowledgeError(f"the name {name!r} is not a noun phrase; give one such as 'metal nut'")
     path = folder / f"{product}.yaml"
     for taken in (path, path.with_suffix(".yml")):
         if taken.exists():
@@ -81,7 +81,7 @@ def new_product(
 
 
 def check_id(product: str) -> None:
-    """Refuse what is no product id.
+    """Refuse what is not a product id.
 
     Raises:
         KnowledgeError: with an id that would do, where one can be made of it.
@@ -92,7 +92,7 @@ def check_id(product: str) -> None:
         near = "_".join(re.findall(r"[a-z0-9]+", product.lower()))[:64].strip("_")
         hint = f", such as {near!r}" if near else ""
         raise KnowledgeError(
-            f"{product!r} is no product id; use lower-case words joined by underscores{hint}"
+            f"{product!r} is not a product id; use lower-case words joined by underscores{hint}"
         ) from None
 
 

@@ -48,7 +48,7 @@ class CallableModel:
         """Call the function.
 
         Raises:
-            ModelActionError: what it gave is no text.
+            ModelActionError: what it gave is not text.
             ModelRetryError: it raised an error; the error stands behind this one as its cause. Errors of this
                 library's own tree come through as they are.
         """

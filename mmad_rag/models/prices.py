@@ -143,6 +143,6 @@ def _read(path: Path) -> tuple[Price, ...]:
         raise InputError(f"{path} cannot be read ({error.strerror}); check the path of --prices") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         told = " ".join(str(error).split())
-        raise InputError(f"{path} is no price table ({told}); write it like {SHIPPED}") from error
+        raise InputError(f"{path} is not a price table ({told}); write it like {SHIPPED}") from error
     except ValidationError as error:
         raise InputError(f"{path}, {first_problem(error)}; write it like {SHIPPED}") from error

@@ -118,12 +118,12 @@ def add_knowledge(
         counter: Counts the tokens of knowledge instead of the retriever's, where that is a `ClipRetriever`.
 
     Raises:
-        InputError: the messages are no list.
-        ImageError: a `data:` URL is broken, or what it holds is no image, or too large a one.
+        InputError: the messages are not a list.
+        ImageError: a `data:` URL is broken, or what it holds is not an image, or too large a one.
     """
     if isinstance(messages, str) or not isinstance(messages, Sequence):
         raise InputError(
-            f"a {type(messages).__name__} is no list of messages; "
+            f"a {type(messages).__name__} is not a list of messages; "
             'give [{"role": "user", "content": [...]}], as to a chat completion'
         )
     found = find_consultation(messages, text_type)

@@ -87,7 +87,7 @@ def _inquiry(item: Inquiry | tuple[Any, ...]) -> Inquiry:
     if isinstance(item, tuple) and 2 <= len(item) <= 4:
         return Inquiry(*item)
     raise InputError(
-        f"a {type(item).__name__} is no question; give Inquiry(image, question, choices, references), "
+        f"a {type(item).__name__} is not a question; give Inquiry(image, question, choices, references), "
         "or a tuple of these of which the last two may be left out"
     )
 

@@ -66,11 +66,11 @@ def wrap_client(
             request names counts them. None leaves that to the retriever.
 
     Raises:
-        InputError: this is no OpenAI client, or it is wrapped already.
+        InputError: this is not an OpenAI client, or it is wrapped already.
     """
     kind: Any = type(client)
     if not is_client(client):
-        raise InputError(f"a {kind.__name__} is no openai.OpenAI or AsyncOpenAI; give a client to wrap")
+        raise InputError(f"a {kind.__name__} is not an openai.OpenAI or AsyncOpenAI; give a client to wrap")
     if is_wrapped(client):
         raise InputError("this client adds knowledge already, and would add it twice; wrap the plain one")
 

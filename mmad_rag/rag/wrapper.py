@@ -122,7 +122,7 @@ class RagWrapper:
             ModelError: the model gave no reply.
         """
         if not isinstance(question, str) or not question.strip():
-            raise InputError(f"{question!r} is no question; ask something of the image")
+            raise InputError(f"{question!r} is not a question; ask something of the image")
         options = _options(choices)
         start = time.perf_counter()
         shown, *others = await asyncio.to_thread(_opened, image, references or ())
@@ -198,7 +198,7 @@ class RagWrapper:
             report: Called with what was added to each conversation, or why nothing was.
 
         Raises:
-            InputError: this is no OpenAI client, or it is wrapped already.
+            InputError: this is not an OpenAI client, or it is wrapped already.
         """
         return wrap_client(client, self.retriever, report, self._seen, config=self.config)
 

@@ -66,7 +66,7 @@ def find_images(folder: Path, products: Collection[str]) -> FoundImages:
 
     An image named in mmad.json shows the product that its path there says. Any other image shows the last
     component of its path that is a product's name. Whatever lies below a top folder called `unknown` shows
-    something outside the catalogue. Templates and masks are no queries; the same bytes count once.
+    something outside the catalogue. Templates and masks are not queries; the same bytes count once.
 
     Args:
         folder: Searched recursively; links are not followed out of it.
@@ -124,7 +124,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _label(name: str, products: Collection[str], benchmark: Benchmark | None) -> str | Reason:
-    """The product that an image shows, an empty string outside the catalogue, or why it is no query."""
+    """The product that an image shows, an empty string outside the catalogue, or why it is not a query."""
     folders = PurePosixPath(name).parts[:-1]
     if _MASK_FOLDERS.intersection(part.lower() for part in folders):
         return Reason.MASK

@@ -105,7 +105,7 @@ class ClipRetriever:
             question: The question's words.
             vector: By the encoder of the index, shape (d,), of any length above zero.
             own_digests: SHA-256 (hex) of the image's bytes, if they are at hand: references with these
-                bytes are the query itself, which is no evidence.
+                bytes are the query itself, which is not evidence.
 
         Raises:
             IndexMismatchError: the vector has another shape.
@@ -143,7 +143,7 @@ class ClipRetriever:
 
         Args:
             vector: Shape (d,), of any length above zero.
-            own_digests: References with these bytes are the query itself, which is no evidence.
+            own_digests: References with these bytes are the query itself, which is not evidence.
 
         Raises:
             IndexMismatchError: the vector has another shape.

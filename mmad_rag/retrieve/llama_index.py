@@ -121,7 +121,9 @@ def _vector(embedding: Any) -> FloatArray:  # noqa: ANN401 - as above: a list, a
         with np.errstate(over="ignore"):
             vector: FloatArray = np.asarray(embedding, np.float32)
     except (TypeError, ValueError) as error:
-        raise InputError(f"the query's embedding is no list of numbers ({error}); give a flat one") from error
+        raise InputError(
+            f"the query's embedding is not a list of numbers ({error}); give a flat one"
+        ) from error
     return vector
 
 

@@ -62,7 +62,7 @@ class Augmenter:
         """The body with knowledge, or untouched where there is none to add.
 
         Raises:
-            RefusalError: the body is no JSON, or its image cannot be used.
+            RefusalError: the body is not JSON, or its image cannot be used.
         """
         body = parse_body(data)
         messages = body.get("messages") if body is not None else None

@@ -61,13 +61,13 @@ def parse_body(data: bytes) -> Json | None:
     """The JSON object in a body, or None if it is another JSON value.
 
     Raises:
-        RefusalError: 400, it is no JSON.
+        RefusalError: 400, it is not JSON.
     """
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise RefusalError(
-            400, f"the body is no JSON ({error}); send a JSON object", code="invalid_json"
+            400, f"the body is not JSON ({error}); send a JSON object", code="invalid_json"
         ) from None
     return value if isinstance(value, dict) else None
 
@@ -116,7 +116,7 @@ def encode(body: Json, *, message: int, url: str) -> bytes:
         url: The image's, whose base64 was found good. Another one is written like everything else.
 
     Raises:
-        RefusalError: 400, it holds what is no strict JSON (NaN).
+        RefusalError: 400, it holds what is not strict JSON (NaN).
     """
     if not _plain(url):
         return _dump(body)
@@ -152,5 +152,5 @@ def _dump(body: Json) -> bytes:
         return json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
     except ValueError as error:
         raise RefusalError(
-            400, f"the body is no strict JSON ({error}); mend it", code="invalid_json"
+            400, f"the body is not strict JSON ({error}); mend it", code="invalid_json"
         ) from None

@@ -16,7 +16,7 @@ class Limits:
     image_pixels: int = 50_000_000
     """Images of more pixels are answered with 413, before they are decoded."""
     reply_bytes: int = 64 * 1024 * 1024
-    """A larger reply that is no stream is answered with 502."""
+    """A larger reply that is not a stream is answered with 502."""
     in_flight: int = 128
     """Requests beyond these many at a time are answered with 503."""
     lookups: int = 2

@@ -400,7 +400,7 @@ def test_the_sample_is_drawn_and_described(cli: Cli, tmp_path: Path, monkeypatch
         (("retrieve", "{tmp}/none.png", "--index", "{index}"), "there is no image at"),
         (
             ("retrieve", "{tmp}/text.png", "--index", "{index}"),
-            "text.png cannot be read (it is no image of a known format); replace the file",
+            "text.png cannot be read (it is not an image of a known format); replace the file",
         ),
         (("retrieve", "{nut}", "--index", "{tmp}/none"), "mmad-rag build-index"),
         (("retrieve", "{nut}", "--index", "{index}", "--encoder", "timm:"), "timm:"),
@@ -438,8 +438,8 @@ def test_the_sample_is_drawn_and_described(cli: Cli, tmp_path: Path, monkeypatch
             ("score", "{tmp}/answers.json"),
             "answers.json, record 1: the image path 'nut.png' is not of the form",
         ),
-        (("score", "{tmp}/empty"), "is no run folder"),
-        (("compare", "{tmp}/empty"), "is no run folder"),
+        (("score", "{tmp}/empty"), "is not a run folder"),
+        (("compare", "{tmp}/empty"), "is not a run folder"),
     ],
 )
 def test_bad_input_gets_one_message_and_exit_code_one(

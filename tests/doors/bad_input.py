@@ -128,7 +128,7 @@ CASES: Mapping[str, Case] = {
     "no image": Case((lambda: None,)),
     "five images": Case((*[lambda: GREEN] * 4, lambda: RED)),
     "broken data URL": Case((lambda: "data:image/png;base64,@@@",)),
-    "bytes that are no image": Case((lambda: b"no image at all",)),
+    "bytes that are not an image": Case((lambda: b"no image at all",)),
     "data URL of a type not read here (HEIC)": Case((lambda: "data:image/heic;base64,AAAAGGZ0eXBoZWlj",)),
     "truncated image": Case((lambda: RED[:60],)),
     "image at an http address": Case((lambda: "http://127.0.0.1:9/nut.png",)),

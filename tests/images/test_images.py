@@ -129,15 +129,15 @@ def test_a_data_url_holds_the_same_bytes() -> None:
     ("source", "words"),
     [
         (b"", "is empty"),
-        (b"just text", r"<bytes> cannot be read \(it is no image of a known format\); replace the file"),
+        (b"just text", r"<bytes> cannot be read \(it is not an image of a known format\); replace the file"),
         (png((9, 9, 9))[:-20], "cannot be read"),
         ("no/such/picture.png", "there is no image at"),
         ("data:image/png;base64,@@@", "base64"),
         ("data:image/png;base64," + base64.b64encode(b"text").decode(), "cannot be read"),
-        (np.zeros((2, 2), np.float32), "is no image"),
-        (np.zeros((2, 2, 7), np.uint8), "is no image"),
-        (np.zeros((0, 2), np.uint8), "is no image"),
-        (17, "a int is no image"),
+        (np.zeros((2, 2), np.float32), "is not an image"),
+        (np.zeros((2, 2, 7), np.uint8), "is not an image"),
+        (np.zeros((0, 2), np.uint8), "is not an image"),
+        (17, "a int is not an image"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_advice(source: object, words: str) -> None:

@@ -325,7 +325,7 @@ def test_what_cannot_be_changed_is_refused(
     with pytest.raises(InputError, match="holds a product blue_bar already"):
         index.rename("red_disc", "blue_bar")
     for name in ("Red disc", "", "../x", "a" * 65, "a\n"):
-        with pytest.raises(InputError, match="is no name of a product; give lower-case words"):
+        with pytest.raises(InputError, match="is not a name of a product; give lower-case words"):
             index.rename("red_disc", name)
     with pytest.raises(KnowledgeError, match="the index would hold no product; delete its folder instead"):
         index.remove(*index.products)

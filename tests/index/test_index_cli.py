@@ -92,7 +92,7 @@ def test_a_foreign_folder_is_refused_before_anything_is_embedded(
     (tmp_path / "thesis.txt").write_text("x")
     ran = cli("build-index", world.knowledge, "--encoder", "nonsense:x", "--out", tmp_path)
     assert ran.code == 1
-    assert "is no index; choose another folder with --out" in ran.err
+    assert "is not an index; choose another folder with --out" in ran.err
 
 
 def test_an_index_is_shown_as_a_table(cli: Cli, built: Path) -> None:

@@ -345,7 +345,7 @@ def test_a_store_that_changed_since_is_refused(scattered: KnowledgeIndex) -> Non
         *everything,
         TextNode(id_="stranger", embedding=query.tolist(), metadata={"kind": "reference"}),
     ]
-    with pytest.raises(IndexMismatchError, match="the node stranger, which is no reference of this index"):
+    with pytest.raises(IndexMismatchError, match="the node stranger, which is not a reference of this index"):
         search.search(query, 6)
 
 

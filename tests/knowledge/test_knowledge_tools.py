@@ -210,7 +210,7 @@ def test_an_invalid_id_is_refused_with_one_that_would_do(tmp_path: Path, product
 
 @pytest.mark.parametrize("name", ["", "  ", "two\nlines", "bell\a"])
 def test_a_name_that_is_no_phrase_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(KnowledgeError, match="is no noun phrase"):
+    with pytest.raises(KnowledgeError, match="is not a noun phrase"):
         new_product("cog", tmp_path, today=TODAY, name=name)
 
 
@@ -497,14 +497,14 @@ def test_a_folder_with_anything_else_is_refused_untouched(tmp_path: Path, strang
     import_mmad(file, out, today=TODAY)
     (out / stranger).mkdir() if stranger.startswith("folder") else (out / stranger).write_text("mine")
     before = sorted(out.iterdir())
-    with pytest.raises(KnowledgeError, match=f"holds {re.escape(stranger)}, which is no import"):
+    with pytest.raises(KnowledgeError, match=f"holds {re.escape(stranger)}, which is not an import"):
         import_mmad(file, out, today=TODAY)
     assert sorted(out.iterdir()) == before
 
 
 def test_an_out_that_is_a_file_or_cannot_be_made_is_refused(tmp_path: Path) -> None:
     file = write_json(tmp_path / "k.json", PUBLISHED)
-    with pytest.raises(KnowledgeError, match="is no folder"):
+    with pytest.raises(KnowledgeError, match="is not a folder"):
         import_mmad(file, file, today=TODAY)
     with pytest.raises(KnowledgeError, match=r"cannot be written \(.+\); choose another"):
         import_mmad(file, file / "out", today=TODAY)
@@ -517,8 +517,8 @@ def test_an_out_that_is_a_file_or_cannot_be_made_is_refused(tmp_path: Path) -> N
         ({}, "the file: no filled object"),
         ({"VisA": []}, "VisA: no filled object"),
         ({"VisA": {"pcb1": "text"}}, "VisA/pcb1: no filled object"),
-        ({"VisA": {"pcb1": {"bad": 7}}}, "VisA/pcb1/bad: this is no text"),
-        ({"VisA": {"pcb1": {"bad": " \n"}}}, "VisA/pcb1/bad: this is no text"),
+        ({"VisA": {"pcb1": {"bad": 7}}}, "VisA/pcb1/bad: this is not text"),
+        ({"VisA": {"pcb1": {"bad": " \n"}}}, "VisA/pcb1/bad: this is not text"),
         ({"VisA": {"pcb1": {"normal": "x"}}}, "VisA/pcb1/normal: this name is taken"),
         ({"VisA": {"PCB 1": {"bad": "x"}}}, "VisA/PCB 1: product: String should match pattern"),
         ({"VisA": {"../x": {"bad": "x"}}}, "VisA/../x: product: String should match"),
@@ -526,7 +526,7 @@ def test_an_out_that_is_a_file_or_cannot_be_made_is_refused(tmp_path: Path) -> N
         ({"VisA": {"pcb1": {"bad": "x" * 20_001}}}, r"defects\.0\.appearance\.0: String should have at most"),
         ({"VisA": {"pcb1": {"bad": "\ud800"}}}, "VisA/pcb1: .*correct the entry"),
         ({" ": {"pcb1": {"bad": "x"}}}, "dataset: String should have at least 1"),
-        ({"MVTec AD": {"pcb1": {"bad": "x"}}}, "'MVTec AD' is no data set of MMAD's file"),
+        ({"MVTec AD": {"pcb1": {"bad": "x"}}}, "'MVTec AD' is not a data set of MMAD's file"),
         ({"A": {"cog": {"bad": "x"}}, "B": {"cog": {"bad": "x"}}}, "cog: this product stands in two"),
         ({"A": {"cog": {"bad": "nul \0"}}}, r"cannot be written as product files[^|]*U\+0000"),
         ({"A": {"cog": {f"d{n}": "x" * 19_000 for n in range(60)}}}, "cannot be written as[^|]*more than"),

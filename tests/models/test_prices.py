@@ -106,7 +106,7 @@ def test_a_broken_table_is_refused_by_place(tmp_path: Path, text: str, told: str
 def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_bytes(b"\xff\xfe\xff")
-    with pytest.raises(InputError, match="is no price table"):
+    with pytest.raises(InputError, match="is not a price table"):
         load_prices(own)
 
 

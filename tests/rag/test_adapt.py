@@ -101,8 +101,8 @@ def test_a_picture_of_no_known_product_has_no_product_and_no_confidence(retrieve
 @pytest.mark.parametrize(
     ("question", "choices", "message"),
     [
-        (" ", None, "' ' is no question"),
-        (None, None, "None is no question"),
+        (" ", None, "' ' is not a question"),
+        (None, None, "None is not a question"),
         (QUESTION, {"a": "Yes."}, "are not letters from A to H"),
         (QUESTION, {"A": ""}, "are not letters from A to H"),
         (QUESTION, {"A": 1}, "are not letters from A to H"),
@@ -289,7 +289,7 @@ def test_recognising_loads_no_library() -> None:
 
 @pytest.mark.parametrize("source", [3, openai.OpenAI, ScriptedModel, object()])
 def test_what_cannot_answer_is_refused(source: Any) -> None:  # noqa: ANN401 - wrong on purpose
-    with pytest.raises(InputError, match="is no model; give a spec such as"):
+    with pytest.raises(InputError, match="is not a model; give a spec such as"):
         as_model(source)
 
 

@@ -158,7 +158,7 @@ def test_knowledge_is_not_added_twice(rag: RagWrapper, retriever: Watched) -> No
 
 class Message(BaseModel):
     role: str = "assistant"
-    content: str = "An object that is no mapping."
+    content: str = "An object that is not a mapping."
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_picture_part_may_hold_its_url_itself(rag: RagWrapper) -> None:
 
 @pytest.mark.parametrize("messages", ["hello", {"role": "user"}, None])
 def test_what_is_no_list_of_messages_is_refused(rag: RagWrapper, messages: Any) -> None:  # noqa: ANN401
-    with pytest.raises(InputError, match="is no list of messages"):
+    with pytest.raises(InputError, match="is not a list of messages"):
         rag.augment(messages)
 
 
@@ -465,7 +465,7 @@ def test_upstream_errors_are_the_sdks_own(
 
 
 def test_no_client_and_no_client_twice(plain: openai.OpenAI, rag: RagWrapper, retriever: Watched) -> None:
-    with pytest.raises(InputError, match="Path is no openai"):
+    with pytest.raises(InputError, match="Path is not an openai"):
         rag.wrap(Path.home())
     with pytest.raises(InputError, match="adds knowledge already"):
         rag.wrap(rag.wrap(plain))

@@ -613,11 +613,14 @@ def test_what_cannot_be_done_gets_one_message(cli: Cli, world_run: Run, tmp_path
     folder = saved(world_run, tmp_path / "run")
     outcomes = (folder / "outcomes.jsonl").read_bytes()
     for words, expected in (
-        ((tmp_path / "none",), "is no run folder"),
+        ((tmp_path / "none",), "is not a run folder"),
         ((folder, "--data", tmp_path / "none"), "there is no data folder at"),
         ((folder, "--arm", "all", "--replicates", 5), "no arm 'all'"),
         ((folder, "--baseline", "all", "--replicates", 5), "has no arm 'all'"),
-        ((folder, "--out", folder / "outcomes.jsonl", "--replicates", 5), "is no page and is left as it is"),
+        (
+            (folder, "--out", folder / "outcomes.jsonl", "--replicates", 5),
+            "is not a page and is left as it is",
+        ),
         ((folder, "--out", folder, "--replicates", 5), "cannot be written (Is a directory)"),
         ((folder, "--out", folder / "run.json" / "x.html", "--replicates", 5), "cannot be written"),
     ):

@@ -404,7 +404,7 @@ def test_a_catalogue_of_one_product_has_no_tie(index: KnowledgeIndex) -> None:
 
 
 def tied(index: KnowledgeIndex) -> KnowledgeIndex:
-    """Everything is known, and a lead of one tenth of a deviation is no lead."""
+    """Everything is known, and a lead of one tenth of a deviation is not a lead."""
     calibration = Calibration(
         method="labelled",
         images=4,

@@ -95,7 +95,7 @@ def fails(
 
 
 def html(status: int = 200) -> Behaviour:
-    """What a web server that is no API answers."""
+    """What a web server that is not an API answers."""
     return Behaviour(status, b"<!doctype html><title>Welcome</title>", media_type="text/html")
 
 

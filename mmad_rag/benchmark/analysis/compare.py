@@ -141,7 +141,7 @@ def compare_joint(joint: JointArms, baseline: str, arm: str, *, margin: float = 
         DataError: the arms were asked different things, or the margin is below 0.
     """
     if not margin >= 0:
-        raise DataError(f"a margin of {margin} points is no margin; give 0 or more")
+        raise DataError(f"a margin of {margin} points is not a margin; give 0 or more")
     pair = (joint.arms.index(baseline), joint.arms.index(arm))
     _same_prompts(joint.rows[pair[0]], joint.rows[pair[1]])
     columns = [

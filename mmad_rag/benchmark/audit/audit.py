@@ -59,7 +59,7 @@ class QuestionFlags:
     question: str
     """Its id."""
     hit_by: tuple[str, ...]
-    """Shortcuts that pick the right option and no other; a tie is no hit."""
+    """Shortcuts that pick the right option and no other; a tie is not a hit."""
     hard: bool
     """Whether it is in the hard subset."""
 

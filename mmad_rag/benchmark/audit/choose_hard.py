@@ -162,7 +162,7 @@ def read_hard(path: Path) -> HardSubset:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check the path") from error
     except ValidationError as error:
-        raise DataError(f"{path} is no hard subset; write one by `mmad-rag audit --out`") from error
+        raise DataError(f"{path} is not a hard subset; write one by `mmad-rag audit --out`") from error
     if subset.version != HARD_VERSION:
         raise DataError(
             f"{path} has version {subset.version}, not {HARD_VERSION}; write it again by "

@@ -125,7 +125,7 @@ def load_questions(data: Path) -> Benchmark:
     """Read `mmad.json` in the folder `data`.
 
     Raises:
-        DataError: the file is absent, is no JSON, or breaks the schema; the message names the question.
+        DataError: the file is absent, is not JSON, or breaks the schema; the message names the question.
     """
     path = data / FILE_NAME
     try:

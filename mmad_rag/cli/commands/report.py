@@ -53,7 +53,7 @@ def report(
     if len(run.questions) < len(whole.questions):
         notices.append(
             f"The run is not finished: {len(run.questions):,} of {len(whole.questions):,} questions are "
-            "answered in every arm, and only these are shown. Which ones came first is no random draw."
+            "answered in every arm, and only these are shown. Which ones came first is not a random draw."
         )
     summary = summarise(run, baseline=baseline, replicates=replicates, margin=margin, seed=seed)
     html = render_page(

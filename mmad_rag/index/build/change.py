@@ -67,7 +67,7 @@ def rename_product(index: IndexData, old: str, new: str) -> IndexData:
         raise InputError(f"the index holds a product {new} already; remove it first, or choose another name")
     if not _PRODUCT.fullmatch(new) or len(new) > _LONGEST_NAME:
         raise InputError(
-            f"{new!r} is no name of a product; give lower-case words joined by underscores, "
+            f"{new!r} is not a name of a product; give lower-case words joined by underscores, "
             f"at most {_LONGEST_NAME} characters"
         )
 

@@ -11,7 +11,7 @@ from mmad_rag.index.build.references import FoundReference, Place, images_below,
 from mmad_rag.knowledge.schema import Product
 
 _MASK_FOLDERS = {"ground_truth", "mask", "masks", "rbg_mask"}
-"""Where the benchmarks keep drawings of defects, which are no images of them."""
+"""Where the benchmarks keep drawings of defects, which are not images of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def _against_encoder(stamp: EncoderStamp, encoder: Encoder) -> Iterator[str]:
 
 
 def _against_knowledge(index: IndexData, knowledge: Path, folder: Path) -> Iterator[str]:
-    """What changed in the product files since; a file that only says the same otherwise is no finding."""
+    """What changed in the product files since; a file that only says the same otherwise is not a finding."""
     try:
         base = load_knowledge(knowledge)
     except KnowledgeError as error:

@@ -18,7 +18,7 @@ _DIGITS = 9
 
 
 class ReaderModel:
-    """A lexical reader. It is no MLLM: it never looks at an image, and it knows nothing of its own.
+    """A lexical reader. It is not an MLLM: it never looks at an image, and it knows nothing of its own.
 
     It is a control, showing how much of a gain the words of the knowledge alone give away, and a stand-in
     for a model in demos. With choices it replies with a letter:

@@ -141,7 +141,7 @@ def _inputs(checkpoint: Checkpoint, asked: Sequence[Asked]) -> Any:  # noqa: ANN
 
 
 def _at_the_model(inputs: Any, model: Any) -> dict[str, Any]:  # noqa: ANN401 - a class per model
-    """Tensors on the model's device, those of images in its number format; what is no tensor as it is."""
+    """Tensors on the model's device, those of images in its number format; what is not a tensor as it is."""
     import torch
 
     return {

@@ -208,7 +208,7 @@ def second_reading_grid(readings: Sequence[SecondReading]) -> Grid:
         )
         for item in readings
     )
-    heads = ("By words", "By first token", "Read alike", "First token is no choice", "Known")
+    heads = ("By words", "By first token", "Read alike", "First token is not a choice", "Known")
     return Grid("Percent right by two readings of each reply", "Arm", heads, tuple(rows))
 
 

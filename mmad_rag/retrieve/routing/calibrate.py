@@ -130,7 +130,7 @@ def with_calibration(index: AnyIndex, calibration: Calibration | None) -> AnyInd
 
 def _check_share(known_share: float) -> None:
     if not 0 < known_share < 1:
-        raise InputError(f"a share of known images of {known_share} is no share; give one between 0 and 1")
+        raise InputError(f"a share of known images of {known_share} is not a share; give one between 0 and 1")
 
 
 def _sample(count: int, seed: int) -> npt.NDArray[np.int64]:

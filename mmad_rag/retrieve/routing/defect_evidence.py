@@ -35,7 +35,7 @@ class DefectEvidence:
         Args:
             product: Whose defects.
             vector: The image in the index's space, shape (d,), unit length.
-            own_digests: References with these bytes are the query itself, which is no evidence.
+            own_digests: References with these bytes are the query itself, which is not evidence.
 
         Returns:
             Defect id -> value in [0, 1]; empty when there is no image of a defect, or nothing to compare

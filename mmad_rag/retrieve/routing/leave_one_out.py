@@ -19,7 +19,7 @@ class LabelledVector:
     vector: FloatArray
     """In the index's space, shape (d,), unit length."""
     digest: str
-    """SHA-256 (hex) of the image's bytes: references with these bytes are no evidence."""
+    """SHA-256 (hex) of the image's bytes: references with these bytes are not evidence."""
     product: str | None
     """None for something outside the catalogue."""
 

@@ -52,7 +52,9 @@ def _names(index: IndexData, product: str, other: str) -> bool:
 def _scores(index: IndexData, product: str) -> Mapping[str, float]:
     """Other product -> cosine to `product`, by the first kind of vectors that it shares with any other."""
     normal = [
-        item.product if item.entry == NORMAL_ENTRY else None  # a defect's image is no image of the product
+        item.product
+        if item.entry == NORMAL_ENTRY
+        else None  # a defect's image is not an image of the product
         for item in index.references
     ]
     keys = [key.product for key in index.keys]

@@ -59,7 +59,7 @@ class Router:
 
         Args:
             vector: The image in the index's space, shape (d,), unit length.
-            own_digests: References with these bytes are the query itself, which is no evidence.
+            own_digests: References with these bytes are the query itself, which is not evidence.
         """
         scores = self._scores.one(vector, own_digests)
         fused = fuse(scores, self._scale)

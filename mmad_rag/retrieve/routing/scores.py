@@ -62,7 +62,7 @@ class CatalogueScores:
 
         Args:
             vector: The image in the index's space, shape (d,), unit length.
-            own_digests: References with these bytes are the query itself, which is no evidence.
+            own_digests: References with these bytes are the query itself, which is not evidence.
         """
         exact = self.index.manifest.approximate_above
         keys = _row_of(self.index.key_search, vector, len(self.index.keys), exact)

@@ -79,7 +79,7 @@ def test_eval_names_the_pictures_and_asks_only_those_again_once_they_are_replace
     assert "Percent right of 36 questions" in " ".join(ran.out.split())
     said = ran.err[ran.err.index("run folder:") :]
     assert "3 of 36 replies did not come:\n" in said
-    assert f"  3 x the image {torn} cannot be read (it is no image of a known format)" in said
+    assert f"  3 x the image {torn} cannot be read (it is not an image of a known format)" in said
     assert said.count(torn.name) == 1
     assert "replace the images that cannot be read; then the same command asks only these again" in said
     assert "0x" not in ran.err

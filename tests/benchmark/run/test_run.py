@@ -167,7 +167,7 @@ class FullModel:
 
 
 def test_a_row_holds_reply_usage_route_and_passages(data: Path, tmp_path: Path) -> None:
-    """A reply cut in the middle of a character, and a latency that is no number, can be written too."""
+    """A reply cut in the middle of a character, and a latency that is not a number, can be written too."""
     go(data, tmp_path / "out", [arm_of(FullModel())], only="*red_disc/image/bad/000*")
     row = rows(tmp_path / "out")[0]
     assert (row.reply, row.letter, row.model) == ("B. \ufffd", "B", "full-1")

@@ -203,7 +203,9 @@ def test_the_identity_holds_the_settings_and_no_secret() -> None:
 
 
 def test_something_else_is_no_llm() -> None:
-    with pytest.raises(InputError, match="a str is no LLM of LlamaIndex; give an object of a class such as"):
+    with pytest.raises(
+        InputError, match="a str is not an LLM of LlamaIndex; give an object of a class such as"
+    ):
         LlamaIndexModel("gpt-4o")
 
 

@@ -444,7 +444,7 @@ def test_folders_that_hold_no_checkpoint_are_told(llava_copy: Path, tmp_path: Pa
         r"has no weights in .safetensors files, and other files could run code; save the model again",
     )
     (llava_copy / "config.json").unlink()
-    refused(llava_copy, "has no config.json, so it is no transformers checkpoint")
+    refused(llava_copy, "has no config.json, so it is not a transformers checkpoint")
 
 
 def test_a_checkpoint_without_all_its_weights_is_not_filled_up_at_random(llava_copy: Path) -> None:
