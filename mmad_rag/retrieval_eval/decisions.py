@@ -26,7 +26,7 @@ class Decisions:
     first: Ints
     """Number of the best candidate; `NONE` where there was none."""
     rank: Ints
-    """How many candidates stand before the right product; the catalogue's size where it is not a candidate."""
+    """How many candidates stand before the right product; the catalogue's size where it is none."""
     known: Floats
     """How sure it is that the image shows a product of the catalogue; higher is surer, -inf where nothing
     could be compared. Comparable within one router."""
