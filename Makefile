@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP_FIND_LINKS ?=
 UV_LINKS := $(foreach l,$(PIP_FIND_LINKS),--find-links $(l))
 
-.PHONY: demo test quick check lint types format clean
+.PHONY: demo test quick check lint types format docs clean
 
 demo: .venv/ready            ## the whole job on the shipped sample, offline once installed
 	$(BIN)/mmad-rag demo
@@ -27,6 +27,9 @@ types: .venv/ready           ## strict types of package and tests
 format: .venv/ready          ## write the formatting
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: .venv/ready            ## write docs/API.md and docs/CLI.md from the code; a test holds that they are current
+	$(BIN)/python scripts/write_docs.py
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def expand(path: str) -> Path:
         return Path(path)
 
 
-def spec_error(text: str, problem: str) -> SpecError:
-    """The error for a spec that is wrong, with every valid form."""
-    forms = "\n".join(f"  {form}" for form in FORMS)
+def spec_error(text: str, problem: str, more: Sequence[str] = ()) -> SpecError:
+    """The error for a spec that is wrong, with every valid form; `more` are lines of further ones."""
+    forms = "\n".join([*(f"  {form}" for form in FORMS), *more])
     return SpecError(f"the encoder spec {text!r} {problem}; the valid forms are\n{forms}")

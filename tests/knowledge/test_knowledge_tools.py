@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from mmad_rag.cli.commands.knowledge import knowledge_app
+from mmad_rag.cli.app import app
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import ImageError, KnowledgeError
 from mmad_rag.fields import Field
@@ -50,7 +50,7 @@ PUBLISHED = {
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(knowledge_app, [str(argument) for argument in arguments])
+    return CliRunner().invoke(app, ["knowledge", *map(str, arguments)])
 
 
 def image(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (64, 48)) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mmad_rag.cli.commands.knowledge import knowledge_app
+from mmad_rag.cli.app import app
 from mmad_rag.errors import KnowledgeError
 from mmad_rag.knowledge.catalogue import DEFECT_FOLDERS
 from mmad_rag.knowledge.lint import lint, uncovered_folders
@@ -154,11 +154,11 @@ def test_ids_that_do_not_fit_are_named_and_the_other_files_are_still_checked(
     problems = found(tmp_path, change)
     assert any(problem.startswith(expected) for problem in problems), problems
     assert any(problem.startswith("blue_disc.yaml:11: normal.structure.0 holds") for problem in problems)
-    result = CliRunner().invoke(knowledge_app, ["lint", str(tmp_path)])
+    result = CliRunner().invoke(app, ["knowledge", "lint", str(tmp_path)])
     assert result.exit_code == 1
     assert expected in result.stderr
     assert "blue_disc" in result.stdout
-    shown = CliRunner().invoke(knowledge_app, ["show", "red_disc", "--knowledge", str(tmp_path)])
+    shown = CliRunner().invoke(app, ["knowledge", "show", "red_disc", "--knowledge", str(tmp_path)])
     assert isinstance(shown.exception, KnowledgeError)
     assert expected in shown.stderr
 

@@ -164,12 +164,6 @@ def _notes(done: Download, unpacked: Unpacked | None) -> None:
         note(f"{', '.join(done.archives[:5])}: packed; the same command with --unpack unpacks what is in it")
 
 
-data_app = typer.Typer(help="Benchmark data on disk.", no_args_is_help=True)
-data_app.command("download")(download)
-data_app.command("verify")(verify)
-
-
-@data_app.command("sample")
 def sample(
     folder: Annotated[Path, typer.Argument(help="Where the sample goes: an empty or new folder.")],
     seed: Annotated[int, typer.Option(help="Another seed draws other images of the same kind.")] = 0,

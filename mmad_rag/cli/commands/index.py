@@ -17,14 +17,11 @@ from mmad_rag.cli.options import JsonOption
 if TYPE_CHECKING:
     from mmad_rag.index.data import IndexData
 
-index_app = typer.Typer(help="Index folders.", no_args_is_help=True)
-
 FolderArgument: TypeAlias = Annotated[
     Path, typer.Argument(metavar="DIR", help="Index folder, as built by `mmad-rag build-index`.")
 ]
 
 
-@index_app.command("show")
 def show(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Show what an index holds: counts, encoder, and what there is of each product."""
     from mmad_rag.index import KnowledgeIndex
@@ -67,7 +64,6 @@ def show(folder: FolderArgument, as_json: JsonOption = False) -> None:
     out().print(table)
 
 
-@index_app.command("verify")
 def verify(
     folder: FolderArgument,
     knowledge: Annotated[
@@ -106,7 +102,6 @@ def verify(
         raise typer.Exit(1)
 
 
-@index_app.command("remove")
 def remove(
     folder: FolderArgument,
     product: Annotated[str, typer.Argument(metavar="PRODUCT", help="The product's name.")],
@@ -118,7 +113,6 @@ def remove(
     _change(folder, lambda index: remove_products(index, [product]), f"without {product}", as_json)
 
 
-@index_app.command("rename")
 def rename(
     folder: FolderArgument,
     old: Annotated[str, typer.Argument(metavar="OLD", help="The product's name in the index.")],
