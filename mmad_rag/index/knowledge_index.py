@@ -33,7 +33,7 @@ class KnowledgeIndex:
     keys: tuple[Key, ...]
     """Sorted by product; empty when the encoder has no text tower."""
     references: tuple[Reference, ...]
-    """Sorted by product, entry, name, digest and view; one per view of a picture."""
+    """Sorted by product, entry, name, digest and view; one per view of an image."""
     passage_vectors: FloatArray | None
     """Shape (passages, text dim); None when passages are found by their words."""
     key_vectors: FloatArray
@@ -89,7 +89,7 @@ class KnowledgeIndex:
         """Write the index folder, replacing an older index there in one step, also for those who read it.
 
         Raises:
-            IndexMismatchError: the folder exists and is no index, is being written by another process, or
+            IndexMismatchError: the folder exists and is not an index, is being written by another process, or
                 cannot be written.
         """
         from mmad_rag.index.folder.write import save_index
@@ -147,12 +147,12 @@ class KnowledgeIndex:
         entry: str = NORMAL_ENTRY,
         progress: Progress | None = None,
     ) -> KnowledgeIndex:
-        """An index with pictures of a product added, of its normal state or of the defect `entry`.
+        """An index with images of a product added, of its normal state or of the defect `entry`.
 
         Raises:
             IndexMismatchError: another encoder built the index.
             InputError: the product or the entry is unknown.
-            ImageError: a picture cannot be read.
+            ImageError: an image cannot be read.
         """
         from mmad_rag.index.build.add import add_references
 
@@ -170,7 +170,7 @@ class KnowledgeIndex:
         return remove_products(self, products)
 
     def remove_references(self, product: str, digests: Collection[str] | None = None) -> KnowledgeIndex:
-        """An index without the reference pictures of a product that have these SHA-256 (hex); None means all.
+        """An index without the reference images of a product that have these SHA-256 (hex); None means all.
 
         Raises:
             InputError: the product or a digest is unknown.

@@ -23,9 +23,9 @@ class CountingModel:
     Args:
         identity: Of the model that it stands for.
         count: Tokens of a text.
-        pictures: How the model counts pictures.
+        images: How the model counts images.
         reply_tokens: What every reply is taken to be long.
-        options: Of the model; `image_size` and `detail` change what a picture counts for.
+        options: Of the model; `image_size` and `detail` change what an image counts for.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Put knowledge into a conversation that shows a picture."""
+"""Put knowledge into a conversation that shows an image."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Addition:
     messages: list[Any] = field(repr=False)
     """OpenAI-style messages, with knowledge where any was added; those handed in are never changed."""
     knowledge: Knowledge | None
-    """What was looked up; None where there was no picture to look at."""
+    """What was looked up; None where there was no image to look at."""
     note: str
     """Why nothing was added; empty where something was."""
 
@@ -40,14 +40,14 @@ def add_knowledge(
     *,
     text_type: TextType | None = None,
 ) -> Addition:
-    """Look up the picture that a conversation is about, and add what is known to the message that shows it.
+    """Look up the image that a conversation is about, and add what is known to the message that shows it.
 
     | conversation                              | what happens                                        |
     |-------------------------------------------|-----------------------------------------------------|
-    | no picture in a message of the user       | as it came                                          |
-    | several pictures                          | the last one, of the last message of the user with  |
-    |                                           | a picture, is looked up                             |
-    | picture at an address, or a provider file | as it came: nothing is fetched, no file is opened   |
+    | no image in a message of the user       | as it came                                          |
+    | several images                          | the last one, of the last message of the user with  |
+    |                                           | an image, is looked up                             |
+    | image at an address, or a provider file | as it came: nothing is fetched, no file is opened   |
     | product not in the catalogue              | as it came                                          |
     | reference material is there already       | as it came                                          |
     | tool calls and their results              | kept; the question is the user's last               |
@@ -59,45 +59,45 @@ def add_knowledge(
     Args:
         messages: Those of a chat completion, or the items of a response.
         retriever: Looks things up.
-        seen: Remembers pictures by their `data:` URL, so that a `ClipRetriever` opens, embeds and routes each
+        seen: Remembers images by their `data:` URL, so that a `ClipRetriever` opens, embeds and routes each
             one once. Others are asked anew each time.
-        text_type: What text parts are called where the messages are sent; None goes by the picture's part.
+        text_type: What text parts are called where the messages are sent; None goes by the image's part.
 
     Raises:
-        InputError: the messages are no list.
-        ImageError: a `data:` URL is broken, or what it holds is no picture, or too large a one.
+        InputError: the messages are not a list.
+        ImageError: a `data:` URL is broken, or what it holds is not an image, or too large a one.
     """
     if isinstance(messages, str) or not isinstance(messages, Sequence):
         raise InputError(
-            f"a {type(messages).__name__} is no list of messages; "
+            f"a {type(messages).__name__} is not a list of messages; "
             'give [{"role": "user", "content": [...]}], as to a chat completion'
         )
     query = find_query(messages, text_type)
     if query is None:
-        return Addition(list(messages), None, "no message of the user shows a picture")
+        return Addition(list(messages), None, "no message of the user shows an image")
     if reason := _hindrance(query):
         return Addition(list(messages), None, reason)
     knowledge = _known(query.url, query.question, retriever, seen)
     if not knowledge.hits:
-        return Addition(list(messages), knowledge, "nothing is known about what the picture shows")
+        return Addition(list(messages), knowledge, "nothing is known about what the image shows")
     return Addition(with_block(messages, query, knowledge_text(knowledge)), knowledge, "")
 
 
 def _hindrance(query: Query) -> str:
     """Why nothing is looked up; empty where nothing speaks against it."""
     if query.has_block:
-        return "the message with the picture holds reference material already"
+        return "the message with the image holds reference material already"
     if not query.url:
-        return "the picture is a file at the provider, which is not fetched"
+        return "the image is a file at the provider, which is not fetched"
     if not is_data_url(query.url):
-        return f"the picture at {query.url[:200]!r} is not fetched; send it as a data URL"
+        return f"the image at {query.url[:200]!r} is not fetched; send it as a data URL"
     if unread := unread_type(query.url):
-        return f"a picture of type {unread!r} is not read; send PNG, JPEG, WebP, GIF, BMP or TIFF"
+        return f"an image of type {unread!r} is not read; send PNG, JPEG, WebP, GIF, BMP or TIFF"
     return ""
 
 
 def _known(url: str, question: str, retriever: Retriever, seen: SeenImages | None) -> Knowledge:
-    """What is known about the picture in a `data:` URL."""
+    """What is known about the image in a `data:` URL."""
     if seen is None or not _routes_first(retriever):
         return retriever.retrieve(question, open_image(url))
     image = seen.get(url)

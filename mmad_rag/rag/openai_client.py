@@ -43,7 +43,7 @@ _CONVERSATIONS = MappingProxyType(
 def wrap_client(
     client: ClientT, retriever: Retriever, report: Report | None = None, seen: SeenImages | None = None
 ) -> ClientT:
-    """A client like the one given that adds knowledge to requests which show a picture.
+    """A client like the one given that adds knowledge to requests which show an image.
 
     It is of a class made from the given client's class and overrides one method, `post`, through which the
     SDK sends every request: whatever ends in a chat completion or a response (`create`, `parse`, `stream`,
@@ -55,14 +55,14 @@ def wrap_client(
         retriever: Looks things up: in the calling thread, or beside the loop for an asynchronous client.
         report: Called with what was added to each chat completion or response, or why nothing was, before
             the request is sent.
-        seen: Remembers pictures, as for `add_knowledge`.
+        seen: Remembers images, as for `add_knowledge`.
 
     Raises:
-        InputError: this is no OpenAI client, or it is wrapped already.
+        InputError: this is not an OpenAI client, or it is wrapped already.
     """
     kind: Any = type(client)
     if not is_client(client):
-        raise InputError(f"a {kind.__name__} is no openai.OpenAI or AsyncOpenAI; give a client to wrap")
+        raise InputError(f"a {kind.__name__} is not an openai.OpenAI or AsyncOpenAI; give a client to wrap")
     if is_wrapped(client):
         raise InputError("this client adds knowledge already, and would add it twice; wrap the plain one")
 

@@ -1,4 +1,4 @@
-"""Remember what was found about pictures, by the bytes or text that they came as."""
+"""Remember what was found about images, by the bytes or text that they came as."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmad_rag.retrieve.clip import ClipRetriever
 
 @dataclass(frozen=True, slots=True)
 class SeenImage:
-    """What is remembered of a picture."""
+    """What is remembered of an image."""
 
     vector: FloatArray
     """In the index's space, shape (d,), unit length."""
@@ -26,7 +26,7 @@ class SeenImage:
 
 
 def see(retriever: ClipRetriever, image: EncodedImage) -> SeenImage:
-    """Embed and route a picture.
+    """Embed and route an image.
 
     Raises:
         EncoderError: the index's encoder has no image tower.
@@ -36,12 +36,12 @@ def see(retriever: ClipRetriever, image: EncodedImage) -> SeenImage:
 
 
 def recall(retriever: ClipRetriever, seen: SeenImage, question: str) -> Knowledge:
-    """Exactly what `retriever.retrieve` finds for the picture, without the picture."""
+    """Exactly what `retriever.retrieve` finds for the image, without the image."""
     return retriever.retrieve_routed(question, seen.route, seen.vector, (seen.digest,))
 
 
 class SeenImages:
-    """The pictures that were asked about last; safe to use from several threads.
+    """The images that were asked about last; safe to use from several threads.
 
     Args:
         kept: How many; the one that was not asked about for the longest is forgotten first.
@@ -53,7 +53,7 @@ class SeenImages:
         self._lock = threading.Lock()
 
     def get(self, source: str | bytes) -> SeenImage | None:
-        """What is remembered of a picture that came as this `data:` URL or these bytes."""
+        """What is remembered of an image that came as this `data:` URL or these bytes."""
         key = _key(source)
         with self._lock:
             seen = self._seen.get(key)
@@ -62,7 +62,7 @@ class SeenImages:
         return seen
 
     def put(self, source: str | bytes, seen: SeenImage) -> None:
-        """Remember a picture by what it came as."""
+        """Remember an image by what it came as."""
         key = _key(source)
         with self._lock:
             self._seen[key] = seen

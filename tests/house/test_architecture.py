@@ -103,7 +103,7 @@ def test_the_first_line_of_a_file_is_one_sentence(path: Path) -> None:
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     assert docstring, f"{path} says nothing of itself"
     first = docstring.splitlines()[0]
-    assert first.endswith((".", ":")), f"{path}: {first!r} is no sentence on one line"
+    assert first.endswith((".", ":")), f"{path}: {first!r} is not a sentence on one line"
 
 
 def test_no_file_is_too_long() -> None:

@@ -147,8 +147,8 @@ def test_the_notebook_runs_offline_and_shows_what_the_library_computes(
     printed = ran.printed()
     assert printed.rstrip().endswith(sys.prefix)
     assert ran.printed("stderr") == ""
-    assert "196 pictures of 20 products were drawn" in printed
-    assert "780 questions about 156 pictures" in printed
+    assert "196 images of 20 products were drawn" in printed
+    assert "780 questions about 156 images" in printed
     assert "fields that differ: ['knowledge']" in printed
     assert "+ <reference_material>" in printed
     assert "\n- " not in printed
@@ -213,4 +213,4 @@ def test_other_data_and_another_model_take_one_changed_cell(
     for turned in ("right", "wrong"):  # a constant reply changes nothing
         assert f"turned {turned} from none to rag: 0 questions" in ran.printed()
     shown = [request for request in openai_server.requests if request.image_urls()]
-    assert {len(request.image_urls()) for request in shown} == {2}  # the picture and one normal example
+    assert {len(request.image_urls()) for request in shown} == {2}  # the image and one normal example

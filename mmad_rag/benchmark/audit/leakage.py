@@ -5,7 +5,7 @@ entry's title or passages. The leak of a question is the overlap of the right op
 of the others, in percentage points: 0 where the words tell nothing, 100 where only the right option's words
 stand there. A question about the object is held against the product's normal entry, one about a defect
 against the entry of the image's label, or against all defects together where no entry has that label.
-Anomaly Detection is left out: "Yes." and "No." have no content words. A high leak is no fault as such:
+Anomaly Detection is left out: "Yes." and "No." have no content words. A high leak is not a fault as such:
 knowledge that is right says what is right.
 """
 

@@ -28,7 +28,7 @@ class ArmRetrievers:
         encoder: As for `ClipRetriever`.
         text_encoder: As for `ClipRetriever`.
         budget: Estimated tokens of knowledge per prompt.
-        by_words: Passages are found by their words and defects never by the picture, whatever vectors the
+        by_words: Passages are found by their words and defects never by the image, whatever vectors the
             index holds.
     """
 
@@ -50,7 +50,7 @@ class ArmRetrievers:
 
     @cached_property
     def clip(self) -> ClipRetriever:
-        """Looks for the product in the picture."""
+        """Looks for the product in the image."""
         return ClipRetriever(
             self.index, encoder=self._encoder, text_encoder=self._text_encoder, budget=self.budget
         )
@@ -114,10 +114,10 @@ class _Nothing:
 
 
 def other_product(question: Question, products: Sequence[str], *, seed: int = 0) -> str:
-    """Another product than the question's, drawn by its picture's path: the same in every run.
+    """Another product than the question's, drawn by its image's path: the same in every run.
 
     Args:
-        question: About which picture.
+        question: About which image.
         products: To draw from.
         seed: Of the draw; 0 draws by the path alone.
 

@@ -80,28 +80,28 @@ async def run_arms(
 ) -> RunResult:
     """Ask every arm every question of a selection; a run that was begun in `out` is continued.
 
-    A question whose picture cannot be read, or to which no reply comes, is recorded as failed, and asked
+    A question whose image cannot be read, or to which no reply comes, is recorded as failed, and asked
     again when the run is continued. Any other error stops the run: what is under way is finished and kept,
     then the error is raised. Interrupted in any other way, only what was under way is asked again.
 
     Args:
-        benchmark: Where pictures and templates are found.
+        benchmark: Where images and templates are found.
         selection: What to ask.
         arms: The conditions, see `build_arms`.
         out: The run folder.
         wording: One of `mmad_rag.prompt.WORDINGS`.
-        shots: Normal example pictures shown with each question, at most; those that are no file, or whose
+        shots: Normal example images shown with each question, at most; those that are not a file, or whose
             bytes are the query's, are passed over.
         templates: Which of an image's lists those are taken from.
         shuffle_options: Seed of the order in which options are shown, see `shown_choices`; None keeps the
             file's. Rows hold the file's letters in either case.
-        image_size: Longest side that pictures are scaled down to; None leaves them as they are.
+        image_size: Longest side that images are scaled down to; None leaves them as they are.
         circular: So many questions, drawn by `circular_seed`, are also asked in every other rotation of
             their options; see `circular`.
         circular_seed: Of that draw.
         hard: Questions that are scored apart as well, fixed before anything is asked; kept with the run.
         budget: What the run may cost; when it is used up the run stops, and what was answered is kept. Like
-            `concurrency` it is no part of what the run is: the next go may have another.
+            `concurrency` it is not a part of what the run is: the next go may have another.
         concurrency: Questions under way at a time, at least 1.
         progress: Called after every outcome.
 
@@ -122,11 +122,11 @@ async def run_arms(
             "write it again by `mmad-rag audit --out`"
         )
     if shots and not selection.images:
-        raise DataError(f"a run without pictures cannot show {shots} example pictures; leave them out")
+        raise DataError(f"a run without images cannot show {shots} example images; leave them out")
     if wording not in WORDINGS:
         raise SpecError(f"there is no wording {wording!r}; choose one of {', '.join(WORDINGS)}")
     if image_size is not None and image_size < 1:
-        raise DataError(f"a picture cannot be scaled down to {image_size} pixels; give 1 or more")
+        raise DataError(f"an image cannot be scaled down to {image_size} pixels; give 1 or more")
     header = _header(
         benchmark, selection, arms, wording=wording, shots=shots, templates=templates,
         shuffle_options=shuffle_options, image_size=image_size,

@@ -60,7 +60,7 @@ def lock_run(folder: Path) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         foreign = [item.name for item in folder.iterdir() if not item.name.lstrip(".").startswith(OUR_NAMES)]
         if foreign and not path.exists():
-            raise DataError(f"{folder} is no run folder, it holds {min(foreign)}; give another --out")
+            raise DataError(f"{folder} is not a run folder, it holds {min(foreign)}; give another --out")
         file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     except OSError as error:
         raise DataError(f"{folder} cannot be written ({error.strerror}); give another --out") from error
@@ -241,7 +241,7 @@ def _tokens(usage: Usage) -> int:
 
 
 def clear_run(folder: Path) -> None:
-    """Take the run out of a folder, so that another one can begin there; what is no file of a run stays.
+    """Take the run out of a folder, so that another one can begin there; what is not a file of a run stays.
 
     Raises:
         DataError: the folder holds something else and no run, is being written by another process, or cannot

@@ -54,7 +54,7 @@ class Asking:
     """What the workers of a run share.
 
     Args:
-        benchmark: Where pictures and templates are found.
+        benchmark: Where images and templates are found.
         store: Where outcomes go; its header says how to ask.
         questions: What is asked, in order.
         arms: Under which conditions, in order.

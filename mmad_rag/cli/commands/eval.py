@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    data: Annotated[Path, typer.Option("--data", help="Folder that holds mmad.json and the pictures.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder that holds mmad.json and the images.")],
     model: ModelOption,
     arms: Annotated[
         str,
@@ -65,7 +65,7 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the sample, wrong products and intervals.")] = 0,
     shots: Annotated[
-        int, typer.Option("--shots", min=0, help="Normal example pictures shown with each question.")
+        int, typer.Option("--shots", min=0, help="Normal example images shown with each question.")
     ] = 0,
     templates: Annotated[
         TemplateKind,
@@ -76,11 +76,11 @@ def evaluate(
     ] = "default",
     no_images: Annotated[
         bool,
-        typer.Option("--no-images", help="Show no picture; asks every question, also without a file."),
+        typer.Option("--no-images", help="Show no image; asks every question, also without a file."),
     ] = False,
     image_size: Annotated[
         int | None,
-        typer.Option("--image-size", min=1, help="Scale pictures down to this longest side, in pixels."),
+        typer.Option("--image-size", min=1, help="Scale images down to this longest side, in pixels."),
     ] = None,
     shuffle_options: Annotated[
         int | None,
@@ -155,7 +155,7 @@ def evaluate(
         asked = CountingModel(asked.identity, counter, images, reply_tokens=reply_tokens, options=options)
     built = build_arms(names, asked, index, encoder=encoder, budget=tokens, context=context, seed=seed)
     if no_images and (idle := [name for name in names if name in IMAGE_ARMS]):
-        note(f"without pictures no product is found: {', '.join(idle)} will show no knowledge")
+        note(f"without images no product is found: {', '.join(idle)} will show no knowledge")
     note_missing(benchmark, selection)
     ask = partial(
         run_arms, benchmark, arms=built, wording=wording, shots=shots, templates=templates,

@@ -67,7 +67,7 @@ def token_counter(model: str) -> NamedCounter:
         own cache, or as installed with llama-index-core); else `ESTIMATE`. Its name says which.
 
     Raises:
-        SpecError: the file does not exist or is no tokenizer.
+        SpecError: the file does not exist or is not a tokenizer.
 
     Example:
         >>> token_counter("my-own-model").name
@@ -93,7 +93,7 @@ def _of_file(path: Path) -> NamedCounter:
     except Exception as error:  # the library raises bare exceptions
         reason = str(error).partition("\n")[0]
         raise SpecError(
-            f"{path} is no tokenizer ({reason}); give a tokenizer.json of the tokenizers library"
+            f"{path} is not a tokenizer ({reason}); give a tokenizer.json of the tokenizers library"
         ) from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
