@@ -112,7 +112,7 @@ def test_an_unreadable_picture_is_named_with_its_reason(data: Path) -> None:
 
 
 def test_an_empty_and_an_enormous_picture_are_unreadable(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmad_rag.images.MAX_PIXELS", 100)
+    monkeypatch.setattr("mmad_rag.images.open.MAX_PIXELS", 100)
     (data / IMAGE).write_bytes(b"")
     kinds = [finding.kind for finding in verify_data(data).findings]
     assert kinds.count(FindingKind.UNREADABLE_IMAGE) == 18

@@ -66,7 +66,7 @@ class Blocking(CustomLLM):  # type: ignore[misc] # LlamaIndex is not type-checke
         self._seen.append(messages)
         self._under_way.append(1)
         if self._wait is not None:
-            assert self._wait.wait(5)
+            assert self._wait.wait(60)
         assert len(self._under_way) == 1, "two at a time"
         self._under_way.clear()
         if self.raises is not None:
