@@ -15,11 +15,12 @@ from tests.support.running import Cli
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bench(tmp_path_factory: pytest.TempPathFactory, shipped: KnowledgeIndex) -> Path:
     """Two drawn products under `data`, indexed by builtin:tiny under `index`."""
     root = tmp_path_factory.mktemp("bench")
     render_sample(root / "data", products=("bottle", "metal_nut"), per_defect=1, templates=2, unknown=1)
-    KnowledgeIndex.build(ROOT / "knowledge", "builtin:tiny", references=root / "data").save(root / "index")
+    index = KnowledgeIndex.build(ROOT / "knowledge", "builtin:tiny", references=root / "data", reuse=shipped)
+    index.save(root / "index")
     return root
 
 

@@ -31,7 +31,7 @@ Shown: TypeAlias = str | bytes | None
 
 UPSTREAMS = "of_the_upstream"
 """The type of the errors that the upstream answers; ours have another."""
-PATIENT_S, HASTY_S = 20.0, 0.2
+PATIENT_S, HASTY_S = 120.0, 0.2
 _TOOL = {"id": "t", "type": "function", "function": {"name": "look", "arguments": "{}"}}
 
 

@@ -144,9 +144,8 @@ class Doors:
                 return _name(error)
             return self._got(got, case)
 
-        limits = Limits(timeout_s=case.timeout_s)
-        target = Target(self._url(case), limits=limits)
-        with app_server(make_app(self.retriever, target, limits=limits)) as base:
+        target = Target(self._url(case), limits=Limits(timeout_s=case.timeout_s))
+        with app_server(make_app(self.retriever, target, limits=Limits())) as base:
             return self._each(replace(case, timeout_s=PATIENT_S), call, f"{base}/v1")
 
     def _failing(self, case: Case) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import re
-import ssl
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
@@ -49,10 +47,9 @@ COLUMNS, ROWS = table()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _one_certificate_store() -> Iterator[None]:
-    """Hundreds of clients read the same file of certificates otherwise, and loopback needs none of them."""
+def _no_proxy() -> Iterator[None]:
+    """Loopback is reached directly."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
         patch.setenv("NO_PROXY", "127.0.0.1,localhost")
         patch.setenv("no_proxy", "127.0.0.1,localhost")
         yield

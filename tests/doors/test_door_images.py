@@ -95,7 +95,7 @@ def endpoint(upstream: Upstream, retriever: ClipRetriever) -> Iterator[httpx.Cli
     limits = Limits()
     with (
         app_server(make_app(retriever, Target(upstream.url, limits=limits), limits=limits)) as base,
-        httpx.Client(base_url=base, timeout=10, trust_env=False) as client,
+        httpx.Client(base_url=base, timeout=60, trust_env=False) as client,
     ):
         yield client
 

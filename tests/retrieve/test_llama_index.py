@@ -32,6 +32,7 @@ from mmad_rag.records import Candidate, EncodedImage, Hit, Knowledge, Route, Rou
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever
 from mmad_rag.retrieve.llama_index import LlamaIndexRetriever
 from tests.house.test_examples import Block, blocks, needs_tiny, play
+from tests.support.warm import Warm
 from tests.support.world import World
 
 EFFECT = "There is a defect in the object. What is the effect of the defect?"
@@ -316,10 +317,10 @@ def test_llama_index_is_loaded_only_where_it_is_used() -> None:
 
 @needs_tiny
 @pytest.mark.slow
-def test_the_walk_through_runs(tmp_path: Path) -> None:
+def test_the_walk_through_runs(tmp_path: Path, warm: Warm) -> None:
     """In one process, which loads the encoder's libraries once."""
     code = "\n".join(block.text for block in blocks("llama_index_retriever.md"))
-    told = play(Block("python", "", code), tmp_path)
+    told = play(warm, Block("python", "", code), tmp_path)
     assert "metal_nut/bent/effect/1" in told
     assert re.search(r"[1-9]\d* of \d+ passages are left: \w", told)
     assert re.search(r"\d+ nodes in Qdrant, metal_nut, \d+ passages as with FAISS", told)

@@ -43,7 +43,6 @@ from tests.support.serving import (
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("litellm"),
     pytest.mark.skipif(not PROGRAM.exists(), reason="LiteLLM is not installed: `make .venv/servers/ready`"),
 ]
 MOCKED = "B: from the gateway"

@@ -94,7 +94,7 @@ def test_a_mistake_after_the_answer_has_begun_cuts_the_connection(caplog: pytest
         caplog.at_level(logging.INFO, "mmad_rag.serve"),
         app_server(Starlette(routes=[Path("/half", answer)], middleware=[gate])) as base,
         pytest.raises(httpx.RemoteProtocolError),
-        httpx.stream("GET", f"{base}/half", trust_env=False) as response,
+        httpx.stream("GET", f"{base}/half", trust_env=False, timeout=60) as response,
     ):
         for chunk in response.iter_raw():
             got += chunk

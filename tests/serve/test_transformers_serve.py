@@ -34,7 +34,6 @@ from tests.support.tiny_vlms import FAMILIES
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("transformers-serve"),
     pytest.mark.skipif(
         importlib.util.find_spec("fastapi") is None,
         reason="transformers' server is not installed: `pip install transformers[serving]`",

@@ -26,7 +26,6 @@ from mmad_rag.report.tables.gains import spending_grid
 from tests.benchmark.run.test_store import HEADER
 from tests.support.bench import question, row
 from tests.support.openai_server import OpenAIServer, replies
-from tests.support.paths import ROOT
 from tests.support.running import Cli
 from tests.support.world import png
 
@@ -43,10 +42,10 @@ prices:
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bench(tmp_path_factory: pytest.TempPathFactory, shipped: KnowledgeIndex) -> Path:
     root = tmp_path_factory.mktemp("bench")
     render_sample(root / "data", products=("bottle", "metal_nut"), per_defect=1, templates=2, unknown=1)
-    KnowledgeIndex.build(ROOT / "knowledge", "builtin:tiny").save(root / "index")
+    shipped.save(root / "index")
     (root / "prices.yaml").write_text(TABLE)
     return root
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +28,7 @@ from mmad_rag.errors import DataError
 from tests.benchmark.dataset.hub_server import Fault, HubServer, hub
 from tests.support.bench import make_benchmark
 from tests.support.running import Cli
+from tests.support.warm import Warm
 
 __all__ = ["hub"]
 
@@ -183,21 +184,18 @@ def test_a_cut_connection_goes_on_where_it_stopped(stocked: HubServer, tmp_path:
     assert told[-1].done == told[-1].total
 
 
-def test_a_killed_download_goes_on_in_the_middle_of_a_file(stocked: HubServer, tmp_path: Path) -> None:
+def test_a_killed_download_goes_on_in_the_middle_of_a_file(
+    stocked: HubServer, tmp_path: Path, warm: Warm
+) -> None:
     stocked.fail(BIG, Fault(cut=200_000, hold=True))
-    run = "import sys; from mmad_rag.cli import main; sys.argv[0] = 'mmad-rag'; main()"
-    words = [sys.executable, "-c", run, "data", "download", str(tmp_path), "--concurrency", "1"]
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        assert stocked.holding.wait(timeout=30)
-        part = None
-        for _ in range(500):
-            part = next(iter(parts(tmp_path)), None)
-            if part is not None and part.stat().st_size:
-                break
-            stocked.stopping.wait(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait(timeout=10)
-    assert part is not None
+    process = warm.start("mmad-rag", "data", "download", tmp_path, "--concurrency", 1)
+    while not stocked.holding.wait(timeout=0.1):
+        assert process.poll() is None
+    while not (found := [part for part in parts(tmp_path) if part.stat().st_size]):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    (part,) = found
     there = part.stat().st_size
     assert 0 < there <= 200_000
     assert not (tmp_path / BIG).exists()

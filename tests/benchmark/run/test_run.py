@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -44,8 +40,8 @@ from mmad_rag.records import (
 )
 from tests.benchmark.run import killed_run
 from tests.support.bench import arm_of, make_benchmark, scripted
-from tests.support.paths import ROOT
 from tests.support.shared import MMAD, needs_shared
+from tests.support.warm import Warm
 from tests.support.world import COLOURS, png
 
 
@@ -471,20 +467,17 @@ def test_a_cancelled_run_leaves_a_store_that_can_be_continued(data: Path, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_any_moment_ends_in_the_same_scores(tmp_path: Path) -> None:
+def test_a_run_killed_at_any_moment_ends_in_the_same_scores(tmp_path: Path, warm: Warm) -> None:
     """Killed five times and continued: the scores of one go; asked twice is only what was under way."""
     data = make_benchmark(tmp_path / "data", images=4)
     once, log = tmp_path / "once", tmp_path / "asked.log"
     killed_run.run(data, once, tmp_path / "once.log")
-    program = [sys.executable, "-m", "tests.benchmark.run.killed_run"]
-    command = [*program, str(data), str(tmp_path / "out"), str(log)]
+    program = ("python", "-m", "tests.benchmark.run.killed_run")
     for part in range(1, 6):
-        process = subprocess.Popen(command, cwd=ROOT)
-        deadline = time.monotonic() + 60
-        while _lines(log) < 20 * part and process.poll() is None and time.monotonic() < deadline:
+        process = warm.start(*program, data, tmp_path / "out", log)
+        while _lines(log) < 20 * part and process.poll() is None:
             time.sleep(0.002)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        process.kill()
     assert len(read_run(tmp_path / "out").rows) < 144
     killed_run.run(data, tmp_path / "out", log)
     first, second = read_run(once), read_run(tmp_path / "out")

@@ -6,8 +6,6 @@ import dataclasses
 import errno
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from mmad_rag.benchmark.run.store import RunStore
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, RouteOutcome, Usage
 from tests.support.bench import question, row
+from tests.support.warm import Warm
 
 QUESTIONS = tuple(question(f"VisA/pcb1/test/bad/{place:03}.JPG") for place in range(3))
 ARMS = (ArmHeader("none", "none/m", "m", None), ArmHeader("rag", "rag(i)/m", "m", "i" * 64))
@@ -277,16 +276,14 @@ def test_a_second_writer_is_refused_and_reading_is_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_second_process_is_refused(tmp_path: Path) -> None:
+def test_a_second_process_is_refused(tmp_path: Path, warm: Warm) -> None:
     with opened(tmp_path):
         code = (
             "import sys; from pathlib import Path; from tests.benchmark.run.test_store import *\n"
             "try: opened(Path(sys.argv[1]))\n"
             "except DataError as error: print(error)\n"
         )
-        said = subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
-        )
+        said = warm.run("python", "-c", code, tmp_path)
         assert "another process is writing the run" in said.stdout
 
 

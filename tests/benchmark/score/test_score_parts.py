@@ -34,11 +34,11 @@ ARMS = ("none", "rag", "filler")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory, shipped: KnowledgeIndex) -> Path:
     """A run of three arms with the reader over two drawn products, and its hard subset."""
     root = tmp_path_factory.mktemp("finished")
     render_sample(root / "data", products=("bottle", "metal_nut"), per_defect=1, templates=2, unknown=1)
-    index = KnowledgeIndex.build(ROOT / "knowledge", "builtin:tiny", references=root / "data")
+    index = KnowledgeIndex.build(ROOT / "knowledge", "builtin:tiny", references=root / "data", reuse=shipped)
     benchmark = load_questions(root / "data")
     hard = choose_hard(benchmark, load_knowledge(ROOT / "knowledge"))
     arms = build_arms(ARMS, ReaderModel(), index)
@@ -206,12 +206,11 @@ def passage(number: int, text: str = "It is round.") -> Passage:
     return Passage(f"nut/normal/appearance/{number}", "nut", "normal", Field.APPEARANCE, "Normal", text)
 
 
-def test_every_passage_that_was_shown_is_kept_with_its_text(finished: Path) -> None:
+def test_every_passage_that_was_shown_is_kept_with_its_text(finished: Path, shipped: KnowledgeIndex) -> None:
     run = read_run(finished / "run")
     named = {name for row in run.rows if row.arm == "rag" for name in row.passages}
     assert set(run.passages) == named
-    index = KnowledgeIndex.build(ROOT / "knowledge", "builtin:tiny")
-    texts = {item.id: item.text for item in index.passages}
+    texts = {item.id: item.text for item in shipped.passages}
     assert all(texts[name] == item.text for name, item in run.passages.items())
     assert {row.knowledge is not None for row in run.rows if row.passages} == {True}
     assert {row.knowledge for row in run.rows if row.arm == "none"} == {None}

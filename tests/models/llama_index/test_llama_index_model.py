@@ -36,6 +36,7 @@ from mmad_rag.records import MediaType, Prompt, Reply, Usage
 from tests.house.test_examples import Block, blocks, needs_tiny, play
 from tests.support.openai_asking import CHOICES, picture
 from tests.support.openai_server import OpenAIServer
+from tests.support.warm import Warm
 
 CHAT = LLMMetadata(model_name="seer-1", is_chat_model=True)
 
@@ -66,7 +67,7 @@ class Blocking(CustomLLM):  # type: ignore[misc] # LlamaIndex is not type-checke
         self._seen.append(messages)
         self._under_way.append(1)
         if self._wait is not None:
-            assert self._wait.wait(5)
+            assert self._wait.wait(60)
         assert len(self._under_way) == 1, "two at a time"
         self._under_way.clear()
         if self.raises is not None:
@@ -447,10 +448,10 @@ def test_prompts_reach_an_endpoint_through_an_llm_of_ones_own(openai_server: Ope
 
 @needs_tiny
 @pytest.mark.slow
-def test_the_pipeline_of_the_examples_runs_as_it_is_written(tmp_path: Path) -> None:
+def test_the_pipeline_of_the_examples_runs_as_it_is_written(tmp_path: Path, warm: Warm) -> None:
     """In one process, which loads the encoder's libraries once."""
     code = "\n".join(block.text for block in blocks("llama_index_pipeline.md"))
-    lines = play(Block("python", "", code), tmp_path).splitlines()
+    lines = play(warm, Block("python", "", code), tmp_path).splitlines()
     shown = [line for line in lines if "I was shown" in line]
     assert re.fullmatch(r"I was shown 0 image\(s\) and \d+ words\.|I was shown \d+ words\.", shown[0])
     assert re.fullmatch(r"I was shown 1 image\(s\) and \d+ words\.", shown[1])
