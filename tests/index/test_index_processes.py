@@ -14,7 +14,7 @@ from mmad_rag.errors import IndexMismatchError
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.build.change import remove_products
 from mmad_rag.index.data import IndexData
-from mmad_rag.index.folder import read, verify
+from mmad_rag.index.folder import read, verify, write
 from mmad_rag.index.folder.write import update_index
 from tests.support.warm import Warm, WarmProcess
 

@@ -146,6 +146,9 @@ def test_a_clear_choice_keeps_its_reading_in_every_style() -> None:
     assert [found for found in read if found[1] != found[2]] == []
 
 
+PAIRS = (("A", "B"), ("B", "C"), ("D", "A"))
+
+
 def test_a_denied_or_shared_choice_is_read_in_no_style() -> None:
     denied = ("not {0}", "The answer is not {0}.", "{0} is wrong.", "{0} or {1}", "{0} and {1}")
     replies = [
