@@ -22,7 +22,7 @@ from tests.support.world import World, colour_encoder, make_world
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
-pytest_plugins = ["tests.support.openai_server"]
+pytest_plugins = ["tests.support.servers.openai_server"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

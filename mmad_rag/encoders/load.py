@@ -6,21 +6,13 @@ import importlib
 from typing import cast
 
 from mmad_rag.encoders.protocol import Encoder, EncoderLoader
-from mmad_rag.encoders.spec import EncoderSpec, parse_spec, spec_error
+from mmad_rag.encoders.spec import PROVIDERS, EncoderSpec, parse_spec, spec_error
 from mmad_rag.errors import EncoderError, InputError
 from mmad_rag.files import first_line
 from mmad_rag.installed import ENCODERS, installed_forms, make_installed
 
 DEFAULT_ENCODER = "open_clip:ViT-B-32-256/datacomp_s34b_b86k"
 """A ViT-B/32 at 256 px trained on DataComp: good on textures, fast enough for a CPU, 600 MB to download."""
-
-_PROVIDERS = {
-    "open_clip": "mmad_rag.encoders.open_clip_encoder",
-    "sentence_transformers": "mmad_rag.encoders.sentence_transformers_encoder",
-    "timm": "mmad_rag.encoders.timm_encoder",
-    "builtin": "mmad_rag.encoders.builtin_encoder",
-}
-"""Prefix -> the module whose `load` is an `EncoderLoader`."""
 
 
 def load_encoder(spec: str, *, device: str = "cpu", batch_size: int = 16) -> Encoder:
@@ -41,10 +33,10 @@ def load_encoder(spec: str, *, device: str = "cpu", batch_size: int = 16) -> Enc
     parsed = parse_spec(spec)
     if batch_size < 1:
         raise InputError(f"the batch size is {batch_size}; give 1 or more")
-    if parsed.provider not in _PROVIDERS:
+    if parsed.provider not in PROVIDERS:
         return _load_installed(parsed, device=device, batch_size=batch_size)
     _check_device(device)
-    load = cast(EncoderLoader, importlib.import_module(_PROVIDERS[parsed.provider]).load)
+    load = cast(EncoderLoader, importlib.import_module(PROVIDERS[parsed.provider].module).load)
     return load(parsed, device=device, batch_size=batch_size)
 
 
@@ -57,7 +49,7 @@ def _load_installed(spec: EncoderSpec, *, device: str, batch_size: int) -> Encod
         EncoderError,
     )
     if made is None:
-        more = installed_forms(ENCODERS, _PROVIDERS)
+        more = installed_forms(ENCODERS, PROVIDERS)
         raise spec_error(spec.text, f"names an unknown provider {spec.provider!r}", more)
     return made
 

@@ -15,9 +15,9 @@ from mmad_rag.benchmark.sample import render_sample
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.knowledge.new import new_product
 from tests.support.golden_file import check_golden
-from tests.support.openai_server import OpenAIServer, Request, fails, html, replies
 from tests.support.paths import ROOT
 from tests.support.running import Cli
+from tests.support.servers.openai_server import OpenAIServer, Request, fails, html, replies
 from tests.support.world import World
 
 PRODUCTS = ("bottle", "metal_nut", "capsule", "capsules")

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from aiohttp import web
 
 from mmad_rag.records import Json
-from tests.support.serving import (
+from tests.support.servers.serving import (
     GREEN,
     RED,
     YELLOW,

@@ -30,8 +30,8 @@ from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.upstream import Upstream as Target
 from tests.doors.bad_input import PATIENT_S, UPSTREAMS, Case
 from tests.support.bench import YES_NO, arm_of, entry, qa
-from tests.support.openai_asking import Naps
-from tests.support.serving import RED, Upstream, app_server
+from tests.support.servers.openai_asking import Naps
+from tests.support.servers.serving import RED, Upstream, app_server
 
 NEVER = "–"
 """The case cannot occur at this door."""

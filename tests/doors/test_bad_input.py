@@ -18,7 +18,7 @@ from mmad_rag.serve.limits import Limits
 from tests.doors.bad_input import CASES, Case, answers
 from tests.doors.bad_input_doors import NEVER, Doors, dead_address
 from tests.support.paths import ROOT
-from tests.support.serving import upstream_server
+from tests.support.servers.serving import upstream_server
 
 PAGE = (ROOT / "docs" / "BAD_INPUT.md").read_text(encoding="utf-8")
 DOORS: Mapping[str, Callable[[Doors, Case], str]] = MappingProxyType(

@@ -22,8 +22,16 @@ from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.serve.app import make_app
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.upstream import Upstream as Target
-from tests.support.openai_server import OpenAIServer, json_body
-from tests.support.serving import RED, Upstream, app_server, asked, image_part, text_part, upstream_server
+from tests.support.servers.openai_server import OpenAIServer, json_body
+from tests.support.servers.serving import (
+    RED,
+    Upstream,
+    app_server,
+    asked,
+    image_part,
+    text_part,
+    upstream_server,
+)
 
 PNG = base64.b64encode(RED).decode()
 JUNK = base64.b64encode(b"\x00\x00\x00\x18ftypheic" + bytes(40)).decode()

@@ -22,9 +22,9 @@ import pytest
 
 from mmad_rag.benchmark.sample import draw, image_rng
 from mmad_rag.index import KnowledgeIndex
-from tests.support.openai_server import Behaviour, OpenAIServer, Request, replies
 from tests.support.paths import ROOT
 from tests.support.sample_world import render_small
+from tests.support.servers.openai_server import Behaviour, OpenAIServer, Request, replies
 from tests.support.tiny_vlms import qwen2_vl
 from tests.support.warm import Warm
 

@@ -26,9 +26,9 @@ from mmad_rag.evaluation import prepare
 from mmad_rag.evaluation.experiment import default_folder, hard_subset_for
 from mmad_rag.evaluation.shown_table import ShownTable
 from mmad_rag.records import Outcome
-from tests.support.openai_server import OpenAIServer, replies
 from tests.support.paths import ROOT
 from tests.support.running import Cli
+from tests.support.servers.openai_server import OpenAIServer, replies
 
 ARMS = ("none", "rag", "wrong")
 

@@ -21,8 +21,8 @@ from mmad_rag.models import MODEL_FORMS, load_model
 from mmad_rag.models.builtin.reader import ReaderModel
 from tests.house.test_start import packages
 from tests.support.installed_package import install
-from tests.support.openai_server import OpenAIServer, replies
 from tests.support.paths import ROOT
+from tests.support.servers.openai_server import OpenAIServer, replies
 from tests.support.world import World, colour_encoder
 
 PAGE = (ROOT / "docs" / "EXTENDING.md").read_text(encoding="utf-8")

@@ -12,9 +12,9 @@ from mmad_rag.cli.options import model_options
 from mmad_rag.errors import InputError, MmadRagError, SpecError
 from mmad_rag.models import ModelOptions
 from mmad_rag.models.options import USED_BY
-from tests.support.openai_server import OpenAIServer, replies
 from tests.support.paths import ROOT
 from tests.support.running import Cli
+from tests.support.servers.openai_server import OpenAIServer, replies
 from tests.support.world import World
 
 

@@ -38,7 +38,7 @@ from mmad_rag.prompt import knowledge_text
 from mmad_rag.rag import Answer, Inquiry
 from mmad_rag.records import Knowledge, Prompt, Reply
 from mmad_rag.retrieve import ClipRetriever
-from tests.support.openai_server import OpenAIServer, drops, fails, hangs, html, json_body, replies
+from tests.support.servers.openai_server import OpenAIServer, drops, fails, hangs, html, json_body, replies
 from tests.support.world import COLOURS, World, png
 
 QUESTION = "Is there any defect in the object?"

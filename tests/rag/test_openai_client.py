@@ -23,7 +23,7 @@ from mmad_rag.prompt import knowledge_text
 from mmad_rag.rag import Addition
 from mmad_rag.records import EncodedImage, Knowledge
 from mmad_rag.retrieve import ClipRetriever
-from tests.support.openai_server import Behaviour, OpenAIServer, fails, json_body, replies
+from tests.support.servers.openai_server import Behaviour, OpenAIServer, fails, json_body, replies
 from tests.support.world import COLOURS, png
 
 QUESTION = "Is there any defect in the object?"

@@ -22,8 +22,8 @@ from mmad_rag.records import EncodedImage, FloatArray, Knowledge, Route, RouteOu
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever
 from mmad_rag.retrieve.route_cache import SeenImage, SeenImages
 from mmad_rag.retrieve.selection.tokenizers import NamedCounter
-from tests.support.openai_server import OpenAIServer
-from tests.support.serving import data_url
+from tests.support.servers.openai_server import OpenAIServer
+from tests.support.servers.serving import data_url
 from tests.support.world import COLOURS, World, png
 
 RED, BLUE = (data_url(png(COLOURS[name], shade=99)) for name in ("red", "blue"))

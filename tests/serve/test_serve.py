@@ -25,7 +25,7 @@ from mmad_rag.serve.app import make_app
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.token import Token
 from mmad_rag.serve.upstream import Upstream as Target
-from tests.support.serving import (
+from tests.support.servers.serving import (
     GREEN,
     RED,
     YELLOW,

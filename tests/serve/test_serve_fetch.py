@@ -20,7 +20,15 @@ from mmad_rag.serve.errors import RefusalError
 from mmad_rag.serve.fetch import ImageFetcher, is_public
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.upstream import Upstream as Target
-from tests.support.serving import RED, Upstream, app_server, asked, image_part, text_part, upstream_server
+from tests.support.servers.serving import (
+    RED,
+    Upstream,
+    app_server,
+    asked,
+    image_part,
+    text_part,
+    upstream_server,
+)
 
 LIMITS = Limits(image_bytes=1000, fetch_s=60.0)
 

@@ -27,7 +27,7 @@ from mmad_rag.serve.proxy import to_client, to_upstream
 from mmad_rag.serve.retrieval_pool import Lookup, warm
 from mmad_rag.serve.token import Token, find_token
 from mmad_rag.serve.upstream import Upstream
-from tests.support.serving import GREEN, RED, data_url
+from tests.support.servers.serving import GREEN, RED, data_url
 from tests.support.world import World
 
 

@@ -34,7 +34,7 @@ from mmad_rag.serve import retrieval_pool as lookup
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.metrics import Metrics
 from mmad_rag.serve.middleware import Gate
-from tests.support.serving import (
+from tests.support.servers.serving import (
     RED,
     Upstream,
     app_server,

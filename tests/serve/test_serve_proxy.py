@@ -15,7 +15,7 @@ from mmad_rag.index import KnowledgeIndex
 from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.upstream import Upstream as Target
-from tests.support.serving import (
+from tests.support.servers.serving import (
     RED,
     Upstream,
     ask,

@@ -26,7 +26,7 @@ from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.server import address_of, listen, run
 from mmad_rag.serve.token import Token
 from mmad_rag.serve.upstream import Upstream as Target
-from tests.support.serving import Upstream, completion, upstream_server
+from tests.support.servers.serving import Upstream, completion, upstream_server
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ from mmad_rag.report.tables.forecast import budget_line, spending_lines
 from mmad_rag.report.tables.gains import spending_grid
 from tests.benchmark.run.test_store import HEADER
 from tests.support.bench import question, row
-from tests.support.openai_server import OpenAIServer, replies
 from tests.support.running import Cli
+from tests.support.servers.openai_server import OpenAIServer, replies
 from tests.support.world import png
 
 TABLE = """

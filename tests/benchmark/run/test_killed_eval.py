@@ -12,7 +12,7 @@ import pytest
 
 from mmad_rag.benchmark.sample import render_sample
 from mmad_rag.index import KnowledgeIndex
-from tests.support.openai_server import Behaviour, OpenAIServer, Request, replies
+from tests.support.servers.openai_server import Behaviour, OpenAIServer, Request, replies
 from tests.support.warm import Done, Warm
 
 ARMS = "none,rag,oracle,wrong,filler,blind"

@@ -34,8 +34,8 @@ from mmad_rag.models.llama_index.model import LlamaIndexModel
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.records import MediaType, Prompt, Reply, Usage
 from tests.house.test_examples import Block, blocks, needs_tiny, play
-from tests.support.openai_asking import CHOICES, picture
-from tests.support.openai_server import OpenAIServer
+from tests.support.servers.openai_asking import CHOICES, picture
+from tests.support.servers.openai_server import OpenAIServer
 from tests.support.warm import Warm
 
 CHAT = LLMMetadata(model_name="seer-1", is_chat_model=True)

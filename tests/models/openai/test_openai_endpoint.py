@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from mmad_rag.errors import ModelActionError, SpecError
 from mmad_rag.models import ModelOptions, load_model
 from mmad_rag.models.openai.endpoint import find_endpoint
-from tests.support.openai_asking import KEY, prompt
-from tests.support.openai_server import (
+from tests.support.servers.openai_asking import KEY, prompt
+from tests.support.servers.openai_server import (
     OpenAIServer,
 )
 

@@ -16,8 +16,8 @@ from mmad_rag.models.openai.errors import connection_failure
 from mmad_rag.models.openai.model import OpenAIModel
 from mmad_rag.models.openai.retry import Patience
 from mmad_rag.models.options import ModelOptions
-from tests.support.openai_asking import KEY, Naps, ask, prompt
-from tests.support.openai_server import (
+from tests.support.servers.openai_asking import KEY, Naps, ask, prompt
+from tests.support.servers.openai_server import (
     Behaviour,
     OpenAIServer,
     drops,

@@ -21,8 +21,8 @@ from mmad_rag.models import ModelOptions, load_model
 from mmad_rag.models.openai.client import ClientModel
 from mmad_rag.models.openai.request import SentImages
 from mmad_rag.records import Hit, Knowledge, MediaType, Passage, Prompt, Route, RouteOutcome
-from tests.support.openai_asking import KEY, picture, prompt
-from tests.support.openai_server import OpenAIServer, Request, fails, replies
+from tests.support.servers.openai_asking import KEY, picture, prompt
+from tests.support.servers.openai_server import OpenAIServer, Request, fails, replies
 
 
 def encoded(kind: str, size: tuple[int, int] = (60, 30), mode: str = "RGB", **more: Any) -> bytes:  # noqa: ANN401

@@ -18,8 +18,8 @@ from mmad_rag.models.openai.setup_check import FAILURES
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.records import MediaType, Outcome, Prompt, Reply
 from tests.support.bench import arm_of, make_benchmark
-from tests.support.openai_asking import KEY, Naps, picture, prompt
-from tests.support.openai_server import Behaviour, OpenAIServer, fails, replies
+from tests.support.servers.openai_asking import KEY, Naps, picture, prompt
+from tests.support.servers.openai_server import Behaviour, OpenAIServer, fails, replies
 
 REFUSED = fails(400, "API key not valid. Please pass a valid API key.")
 """As an endpoint words it that has no 401."""

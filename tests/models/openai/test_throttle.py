@@ -14,8 +14,8 @@ from mmad_rag.models.openai.retry import Patience
 from mmad_rag.models.openai.throttle import Throttle
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.records import Reply
-from tests.support.openai_asking import KEY, Naps, prompt
-from tests.support.openai_server import Behaviour, OpenAIServer, Request, fails, replies
+from tests.support.servers.openai_asking import KEY, Naps, prompt
+from tests.support.servers.openai_server import Behaviour, OpenAIServer, Request, fails, replies
 
 
 async def hold(throttle: Throttle, number: int) -> list[asyncio.Task[None]]:
