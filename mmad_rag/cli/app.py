@@ -16,47 +16,37 @@ from mmad_rag.version import __version__
 COMMANDS = {
     "demo": Entry(
         "demo:demo",
-        "Draw a sample, index the knowledge, ask with and without it, print the table; needs no network.",
+        "Run the whole job on a drawn sample, offline.",
     ),
     "build-index": Entry(
         "build_index:build_index", "Embed a knowledge folder into a FAISS-searchable index."
     ),
-    "calibrate": Entry(
-        "calibrate:calibrate", "Fit the confidence of routing and write it into the index's manifest."
-    ),
-    "retrieve": Entry(
-        "ask:retrieve", "Show which product an image is routed to, why, and what a model would be shown."
-    ),
-    "ask": Entry(
-        "ask:ask", "Ask a model one question about one image, with knowledge unless told otherwise."
-    ),
+    "calibrate": Entry("calibrate:calibrate", "Fit the confidence of routing to an index."),
+    "retrieve": Entry("ask:retrieve", "Show an image's product and what a model is shown of it."),
+    "ask": Entry("ask:ask", "Ask a model one question about one image."),
     "eval": Entry(
         "eval:evaluate",
-        "Ask every question in every arm; the same command continues an interrupted run.",
+        "Measure a model with and without knowledge.",
     ),
     "eval-retrieval": Entry(
         "eval_retrieval:eval_retrieval",
-        "Measure routing on labelled images, beside a plain search for the nearest reference.",
+        "Measure routing on labelled images.",
     ),
     "score": Entry("score:score", "Score a run or an answers file by a named rule."),
-    "rescore": Entry(
-        "score:rescore", "Read the replies of a run again with this version's parser; nothing is asked."
-    ),
+    "rescore": Entry("score:rescore", "Read the replies of a run again with this parser."),
     "compare": Entry(
         "score:compare",
-        "Compare every arm of a run with a baseline, paired by question, with 95 % intervals and verdicts.",
+        "Compare the arms of a run, paired by question.",
     ),
     "report": Entry(
         "report:report",
-        "Write a run as one HTML page that needs nothing else: scores, gains, and questions that changed.",
+        "Write a run as one HTML page.",
     ),
     "audit": Entry(
         "audit:audit",
-        "Score shortcuts that see no image, and choose the questions on which none beats chance.",
+        "Score shortcuts that see no image.",
     ),
-    "serve": Entry(
-        "serve:serve", "Serve an OpenAI-compatible endpoint that adds knowledge to images and forwards."
-    ),
+    "serve": Entry("serve:serve", "Serve an OpenAI-compatible endpoint that adds knowledge."),
 }
 """The commands of `mmad-rag`, in the order of its help."""
 
@@ -68,30 +58,24 @@ KNOWLEDGE_COMMANDS = {
     "schema": Entry("knowledge:schema", "Print the JSON Schema for editors."),
     "measure": Entry(
         "measure:measure",
-        "Compare two knowledge bases by what a reader without the image makes of them.",
+        "Compare two knowledge bases by a text-only reader.",
     ),
 }
 INDEX_COMMANDS = {
-    "show": Entry(
-        "index:show", "Show what an index holds: counts, encoder, and what there is of each product."
-    ),
-    "verify": Entry("index:verify", "Check every byte, count, order and vector of an index."),
+    "show": Entry("index:show", "Show what an index holds."),
+    "verify": Entry("index:verify", "Check every byte, count and vector of an index."),
     "remove": Entry(
         "index:remove",
-        "Take a product out of an index, with its passages, keys and references; nothing is embedded.",
+        "Remove a product from an index.",
     ),
-    "rename": Entry(
-        "index:rename", "Give a product of an index another name; nothing is embedded and no text changes."
-    ),
+    "rename": Entry("index:rename", "Rename a product of an index."),
 }
 DATA_COMMANDS = {
-    "download": Entry(
-        "data:download", "Download MMAD (about 30 GB); the same command goes on where it was stopped."
-    ),
-    "verify": Entry("data:verify", "Check that the data is whole: images, hashes, duplicates, known errata."),
+    "download": Entry("data:download", "Download MMAD (about 30 GB)."),
+    "verify": Entry("data:verify", "Check that the data is complete and undamaged."),
     "sample": Entry(
         "data:sample",
-        "Render the shipped sample: a small benchmark in MMAD's layout, drawn by this library.",
+        "Draw a small benchmark in MMAD's layout.",
     ),
 }
 

@@ -21,7 +21,7 @@ SETTINGS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a command is, and what a list of commands says about it."""
+    """The place of a command, and what a list of commands says about it."""
 
     function: str
     """`module:function`, the module within `mmad_rag.cli.commands`."""

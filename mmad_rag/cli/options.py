@@ -34,7 +34,7 @@ TokensOption: TypeAlias = Annotated[
     ),
 ]
 PricesOption: TypeAlias = Annotated[
-    Path | None, typer.Option("--prices", help="Price table (YAML) that stands before the shipped one.")
+    Path | None, typer.Option("--prices", help="Price table (YAML) that is looked at before the shipped one.")
 ]
 ModelOption: TypeAlias = Annotated[
     str,

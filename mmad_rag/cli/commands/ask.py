@@ -40,7 +40,7 @@ def retrieve(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show which product an image is routed to, why, and what a model would be shown."""
+    """Show an image's product and what a model is shown of it."""
     from mmad_rag.images import open_image
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.report.explain import knowledge_lines
@@ -74,7 +74,7 @@ def ask(
     option: OptionsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask a model one question about one image, with knowledge unless told otherwise."""
+    """Ask a model one question about one image."""
     from mmad_rag.images import open_image
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.models import load_model

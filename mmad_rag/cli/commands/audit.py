@@ -22,10 +22,10 @@ def audit(
         Path | None, typer.Option("--out", help="Write the ids of the hard subset to this JSON file.")
     ] = None,
     replicates: Annotated[int, typer.Option(min=1, help="Bootstrap draws of images.")] = 2_000,
-    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for bootstrap draws.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Score shortcuts that see no image, and choose the questions on which none beats chance."""
+    """Score shortcuts that see no image."""
     from mmad_rag.benchmark.audit.audit import audit_questions
     from mmad_rag.benchmark.audit.choose_hard import hard_bytes, hard_subset_of
     from mmad_rag.benchmark.data.mmad import load_questions

@@ -55,7 +55,7 @@ def calibrate(
     encoder: EncoderOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit the confidence of routing and write it into the index's manifest.
+    """Fit the confidence of routing to an index.
 
     Measure what it is worth on other images with `mmad-rag eval-retrieval`.
     """
@@ -74,7 +74,7 @@ def calibrate(
         _note_labels(index, labelled)
 
     def fit(found: IndexData) -> IndexData:
-        """On what is in the folder when it is written, whatever it was when this began."""
+        """The index with the new calibration; it applies to what the folder holds when it is written."""
         if labelled is not None:
             fitted: Calibration | None = calibrate_on(found, labelled, known_share=known_share, recall=recall)
         else:

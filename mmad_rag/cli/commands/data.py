@@ -30,7 +30,9 @@ def verify(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that the data is whole: images, hashes, duplicates, known errata.
+    """Check that the data is complete and undamaged.
+
+    It looks at images, hashes, duplicates and known errata.
 
     Exit code 1 when something must be done; what is merely doubtful is told, and leaves the exit code at 0.
     """
@@ -107,7 +109,9 @@ def download(
     ] = 4,
     as_json: JsonOption = False,
 ) -> None:
-    """Download MMAD (about 30 GB); the same command goes on where it was stopped.
+    """Download MMAD (about 30 GB).
+
+    The same command continues an interrupted download.
 
     Every file is compared with the hash that the hub lists before it gets its name. HF_ENDPOINT names another
     hub, HF_TOKEN says who asks.
@@ -169,7 +173,7 @@ def sample(
     seed: Annotated[int, typer.Option(help="Another seed draws other images of the same kind.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Render the shipped sample: a small benchmark in MMAD's layout, drawn by this library."""
+    """Draw a small benchmark in MMAD's layout."""
     from mmad_rag.benchmark.sample import render_sample
 
     with progress_bar() as progress:

@@ -22,7 +22,7 @@ MODEL = "builtin:reader"
 
 @dataclass(frozen=True, slots=True)
 class DemoFolders:
-    """Where a demo writes."""
+    """The folders that a demo writes."""
 
     sample: Path
     index: Path
@@ -109,7 +109,7 @@ def demo(
         Path, typer.Option("--out", help="Where sample, index and run go; an earlier demo there is replaced.")
     ] = Path("runs/demo"),
 ) -> None:
-    """Draw a sample, index the knowledge, ask with and without it, print the table; needs no network."""
+    """Run the whole job on a drawn sample, offline."""
     from mmad_rag.benchmark.run.store import clear_run
     from mmad_rag.benchmark.sample import render_sample
     from mmad_rag.evaluation.experiment import prepare

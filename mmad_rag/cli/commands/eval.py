@@ -37,7 +37,7 @@ def evaluate(
         str,
         typer.Option(
             "--arms",
-            help="Of none, rag, oracle, wrong, lookalike, filler, all, blind, blind-none; by commas.",
+            help="Arms, by commas: none, rag, oracle, wrong, lookalike, filler, all, blind, blind-none.",
         ),
     ] = "none,rag",
     index_folder: IndexOption = DEFAULT_INDEX,
@@ -56,20 +56,23 @@ def evaluate(
         list[str] | None,
         typer.Option("--errata", help="Leave out the questions of this known erratum; repeatable."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the sample, wrong products and intervals.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Seed for the sample, the wrong products and the intervals.")
+    ] = 0,
     shots: Annotated[
         int, typer.Option("--shots", min=0, help="Normal example images shown with each question.")
     ] = 0,
     templates: Annotated[
         TemplateKind,
-        typer.Option("--templates", help="Which of an image's lists the examples are taken from."),
+        typer.Option("--templates", help="List of an image that the example images are taken from."),
     ] = TemplateKind.RANDOM,
     wording: Annotated[
-        str, typer.Option("--wording", help="Of the prompt: default, or mmad (MMAD's form of question).")
+        str,
+        typer.Option("--wording", help="Wording of the prompt: default, or mmad (MMAD's form of question)."),
     ] = "default",
     no_images: Annotated[
         bool,
-        typer.Option("--no-images", help="Show no image; asks every question, also without a file."),
+        typer.Option("--no-images", help="Show no image; questions whose image has no file are asked too."),
     ] = False,
     image_size: Annotated[
         int | None,
@@ -83,16 +86,18 @@ def evaluate(
     context: Annotated[
         int | None,
         typer.Option(
-            "--context", min=1, help="Refuse the arm all where a product's text has more tokens than this."
+            "--context", min=1, help="Refuse the arm `all` if a product's text has more tokens than this."
         ),
     ] = None,
     circular: Annotated[
         int,
-        typer.Option("--circular", min=0, help="Ask so many questions in every rotation of their options."),
+        typer.Option("--circular", min=0, help="Ask this many questions in every rotation of their options."),
     ] = 0,
     hard_file: Annotated[
         Path | None,
-        typer.Option("--hard", help="Hard subset as written by `mmad-rag audit --out`; else chosen anew."),
+        typer.Option(
+            "--hard", help="Hard subset as written by `mmad-rag audit --out`; by default it is chosen anew."
+        ),
     ] = None,
     logprobs: Annotated[
         bool,
@@ -103,7 +108,7 @@ def evaluate(
     ] = False,
     budget: Annotated[
         float | None,
-        typer.Option("--budget", min=0, help="US dollars to keep within; with --plan, what they buy."),
+        typer.Option("--budget", min=0, help="US dollars that the run may cost; with --plan, what they buy."),
     ] = None,
     prices: PricesOption = None,
     reply_tokens: Annotated[
@@ -117,7 +122,9 @@ def evaluate(
     option: OptionsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask every question in every arm; the same command continues an interrupted run.
+    """Measure a model with and without knowledge.
+
+    Every question is asked in every arm; the same command continues an interrupted run.
 
     Exit code 1 when a question got no reply: the table is printed, and why on standard error.
     """

@@ -37,7 +37,7 @@ def eval_retrieval(
         str,
         typer.Option(
             "--references-per-product",
-            help="Also repeat all with at most so many references each, e.g. 1,2,4,8.",
+            help="Repeat everything with at most this many references a product, e.g. 1,2,4,8.",
         ),
     ] = "",
     out_folder: Annotated[
@@ -47,10 +47,12 @@ def eval_retrieval(
         ),
     ] = None,
     no_plots: Annotated[bool, typer.Option("--no-plots", help="Write no PNG files.")] = False,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of changes and of chosen references.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Seed for the changes and for the choice of references.")
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure routing on labelled images, beside a plain search for the nearest reference."""
+    """Measure routing on labelled images."""
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.report.routing_files import write_retrieval
     from mmad_rag.report.routing_plots import check_plots, draw_retrieval

@@ -23,7 +23,7 @@ FolderArgument: TypeAlias = Annotated[
 
 
 def show(folder: FolderArgument, as_json: JsonOption = False) -> None:
-    """Show what an index holds: counts, encoder, and what there is of each product."""
+    """Show what an index holds."""
     from mmad_rag.index import KnowledgeIndex
 
     index = KnowledgeIndex.load(folder)
@@ -73,11 +73,11 @@ def verify(
         str | None, typer.Option("--encoder", help="Also load this encoder and compare its fingerprint.")
     ] = None,
     text_encoder: Annotated[
-        str | None, typer.Option("--text-encoder", help="Likewise for the encoder of the passages.")
+        str | None, typer.Option("--text-encoder", help="The same for the encoder of the passages.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check every byte, count, order and vector of an index.
+    """Check every byte, count and vector of an index.
 
     Lists every finding; exit code 1 when there is one.
     """
@@ -107,7 +107,7 @@ def remove(
     product: Annotated[str, typer.Argument(metavar="PRODUCT", help="The product's name.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Take a product out of an index, with its passages, keys and references; nothing is embedded."""
+    """Remove a product from an index."""
     from mmad_rag.index.build.change import remove_products
 
     _change(folder, lambda index: remove_products(index, [product]), f"without {product}", as_json)
@@ -119,7 +119,7 @@ def rename(
     new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Give a product of an index another name; nothing is embedded and no text changes."""
+    """Rename a product of an index."""
     from mmad_rag.index.build.change import rename_product
 
     index = _change(folder, lambda index: rename_product(index, old, new), f"{old} is now {new}", as_json)

@@ -35,12 +35,14 @@ def measure(
     only: Annotated[
         list[str] | None, typer.Option("--only", help="These images only: a product or a glob; repeatable.")
     ] = None,
-    model: Annotated[str, typer.Option("--model", help="Who reads; it sees no image.")] = "builtin:reader",
+    model: Annotated[
+        str, typer.Option("--model", help="Model that reads the knowledge; it sees no image.")
+    ] = "builtin:reader",
     out_folder: Annotated[Path | None, typer.Option("--out", help="Run folder to keep or continue.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the intervals.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed for bootstrap draws.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare two knowledge bases by what a reader without the image makes of them.
+    """Compare two knowledge bases by a text-only reader.
 
     Both are asked the same questions with the true product given, and again with another one as a control, at
     equal budgets and at full length.

@@ -11,7 +11,7 @@ from mmad_rag.cli.console import note, out
 from mmad_rag.errors import DataError
 
 PAGE_FILE = "report.html"
-"""Beside the files of a run, unless told otherwise."""
+"""Name of the page, which lies beside the files of the run unless `--out` says otherwise."""
 
 
 def report(
@@ -33,9 +33,13 @@ def report(
     ] = None,
     replicates: Annotated[int, typer.Option(min=1, help="Bootstrap draws of images.")] = 2_000,
     margin: Annotated[float, typer.Option(min=0, help="Percentage points that do not matter.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the draws, of images and of questions to show.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed for bootstrap draws and for the questions that are shown.")
+    ] = 0,
 ) -> None:
-    """Write a run as one HTML page that needs nothing else: scores, gains, and questions that changed.
+    """Write a run as one HTML page.
+
+    It shows scores, gains, and the questions whose outcome changed, and fetches nothing.
 
     Of an unfinished run the page shows the questions that every arm has answered.
     """

@@ -27,7 +27,9 @@ class Group(StrEnum):
 
 AnsweredOption = Annotated[
     bool,
-    typer.Option("--answered", help="Of an unfinished run, only the questions that every arm has answered."),
+    typer.Option(
+        "--answered", help="Take only the questions of an unfinished run that every arm has answered."
+    ),
 ]
 RunArgument = Annotated[Path, typer.Argument(help="Run folder, as written by `mmad-rag eval`.")]
 
@@ -104,7 +106,7 @@ def compare(
     baseline: Annotated[str, typer.Option(help="The arm to compare with.")] = "none",
     replicates: Annotated[int, typer.Option(min=1, help="Bootstrap draws of images.")] = 2_000,
     margin: Annotated[float, typer.Option(min=0, help="Percentage points that do not matter.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for bootstrap draws.")] = 0,
     decompose: Annotated[
         bool, typer.Option("--decompose", help="Only what the gain is made of, by the arms of the run.")
     ] = False,
@@ -112,7 +114,9 @@ def compare(
     prices: PricesOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare every arm of a run with a baseline, paired by question, with 95 % intervals and verdicts.
+    """Compare the arms of a run, paired by question.
+
+    Every difference has a 95 % interval and a verdict.
 
     With a second run, compare the arms that both have; runs that were not asked the same questions in the
     same way are refused, and what differs is named.
@@ -149,7 +153,7 @@ def rescore(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Read the replies of a run again with this version's parser; nothing is asked."""
+    """Read the replies of a run again with this parser."""
     from mmad_rag.benchmark.run.rescore import rescore as read_again
 
     found = read_again(run_folder, write=not dry_run)

@@ -27,7 +27,9 @@ def serve(
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on; all but loopback need a token.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8080,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8080,
     token_file: Annotated[
         Path | None,
         typer.Option("--token-file", help="File with the token for clients (else MMAD_RAG_TOKEN)."),
@@ -39,19 +41,21 @@ def serve(
     timeout: Annotated[
         float, typer.Option("--timeout", min=0.1, help="Seconds of silence of the upstream before 504.")
     ] = 120.0,
-    max_body_mb: Annotated[int, typer.Option("--max-body-mb", min=1, help="Larger bodies get 413.")] = 32,
+    max_body_mb: Annotated[
+        int, typer.Option("--max-body-mb", min=1, help="Largest body in MB; larger ones get 413.")
+    ] = 32,
     max_image_mb: Annotated[
-        int, typer.Option("--max-image-mb", min=1, max=64, help="Larger images get 413.")
+        int, typer.Option("--max-image-mb", min=1, max=64, help="Largest image in MB; larger ones get 413.")
     ] = 20,
     max_requests: Annotated[
-        int, typer.Option("--max-requests", min=1, help="Requests at a time; more get 503.")
+        int, typer.Option("--max-requests", min=1, help="Requests under way at a time; further ones get 503.")
     ] = 128,
     grace: Annotated[
         float, typer.Option("--grace", min=1, help="Seconds that requests may go on after a stop signal.")
     ] = 30.0,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No line per request.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Log no line per request.")] = False,
 ) -> None:
-    """Serve an OpenAI-compatible endpoint that adds knowledge to images and forwards.
+    """Serve an OpenAI-compatible endpoint that adds knowledge.
 
     Clients change their base URL and nothing else. MMAD_RAG_UPSTREAM_KEY is sent to the upstream where
     clients send no key of their own.
