@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
-    from rich.table import Table
+
+    from mmad_rag.report.tables.table import Table
 
 _WIDEST = 400
 """Columns."""
@@ -41,10 +42,12 @@ def note(text: str) -> None:
 
 def print_table(table: Table) -> None:
     """A table on standard output, as wide as it needs to be: headings that are cut short say nothing."""
-    console = out()
+    from mmad_rag.report.terminal import terminal_table
+
+    console, drawn = out(), terminal_table(table)
     wide = console.options.update(max_width=_WIDEST)
-    console.width = max(console.width, console.measure(table, options=wide).maximum)
-    console.print(table)
+    console.width = max(console.width, console.measure(drawn, options=wide).maximum)
+    console.print(drawn)
 
 
 def print_json(value: object) -> None:

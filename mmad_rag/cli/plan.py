@@ -17,14 +17,14 @@ def show_plan(experiment: Experiment, *, budget: float | None, discordance: floa
     Raises:
         DataError: nothing can be said of a budget, because the price is not known; the rest is printed.
     """
-    from mmad_rag.report.tables.forecast import budget_line, forecast_notes, forecast_table, gains_table
+    from mmad_rag.report.tables.forecast import budget_line, detectable_table, forecast_notes, forecast_table
 
     found = experiment.forecast(budget=budget, discordance=discordance)
     if as_json:
         print_json({"plan": found, "usd": found.usd})
     else:
         print_table(forecast_table(found))
-        print_table(gains_table(found.gains, "Smallest gain that these questions can show, points"))
+        print_table(detectable_table(found.gains, "Smallest gain that these questions can show, points"))
         if line := budget_line(found):
             out().print(line, markup=False, soft_wrap=True)
         for line in forecast_notes(found):

@@ -9,9 +9,8 @@ from mmad_rag.cli.console import note, out, print_table
 from mmad_rag.errors import DataError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from mmad_rag.benchmark.analysis.summary import RunSummary
+    from mmad_rag.report.tables.table import Table
 
 
 def print_summary(summary: RunSummary) -> None:
@@ -31,7 +30,7 @@ def print_decomposition(summary: RunSummary) -> None:
     Raises:
         DataError: the run's arms tell no effect.
     """
-    from mmad_rag.report.tables.verdicts import decomposition_table
+    from mmad_rag.report.tables.gains import decomposition_table
 
     if not summary.decomposition.effects:
         arms = ", ".join(arm for arm, _ in summary.tables)
@@ -40,15 +39,11 @@ def print_decomposition(summary: RunSummary) -> None:
 
 
 def _parts(summary: RunSummary) -> Iterator[Table | str]:
-    from mmad_rag.benchmark.analysis.subsets import subset_lines
     from mmad_rag.report.tables.forecast import spending_lines
+    from mmad_rag.report.tables.gains import decomposition_table
+    from mmad_rag.report.tables.replies import circular_table, second_reading_table
     from mmad_rag.report.tables.scores import arms_table, detection_line
-    from mmad_rag.report.tables.verdicts import (
-        circular_table,
-        decomposition_table,
-        second_reading_table,
-        verdict_lines,
-    )
+    from mmad_rag.report.tables.verdicts import subset_lines, verdict_lines
 
     yield arms_table(summary.tables, summary.comparisons)
     yield from verdict_lines(summary.comparisons)

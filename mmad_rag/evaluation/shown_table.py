@@ -8,8 +8,11 @@ from html import escape
 from io import StringIO
 from typing import TYPE_CHECKING
 
+from mmad_rag.report.tables.table import Table, text_rows
+from mmad_rag.report.terminal import terminal_table
+
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
 _WIDEST = 400
 """Columns of text."""
@@ -20,23 +23,22 @@ class ShownTable:
     """A table for whoever looks: `print` writes it as text, rich draws it, a notebook lays it out."""
 
     table: Table
-    """The table as rich knows it."""
+    """What is shown."""
 
-    def __rich__(self) -> Table:
-        return self.table
+    def __rich__(self) -> RichTable:
+        return terminal_table(self.table)
 
     def __str__(self) -> str:
         from rich.console import Console
 
         written = StringIO()
-        Console(file=written, width=_WIDEST, color_system=None, force_jupyter=False).print(self.table)
+        Console(file=written, width=_WIDEST, color_system=None, force_jupyter=False).print(self.__rich__())
         return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
 
     def _repr_html_(self) -> str:
-        heads = [str(column.header) for column in self.table.columns]
-        rows = zip(*(map(str, column.cells) for column in self.table.columns), strict=True)
-        body = "".join(_row("td", row) for row in rows)
-        return f"<p><b>{escape(str(self.table.title))}</b></p><table>{_row('th', heads)}{body}</table>"
+        heads = [column.short or column.heading for column in self.table.columns]
+        body = "".join(_row("td", row) for row in text_rows(self.table))
+        return f"<p><b>{escape(self.table.title)}</b></p><table>{_row('th', heads)}{body}</table>"
 
 
 def _row(kind: str, cells: Iterable[str]) -> str:

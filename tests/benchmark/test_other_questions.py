@@ -166,11 +166,12 @@ def test_the_audit_scores_shortcuts_in_these_columns(data: Path) -> None:
     """The first option is A, so it scores as whoever always says A does; chance is one in three."""
     found = audit_questions(load_questions(data), replicates=20)
     scores = {
-        score.shortcut: {cell.column: cell.percent for cell in score.cells} for score in found.all_questions
+        score.shortcut: {cell.score.column: cell.score.value for cell in score.cells}
+        for score in found.all_questions
     }
     assert scores["first"] == {COUNT: 37.5, READ: 75.0, AVERAGE: 56.25}
     assert scores["chance"] == pytest.approx({COUNT: 100 / 3, READ: 100 / 3, AVERAGE: 100 / 3})
-    assert {cell.column for cell in found.hard_questions[0].cells} <= {COUNT, READ, AVERAGE}
+    assert {cell.score.column for cell in found.hard_questions[0].cells} <= {COUNT, READ, AVERAGE}
 
 
 def test_mmads_errata_concern_none_of_these_questions(data: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.table import Table
+from rich.table import Table as RichTable
 
 import mmad_rag
 from mmad_rag import Evaluation, KnowledgeIndex, RunSettings, evaluate
@@ -26,6 +26,7 @@ from mmad_rag.evaluation import prepare
 from mmad_rag.evaluation.experiment import default_folder, hard_subset_for
 from mmad_rag.evaluation.shown_table import ShownTable
 from mmad_rag.records import Outcome
+from mmad_rag.report.tables.table import Column, Table, corner, table_row
 from tests.support.paths import ROOT
 from tests.support.running import Cli
 from tests.support.servers.openai_server import OpenAIServer, replies
@@ -91,7 +92,7 @@ def test_the_same_call_goes_on_and_asks_nothing_again(bench: Path, found: Evalua
 def test_the_table_shows_scores_and_differences(found: Evaluation) -> None:
     table = found.table()
     text, page = str(table), table._repr_html_()
-    assert isinstance(table.__rich__(), Table)
+    assert isinstance(table.__rich__(), RichTable)
     assert text.startswith("Percent right of 12 questions, mean over datasets, rule fixed")
     for name, scores in found.summary.tables:
         average = scores.cell(AVERAGE, AVERAGE).percent
@@ -106,8 +107,7 @@ def test_the_table_shows_scores_and_differences(found: Evaluation) -> None:
 
 
 def test_a_table_escapes_what_it_is_given() -> None:
-    table = Table("a", "b", title="<t>")
-    table.add_row("<x>", "1")
+    table = Table("<t>", (corner("a"), Column("b")), (table_row("<x>", ["1"]),))
     page = ShownTable(table)._repr_html_()
     assert "<p><b>&lt;t&gt;</b></p>" in page
     assert '<td style="text-align:left">&lt;x&gt;</td><td style="text-align:right">1</td>' in page

@@ -13,19 +13,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmad_rag.benchmark.analysis.arm_scores import arm_levels
+from mmad_rag.benchmark.analysis.arm_scores import arm_scores
 from mmad_rag.benchmark.analysis.flips import find_flips
 from mmad_rag.benchmark.analysis.summary import RunSummary, summarise
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.data.draws import shown_choices
 from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS, load_questions
 from mmad_rag.benchmark.run.reader import questions_sha256
 from mmad_rag.benchmark.run.records import ArmHeader, OutcomeRow, Run
 from mmad_rag.benchmark.run.store import RunStore, clear_run
+from mmad_rag.benchmark.stats.estimate import Estimate
 from mmad_rag.benchmark.stats.resample import join_arms
 from mmad_rag.errors import DataError
 from mmad_rag.fields import Field
 from mmad_rag.records import Choice, Outcome, Passage, Question, RouteOutcome, Usage
-from mmad_rag.report.html.charts import Entry, Interval, dot_chart
+from mmad_rag.report.html.charts import Entry, dot_chart
 from mmad_rag.report.html.page import render_page, visible, write_page
 from mmad_rag.report.html.thumbnail import thumbnail
 from tests.benchmark.analysis.test_summary import HEADER
@@ -114,7 +116,7 @@ def test_the_interval_of_an_arm_is_that_of_the_draws(world_run: Run, summary: Ru
     for side, level in enumerate(summary.levels):
         assert level.arm == list(ARMS)[side]
         average = level.columns[-1]
-        assert average.percent == pytest.approx(joint.observed[side, -1])
+        assert average.value == pytest.approx(joint.observed[side, -1])
         assert (average.low, average.high) == pytest.approx(
             np.quantile(joint.drawn[:, side, -1], [0.025, 0.975])
         )
@@ -123,15 +125,15 @@ def test_the_interval_of_an_arm_is_that_of_the_draws(world_run: Run, summary: Ru
 def test_an_arm_that_is_always_right_has_an_interval_without_width() -> None:
     asked = [question(f"VisA/pcb1/test/bad/{number}.png") for number in range(3)]
     rows = [row(item) for item in asked]
-    (level,) = arm_levels(join_arms(rows, asked, ["none"], replicates=20))
-    assert [(item.percent, item.low, item.high) for item in level.columns] == [(100.0, 100.0, 100.0)] * 2
+    (level,) = arm_scores(join_arms(rows, asked, ["none"], replicates=20))
+    assert [(item.value, item.low, item.high) for item in level.columns] == [(100.0, 100.0, 100.0)] * 2
 
 
 def test_a_column_that_no_draw_holds_has_no_interval() -> None:
     asked = [question("VisA/pcb1/test/bad/0.png")]
     joint = join_arms([row(asked[0])], asked, ["none"], replicates=2)
     empty = dataclasses.replace(joint, drawn=np.full_like(joint.drawn, np.nan))
-    assert {(item.low, item.high) for item in arm_levels(empty)[0].columns} == {(None, None)}
+    assert {(item.low, item.high) for item in arm_scores(empty)[0].columns} == {(None, None)}
 
 
 def test_every_arm_stands_there_with_its_scores_and_intervals(page: PageReader, summary: RunSummary) -> None:
@@ -140,7 +142,7 @@ def test_every_arm_stands_there_with_its_scores_and_intervals(page: PageReader, 
     assert list(found) == list(ARMS)
     for level in summary.levels:
         for item in level.columns:
-            expected = f"{item.percent:.1f} [{item.low:.1f}, {item.high:.1f}]"
+            expected = f"{item.value:.1f} [{item.low:.1f}, {item.high:.1f}]"
             assert found[level.arm][item.column] == expected
         assert expected in page.svg_text  # the last one is the average, which the chart shows too
 
@@ -168,7 +170,12 @@ def test_gains_stand_there_with_both_intervals_and_verdicts(page: PageReader, su
 
 
 def test_the_parts_of_the_gain_stand_there(page: PageReader, summary: RunSummary) -> None:
-    found = cells(page.tables["Points; below each its 95 % interval on these products, then on new ones"])
+    found = cells(
+        page.tables[
+            "What the gain is made of, points; break-even in percent of images routed rightly; "
+            "below each its 95 % interval on these products, then on new ones"
+        ]
+    )
     for effect in summary.decomposition.effects:
         average = effect.columns[-1]
         shown = found[f"{effect.name} {effect.formula}"]["Average"]
@@ -518,8 +525,8 @@ def test_a_path_that_leaves_the_folder_or_is_no_picture_is_not_shown(tmp_path: P
 
 def test_dots_and_whiskers_stand_where_their_numbers_are() -> None:
     entries = [
-        Entry("a", "", Interval(5.0, 0.0, 10.0), Interval(5.0, -10.0, 20.0)),
-        Entry("b", "", Interval(0.0, None, None)),
+        Entry("a", "", Estimate(AVERAGE, 5.0, 0.0, 10.0), Estimate(AVERAGE, 5.0, -10.0, 20.0)),
+        Entry("b", "", Estimate(AVERAGE, 0.0, None, None)),
     ]
     chart = dot_chart("x", entries, signed=True)
     assert [tick.label for tick in chart.ticks] == ["-10", "-5", "0", "+5", "+10", "+15", "+20"]
@@ -544,7 +551,7 @@ def test_dots_and_whiskers_stand_where_their_numbers_are() -> None:
     ],
 )
 def test_percent_stay_between_zero_and_a_hundred(values: tuple[float, float], labels: list[str]) -> None:
-    chart = dot_chart("x", [Entry("a", "", Interval(values[0], *values))], signed=False)
+    chart = dot_chart("x", [Entry("a", "", Estimate(AVERAGE, values[0], *values))], signed=False)
     assert [tick.label for tick in chart.ticks] == labels
 
 

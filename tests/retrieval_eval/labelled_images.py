@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mmad_rag.report.tables.routing import retrieval_tables
+from mmad_rag.report.terminal import terminal_table
 from mmad_rag.retrieval_eval import RetrievalResult
 from tests.support.world import COLOURS, SHAPES, World, png
 
@@ -28,5 +29,5 @@ def shown_text(result: RetrievalResult, width: int = 80) -> str:
     """The tables as they are printed."""
     console = Console(width=width, file=io.StringIO(), record=True)
     for table in retrieval_tables(result):
-        console.print(table)
+        console.print(terminal_table(table))
     return console.export_text()

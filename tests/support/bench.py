@@ -9,6 +9,7 @@ from typing import Any
 
 from mmad_rag.benchmark.run.arms import Arm
 from mmad_rag.benchmark.run.records import OutcomeRow
+from mmad_rag.benchmark.stats.estimate import Estimate
 from mmad_rag.models import Model
 from mmad_rag.models.builtin.scripted import ScriptedModel
 from mmad_rag.records import Choice, Outcome, Prompt, Question
@@ -114,3 +115,10 @@ def arm_of(model: Model, name: str = "none") -> Arm:
 def scripted(reply: Callable[[Prompt], str] | str, name: str = "test") -> ScriptedModel:
     """A model that replies by a function of the prompt."""
     return ScriptedModel(reply, name=name)
+
+
+def ends(found: Estimate) -> tuple[float, float]:
+    """Both ends of an interval that must be there."""
+    assert found.low is not None
+    assert found.high is not None
+    return found.low, found.high

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mmad_rag.benchmark.run.records import OutcomeRow, Run
+from mmad_rag.benchmark.score.table import AVERAGE
+from mmad_rag.benchmark.stats.estimate import Estimate
 from mmad_rag.benchmark.stats.small_sample import wilson
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Question
@@ -28,12 +30,8 @@ class CircularScore:
     """How many were asked in every rotation."""
     first: float
     """Percent answered rightly in the first order."""
-    every: float
-    """Percent answered rightly in every order."""
-    low: float
-    """Lower end of the 95 % Wilson interval of `every`."""
-    high: float
-    """Upper end."""
+    every: Estimate
+    """Percent answered rightly in every order, with its Wilson interval; over all subtasks."""
     same: float
     """Percent for which the same option was chosen in every order, rightly or wrongly."""
 
@@ -87,6 +85,5 @@ def _score(
         same += rows[0].letter is not None and len({row.letter for row in rows}) == 1
     low, high = wilson(every, len(questions))
     percent = 100 / len(questions)
-    return CircularScore(
-        arm, len(questions), percent * first, percent * every, 100 * low, 100 * high, percent * same
-    )
+    in_every = Estimate(AVERAGE, percent * every, 100 * low, 100 * high)
+    return CircularScore(arm, len(questions), percent * first, in_every, percent * same)

@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.score.table import AVERAGE
+from mmad_rag.benchmark.stats.estimate import Estimate
 from mmad_rag.benchmark.stats.jackknife import NewProducts, on_new_products
-from mmad_rag.benchmark.stats.resample import REPLICATES, TAILS, JointArms, join_arms
+from mmad_rag.benchmark.stats.resample import REPLICATES, TAILS, PairedReplicates, join_arms
 from mmad_rag.benchmark.stats.small_sample import SMALL_CELL, SmallCell, small_cell, too_few
 from mmad_rag.benchmark.stats.verdict import MARGIN, Verdict, holm, judge
 from mmad_rag.errors import DataError
@@ -60,6 +61,16 @@ class Difference:
     """Exact statistics of a column with few questions."""
     new_products: NewProducts | None
     """The difference on new products; None where the products measured cannot tell."""
+
+    @property
+    def estimate(self) -> Estimate:
+        """The difference in percentage points, with its interval on these products."""
+        return Estimate(self.column, self.difference, self.low, self.high)
+
+    @property
+    def estimate_elsewhere(self) -> Estimate | None:
+        """The difference with its interval on new products; None where the products measured cannot tell."""
+        return None if self.new_products is None else self.new_products.around(self.estimate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +145,7 @@ def compare_arms(
     return compare_joint(joint, baseline, arm, margin=margin)
 
 
-def compare_joint(joint: JointArms, baseline: str, arm: str, *, margin: float = MARGIN) -> Comparison:
+def compare_joint(joint: PairedReplicates, baseline: str, arm: str, *, margin: float = MARGIN) -> Comparison:
     """Compare two of several arms that were averaged together; see `compare_arms`.
 
     Raises:
@@ -154,7 +165,7 @@ def compare_joint(joint: JointArms, baseline: str, arm: str, *, margin: float = 
     return Comparison(rates[0], rates[1], judged, joint.images, len(joint.drawn), joint.seed, margin)
 
 
-def _difference(joint: JointArms, pair: tuple[int, int], place: int, margin: float) -> Difference:
+def _difference(joint: PairedReplicates, pair: tuple[int, int], place: int, margin: float) -> Difference:
     column = joint.columns.with_average[place]
     inside = [column in (AVERAGE, question.subtask) for question in joint.questions]
     before, after = joint.right[np.ix_(inside, pair)].T

@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mmad_rag.benchmark.run.records import OutcomeRow
+from mmad_rag.benchmark.stats.estimate import Estimate
 from mmad_rag.benchmark.stats.jackknife import NewProducts, on_new_products
-from mmad_rag.benchmark.stats.resample import REPLICATES, TAILS, JointArms, join_arms
+from mmad_rag.benchmark.stats.resample import REPLICATES, TAILS, PairedReplicates, join_arms
 from mmad_rag.benchmark.stats.verdict import MARGIN
 from mmad_rag.records import Question
 
@@ -45,7 +46,7 @@ class BreakEven:
     """Upper end; None: without end."""
 
 
-def break_even(joint: JointArms) -> tuple[BreakEven, ...]:
+def break_even(joint: PairedReplicates) -> tuple[BreakEven, ...]:
     """The break-even point of every column with questions; empty where one of `BREAK_EVEN_ARMS` is absent."""
     if not set(BREAK_EVEN_ARMS) <= set(joint.arms):
         return ()
@@ -97,19 +98,16 @@ EFFECTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class EffectColumn:
-    """One effect in one column, in percentage points."""
+class EffectColumn(Estimate):
+    """One effect in one column: points on these products, mean over datasets, clustered by image."""
 
-    column: str
-    """A subtask, or `Average`."""
-    value: float
-    """The mean over datasets."""
-    low: float | None
-    """Lower end of the 95 % interval on these products, clustered by image; None when no draw tells."""
-    high: float | None
-    """Upper end."""
     new_products: NewProducts | None
     """The effect on new products; None where the products measured cannot tell."""
+
+    @property
+    def estimate_elsewhere(self) -> Estimate | None:
+        """The effect with its interval on new products; None where the products measured cannot tell."""
+        return None if self.new_products is None else self.new_products.around(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +161,7 @@ def decompose(
     return decompose_joint(join_arms(rows, questions, arms, replicates=replicates, seed=seed))
 
 
-def decompose_joint(joint: JointArms) -> Decomposition:
+def decompose_joint(joint: PairedReplicates) -> Decomposition:
     """Take arms apart that were averaged together; see `decompose`."""
     effects = tuple(
         Effect(name, formula_of(weights), _columns(joint, weights))
@@ -179,7 +177,7 @@ def formula_of(weights: Mapping[str, float]) -> str:
     return " ".join([first, *(f"{'+' if weight > 0 else '-'} {arm}" for arm, weight in others)])
 
 
-def _columns(joint: JointArms, weights: Mapping[str, float]) -> tuple[EffectColumn, ...]:
+def _columns(joint: PairedReplicates, weights: Mapping[str, float]) -> tuple[EffectColumn, ...]:
     contrast = joint.contrast(weights)
     observed = contrast @ joint.observed
     drawn = np.einsum("a,dac->dc", contrast, joint.drawn)

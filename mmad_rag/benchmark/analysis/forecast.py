@@ -18,7 +18,7 @@ from mmad_rag.benchmark.run.reader import HEADER_FILE, questions_sha256, read_ru
 from mmad_rag.benchmark.run.records import Run, RunHeader, refuse_another
 from mmad_rag.benchmark.run.run_arms import RunResult
 from mmad_rag.benchmark.run.settings import RunSettings
-from mmad_rag.benchmark.stats.power import DISCORDANCE, DetectableGain, detectable_gains
+from mmad_rag.benchmark.stats.power import DISCORDANCE, MinimumDetectableEffect, detectable_gains
 from mmad_rag.errors import DataError
 from mmad_rag.models.dry_run import COUNTING
 from mmad_rag.models.prices import Price
@@ -57,7 +57,7 @@ class BudgetForecast:
     """The sum."""
     limit: int
     """So many questions, in every arm: what `--limit` should be."""
-    gains: tuple[DetectableGain, ...]
+    gains: tuple[MinimumDetectableEffect, ...]
     """What these can show, by the sample that `--limit` draws; empty where the sum buys none."""
 
 
@@ -75,7 +75,7 @@ class Forecast:
     """What was reckoned with."""
     discordance: float
     """What was assumed, see `detectable`."""
-    gains: tuple[DetectableGain, ...]
+    gains: tuple[MinimumDetectableEffect, ...]
     """The smallest gain that each column can show."""
     budget: BudgetForecast | None
     """None where no sum was named, or no price is known."""

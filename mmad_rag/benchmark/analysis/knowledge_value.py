@@ -13,6 +13,7 @@ import numpy as np
 
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.score.score import rows_of_arm
+from mmad_rag.benchmark.stats.estimate import Estimate
 from mmad_rag.benchmark.stats.resample import (
     REPLICATES,
     averages_over,
@@ -34,24 +35,18 @@ class ArmPair:
 
 
 @dataclass(frozen=True, slots=True)
-class SpecificValue:
+class ProductSpecificGain:
     """What two bases say of the right product in one column: the mean over datasets, in percentage points."""
 
-    column: str
-    """A subtask, or `Average`."""
     baseline: float
     """True less wrong product, of the base compared with."""
     base: float
     """True less wrong product, of the base that is compared."""
-    difference: float
-    """`base` - `baseline`."""
-    low: float
-    """Lower end of the 95 % interval of the difference, clustered by image."""
-    high: float
-    """Upper end."""
+    difference: Estimate
+    """`base` - `baseline`, clustered by image."""
 
 
-def specific_values(
+def product_specific_gains(
     rows: Sequence[OutcomeRow],
     questions: Sequence[Question],
     baseline: ArmPair,
@@ -59,7 +54,7 @@ def specific_values(
     *,
     replicates: int = REPLICATES,
     seed: int = 0,
-) -> tuple[SpecificValue, ...]:
+) -> tuple[ProductSpecificGain, ...]:
     """Compare the specific worth of two bases, paired by question, with a bootstrap over images.
 
     Args:
@@ -98,5 +93,6 @@ def specific_values(
         before, after = float(observed[0][place]), float(observed[1][place])
         if not np.isnan(before):
             low, high = np.nanquantile(spread[:, place], (0.025, 0.975))
-            values.append(SpecificValue(column, before, after, after - before, float(low), float(high)))
+            difference = Estimate(column, after - before, float(low), float(high))
+            values.append(ProductSpecificGain(before, after, difference))
     return tuple(values)

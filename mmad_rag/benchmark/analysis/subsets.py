@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from mmad_rag.benchmark.analysis.compare import Comparison, compare_joint
@@ -71,15 +71,3 @@ def rightly_routed(run: Run, arm: str) -> frozenset[str]:
         for row in run.rows
         if row.arm == arm and row.route is RouteOutcome.PRODUCT and row.products == (product[row.question],)
     )
-
-
-def subset_lines(subset: Subset) -> Iterator[str]:
-    """One line per comparison: how many questions, both scores, the gain with its 95 % interval."""
-    for comparison in subset.comparisons:
-        average = comparison.columns[-1]
-        interval = "" if average.low is None else f" [{average.low:+.1f}, {average.high:+.1f}]"
-        yield (
-            f"{comparison.arm.arm}, {subset.name} ({subset.questions} of {subset.of_questions} questions): "
-            f"{average.arm:.1f} against {average.baseline:.1f} of {comparison.baseline.arm}, "
-            f"{average.difference:+.1f} points{interval}"
-        )

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from mmad_rag.benchmark.analysis.arm_scores import ArmLevel, arm_levels
+from mmad_rag.benchmark.analysis.arm_scores import ArmScore, arm_scores
 from mmad_rag.benchmark.analysis.circular import CircularScore, circular_scores
 from mmad_rag.benchmark.analysis.compare import Comparison, compare_joint
 from mmad_rag.benchmark.analysis.cost import Spending, spending
@@ -68,7 +68,7 @@ class RunSummary:
     """One per arm whose replies came with probabilities."""
     spending: Spending | None = None
     """What the run has cost; None where that is not known."""
-    levels: tuple[ArmLevel, ...] = ()
+    levels: tuple[ArmScore, ...] = ()
     """Arm and its scores with their intervals, in the run's order; empty for two runs put together."""
 
 
@@ -125,7 +125,7 @@ def summarise(
         circular=circular_scores(run),
         second_reading=second_reading(run),
         spending=spending(run, comparisons, load_prices() if prices is None else prices),
-        levels=arm_levels(joint),
+        levels=arm_scores(joint),
     )
 
 

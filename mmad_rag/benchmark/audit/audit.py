@@ -14,6 +14,7 @@ from mmad_rag.benchmark.audit.shortcuts import chance_of, shortcut_credits
 from mmad_rag.benchmark.data.columns import Columns
 from mmad_rag.benchmark.data.mmad import Benchmark
 from mmad_rag.benchmark.data.question_sets import columns_of
+from mmad_rag.benchmark.stats.estimate import Estimate
 from mmad_rag.benchmark.stats.resample import averages_over, drawn_images, every_image_once, strata_of
 from mmad_rag.knowledge import KnowledgeBase
 from mmad_rag.records import Question
@@ -26,20 +27,10 @@ CHANCE = "chance"
 class ShortcutCell:
     """A shortcut in one column: the mean over datasets, by the rule `fixed`."""
 
-    column: str
-    """A subtask, or `Average`."""
-    percent: float
-    """In [0, 100]."""
-    low: float
-    """Lower end of the 95 % interval, images drawn with replacement."""
-    high: float
-    """Upper end."""
-    above_chance: float
-    """Percentage points above chance."""
-    above_low: float
-    """Lower end of its 95 % interval, paired by draw."""
-    above_high: float
-    """Upper end."""
+    score: Estimate
+    """Percent right, images drawn with replacement."""
+    above_chance: Estimate
+    """Percentage points above chance, paired by draw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +152,12 @@ def _scores(
             name,
             tuple(
                 ShortcutCell(
-                    headed[place],
-                    float(mine[place]),
-                    *_ends(draws[:, place]),
-                    float(mine[place] - observed[0][place]),
-                    *_ends(draws[:, place] - drawn[0][:, place]),
+                    Estimate(headed[place], float(mine[place]), *_ends(draws[:, place])),
+                    Estimate(
+                        headed[place],
+                        float(mine[place] - observed[0][place]),
+                        *_ends(draws[:, place] - drawn[0][:, place]),
+                    ),
                 )
                 for place in places
             ),

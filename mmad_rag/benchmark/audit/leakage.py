@@ -21,6 +21,7 @@ import numpy as np
 
 from mmad_rag.benchmark.data.columns import Subject
 from mmad_rag.benchmark.data.question_sets import columns_of
+from mmad_rag.benchmark.stats.estimate import Estimate
 from mmad_rag.benchmark.stats.resample import averages_over, drawn_images, every_image_once, strata_of
 from mmad_rag.knowledge import Product, passages_of
 from mmad_rag.records import NORMAL_ENTRY, Choice, Question
@@ -31,20 +32,6 @@ ANY_DEFECT = "(all defects)"
 
 ANY_ENTRY = "(all entries)"
 """Stands for an entry where a question may be about the object or about a defect."""
-
-
-@dataclass(frozen=True, slots=True)
-class LeakValue:
-    """The leak in one column: the mean over datasets, in percentage points."""
-
-    column: str
-    """A subtask, or `Average`."""
-    leak: float
-    """In [-100, 100]."""
-    low: float
-    """Lower end of the 95 % interval, images drawn with replacement."""
-    high: float
-    """Upper end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +52,9 @@ class EntryLeak:
 class LeakReport:
     """What a knowledge base gives away by its words."""
 
-    columns: tuple[LeakValue, ...]
-    """Columns that have questions, then `Average`."""
+    columns: tuple[Estimate, ...]
+    """The leak in percentage points, mean over datasets, images drawn with replacement: columns that have
+    questions, then `Average`."""
     entries: tuple[EntryLeak, ...]
     """Every entry that has questions, worst first."""
     questions: int
@@ -107,7 +95,7 @@ def leak_report(
     observed = averages_over(strata, [every_image_once(strata)])[0][0]
     drawn = averages_over(strata, drawn_images(strata, replicates, seed))[0]
     values = [
-        LeakValue(column, float(observed[place]), *_ends(drawn[:, place]))
+        Estimate(column, float(observed[place]), *_ends(drawn[:, place]))
         for place, column in enumerate(columns.with_average)
         if not np.isnan(observed[place])
     ]

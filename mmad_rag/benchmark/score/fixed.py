@@ -16,7 +16,7 @@ from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.score.answers_file import AnswerRecord
 from mmad_rag.benchmark.score.detection import DetectionAnswer, detection_rates, says_the_opposite
 from mmad_rag.benchmark.score.macro_average import NORMAL, nested_macro, side_of
-from mmad_rag.benchmark.score.table import AVERAGE, Cell, ScoreRow, ScoreTable
+from mmad_rag.benchmark.score.table import AVERAGE, ScoreCell, ScoreRow, ScoreTable
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Question
 
@@ -118,7 +118,7 @@ def _with_sums(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.concatenate([wide, wide.sum(axis=0, keepdims=True)], axis=0)
 
 
-def _cell(percent: float, outcomes: npt.NDArray[np.float64]) -> Cell:
+def _cell(percent: float, outcomes: npt.NDArray[np.float64]) -> ScoreCell:
     correct, wrong, invalid, failed = (int(count) for count in outcomes)
     n = correct + wrong + invalid + failed
-    return Cell(None if np.isnan(percent) else float(percent), n, correct, wrong, invalid, failed)
+    return ScoreCell(None if np.isnan(percent) else float(percent), n, correct, wrong, invalid, failed)

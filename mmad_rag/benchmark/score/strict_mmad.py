@@ -24,7 +24,7 @@ from mmad_rag.benchmark.data.question_sets import columns_named
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.score.answers_file import AnswerRecord
 from mmad_rag.benchmark.score.detection import DetectionAnswer, detection_rates
-from mmad_rag.benchmark.score.table import AVERAGE, Cell, DetectionRates, ScoreRow, ScoreTable
+from mmad_rag.benchmark.score.table import AVERAGE, DetectionRates, ScoreCell, ScoreRow, ScoreTable
 from mmad_rag.errors import DataError
 from mmad_rag.records import Question
 
@@ -127,7 +127,7 @@ def _row(dataset: str, subtasks: Sequence[str], correct: Counter[_Place], total:
             percent = (sides[0] + sides[1]) / 2 * 100
         else:
             percent = _share(sum(hits), sum(counts)) * 100
-        cells.append(Cell(percent, sum(counts), sum(hits), sum(counts) - sum(hits), 0, 0))
+        cells.append(ScoreCell(percent, sum(counts), sum(hits), sum(counts) - sum(hits), 0, 0))
     return ScoreRow(dataset, (*cells, _average(cells)))
 
 
@@ -135,9 +135,9 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
 
-def _average(cells: Sequence[Cell]) -> Cell:
+def _average(cells: Sequence[ScoreCell]) -> ScoreCell:
     percents = [cell.percent for cell in cells if cell.percent is not None]
-    return Cell(
+    return ScoreCell(
         percent=math.fsum(percents) / len(percents),
         n=sum(cell.n for cell in cells),
         correct=sum(cell.correct for cell in cells),

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.errors import DataError
 
-__all__ = ["AVERAGE", "Cell", "DetectionRates", "ScoreRow", "ScoreTable"]
+__all__ = ["AVERAGE", "DetectionRates", "ScoreCell", "ScoreRow", "ScoreTable"]
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class ScoreCell:
     """One score, and the questions under it."""
 
     percent: float | None
@@ -34,7 +34,7 @@ class ScoreRow:
 
     name: str
     """E.g. `DS-MVTec`, or `Average`."""
-    cells: tuple[Cell, ...]
+    cells: tuple[ScoreCell, ...]
     """In the order of the table's columns."""
 
 
@@ -75,7 +75,7 @@ class ScoreTable:
     counted: int
     """Those that count; `strict-mmad` loses some."""
 
-    def cell(self, row: str, column: str) -> Cell:
+    def cell(self, row: str, column: str) -> ScoreCell:
         """The cell of a dataset (or `Average`) and a subtask (or `Average`).
 
         Raises:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mmad_rag.benchmark.data.columns import Columns
 from mmad_rag.benchmark.data.question_sets import columns_of
 from mmad_rag.benchmark.score.macro_average import nested_macro, side_of
+from mmad_rag.benchmark.stats.estimate import Estimate
 from mmad_rag.benchmark.stats.verdict import MARGIN, Verdict, judge
 from mmad_rag.benchmark.stats.wild_bootstrap import wild_bootstrap
 from mmad_rag.records import Question
@@ -99,6 +100,10 @@ class NewProducts:
     """As `high`; None where there is no upper end."""
     verdict: Verdict
     """By t, with `adjusted_p`."""
+
+    def around(self, estimate: Estimate) -> Estimate:
+        """The same value with the interval that it has on new products."""
+        return Estimate(estimate.column, estimate.value, self.low, self.high)
 
 
 def on_new_products(

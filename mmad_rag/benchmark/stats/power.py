@@ -41,7 +41,7 @@ _ALPHA, _POWER = 0.05, 0.80
 
 
 @dataclass(frozen=True, slots=True)
-class DetectableGain:
+class MinimumDetectableEffect:
     """The smallest gain that a column's questions can show."""
 
     column: str
@@ -61,7 +61,7 @@ def detectable_gains(
     discordance: float = DISCORDANCE,
     image_correlation: float = IMAGE_CORRELATION,
     product_spread: float = PRODUCT_SPREAD,
-) -> tuple[DetectableGain, ...]:
+) -> tuple[MinimumDetectableEffect, ...]:
     """The smallest detectable gain of every column that has questions, then of the average.
 
     Args:
@@ -92,7 +92,7 @@ def detectable_gains(
         new = _on_new(weights, these, product_spread)
         possible = 100 * discordance
         gains.append(
-            DetectableGain(
+            MinimumDetectableEffect(
                 column,
                 len(weights),
                 small if small <= possible else None,

@@ -101,7 +101,7 @@ TAILS = (0.025, 0.975)
 
 
 @dataclass(frozen=True, slots=True)
-class JointArms:
+class PairedReplicates:
     """Several arms, averaged over the same draws of images and without the same products."""
 
     arms: tuple[str, ...]
@@ -138,7 +138,7 @@ def join_arms(
     columns: Columns | None = None,
     replicates: int = REPLICATES,
     seed: int = 0,
-) -> JointArms:
+) -> PairedReplicates:
     """Average the arms.
 
     Args:
@@ -162,6 +162,6 @@ def join_arms(
     drawn = np.stack(averages_over(strata, drawn_images(strata, replicates, seed)), axis=1)
     images = sum(len(stratum.counts) for stratum in strata)
     left_out = leave_out(questions, right, wanted)
-    return JointArms(
+    return PairedReplicates(
         tuple(arms), sides, tuple(questions), wanted, right, observed, drawn, left_out, images, seed
     )

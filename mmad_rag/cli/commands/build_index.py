@@ -122,7 +122,7 @@ def build_index(
 
 
 def _calibrated(index: KnowledgeIndex, older: KnowledgeIndex | None) -> KnowledgeIndex:
-    """The index with the calibration of an older one of equal contents, else with one fitted on references."""
+    """The index with the calibration of an older one of equal contents, else with a newly fitted one."""
     from mmad_rag.retrieve.routing.calibrate import calibrated, with_calibration
 
     before = older.manifest.calibration if older is not None else None

@@ -48,7 +48,7 @@ def measure(
     equal budgets and at full length.
     """
     from mmad_rag.benchmark.analysis.compare import compare_arms
-    from mmad_rag.benchmark.analysis.knowledge_value import specific_values
+    from mmad_rag.benchmark.analysis.knowledge_value import product_specific_gains
     from mmad_rag.benchmark.data.mmad import load_questions
     from mmad_rag.benchmark.run.arms import base_arms
     from mmad_rag.benchmark.run.reader import read_run
@@ -78,7 +78,9 @@ def measure(
         run = read_run(folder)
     tables = [(arm.name, score_run(run.rows, run.questions, Rule.FIXED, arm.name)) for arm in arms]
     specific = {
-        size: specific_values(run.rows, run.questions, _pair(_THEIRS, size), _pair(_OURS, size), seed=seed)
+        size: product_specific_gains(
+            run.rows, run.questions, _pair(_THEIRS, size), _pair(_OURS, size), seed=seed
+        )
         for size in budgets
     }
     comparisons = [

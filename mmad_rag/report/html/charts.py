@@ -11,6 +11,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mmad_rag.benchmark.stats.estimate import Estimate
+
 _STEPS = (1, 2, 5, 10, 20, 25, 50, 100, 200)
 """Between grid lines, in percent or points."""
 _WIDTH, _LEFT, _RIGHT = 760.0, 160.0, 170.0
@@ -21,18 +23,6 @@ _LONGEST = 22
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
-    """A value with its interval, in the unit of the chart."""
-
-    value: float
-    """The point."""
-    low: float | None
-    """Lower end; None where there is none."""
-    high: float | None
-    """Upper end."""
-
-
-@dataclass(frozen=True, slots=True)
 class Entry:
     """What one row of a chart shows."""
 
@@ -40,9 +30,9 @@ class Entry:
     """At the left."""
     text: str
     """The numbers, at the right."""
-    here: Interval
-    """On these products."""
-    new: Interval | None = None
+    here: Estimate
+    """On these products, in the unit of the chart."""
+    new: Estimate | None = None
     """On new products; None where nothing is known of them."""
 
 
@@ -130,7 +120,7 @@ def dot_chart(name: str, entries: Sequence[Entry], *, signed: bool) -> Chart:
     def place(number: float | None) -> float | None:
         return None if number is None else round(left + (number - grid[0]) * scale, 1)
 
-    def mark(interval: Interval, y: float) -> Mark:
+    def mark(interval: Estimate, y: float) -> Mark:
         return Mark(place(interval.value) or 0.0, y, place(interval.low), place(interval.high))
 
     rows = []

@@ -13,27 +13,23 @@ from mmad_rag.benchmark.analysis.flips import FlipSample, find_flips
 from mmad_rag.benchmark.analysis.summary import RunSummary
 from mmad_rag.benchmark.run.records import Run
 from mmad_rag.benchmark.score.table import AVERAGE
-from mmad_rag.benchmark.stats.jackknife import NewProducts
+from mmad_rag.benchmark.stats.estimate import Estimate
 from mmad_rag.benchmark.stats.small_sample import SMALL_CELL
 from mmad_rag.errors import DataError
-from mmad_rag.report.html.charts import Chart, Entry, Interval, dot_chart
-from mmad_rag.report.html.facts import Fact, facts_of, replies_grid
+from mmad_rag.report.html.charts import Chart, Entry, dot_chart
+from mmad_rag.report.html.facts import Fact, facts_of
 from mmad_rag.report.html.thumbnail import Thumbnail, thumbnail
-from mmad_rag.report.tables.gains import (
-    UNTOLD,
-    circular_grid,
-    datasets_grid,
-    decomposition_grid,
-    detection_grid,
-    gain_grid,
-    levels_grid,
-    routing_grid,
-    second_reading_grid,
-    spending_grid,
-    subsets_grid,
+from mmad_rag.report.tables.gains import UNTOLD, decomposition_table, gain_table, subsets_table
+from mmad_rag.report.tables.numbers import count, interval, percent, points, with_interval
+from mmad_rag.report.tables.replies import (
+    circular_table,
+    replies_table,
+    routing_counts_table,
+    second_reading_table,
+    spending_table,
 )
-from mmad_rag.report.tables.scores import points
-from mmad_rag.report.tables.table import Grid, interval_text
+from mmad_rag.report.tables.scores import arms_table, datasets_table, detection_table
+from mmad_rag.report.tables.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,7 @@ class Gain:
     sentence: str
     """The average in words."""
     chart: Chart
-    table: Grid
+    table: Table
     first: bool
     """Whether it is the arm that the page is about."""
 
@@ -61,25 +57,25 @@ class Page:
     """What the arm in question is worth; None for a run without a comparison."""
     facts: tuple[Fact, ...]
     levels_chart: Chart
-    levels: Grid
-    datasets: Grid
+    levels: Table
+    datasets: Table
     gains: tuple[Gain, ...]
     """The arm in question first; empty without a comparison."""
     notes: tuple[str, ...]
     """How intervals and verdicts come about."""
     decomposition_chart: Chart | None
-    decomposition: Grid | None
+    decomposition: Table | None
     """None where the arms tell no effect."""
-    parts: Grid | None
+    parts: Table | None
     """Comparisons on parts of the questions; None without one."""
-    replies: Grid
+    replies: Table
     failures: tuple[str, ...]
     """Why questions got no reply."""
-    detection: Grid | None
+    detection: Table | None
     """None for questions that do not ask for defects."""
-    routing: Grid | None
+    routing: Table | None
     """None where no arm routed."""
-    extras: tuple[Grid, ...]
+    extras: tuple[Table, ...]
     """Circular evaluation, the second reading and what was spent, where these are known."""
     flips: tuple[FlipSample, ...]
     """Turned right, turned wrong; empty without a comparison."""
@@ -120,21 +116,21 @@ def page_of(
         headline=None if chosen is None else _sentence(chosen),
         facts=tuple(facts_of(run)),
         levels_chart=_levels_chart(summary),
-        levels=levels_grid(summary.levels, len(run.questions)),
-        datasets=datasets_grid(summary.tables),
+        levels=arms_table(summary.tables, scores=summary.levels),
+        datasets=datasets_table(summary.tables),
         gains=tuple(_gain(item, first=item is chosen) for item in comparisons),
         notes=() if chosen is None else _notes(chosen),
         decomposition_chart=_effects_chart(effects) if effects else None,
-        decomposition=decomposition_grid(summary.decomposition) if effects else None,
-        parts=subsets_grid(parts) if parts else None,
-        replies=replies_grid(run),
+        decomposition=decomposition_table(summary.decomposition) if effects else None,
+        parts=subsets_table(parts) if parts else None,
+        replies=replies_table(run),
         failures=tuple(failure_lines(failed, total)),
-        detection=detection_grid(summary.tables),
-        routing=routing_grid(summary.routing) if summary.routing else None,
+        detection=detection_table(summary.tables),
+        routing=routing_counts_table(summary.routing) if summary.routing else None,
         extras=(
-            *((circular_grid(summary.circular),) if summary.circular else ()),
-            *((second_reading_grid(summary.second_reading),) if summary.second_reading else ()),
-            *((spending_grid(summary.spending),) if summary.spending is not None else ()),
+            *((circular_table(summary.circular),) if summary.circular else ()),
+            *((second_reading_table(summary.second_reading),) if summary.second_reading else ()),
+            *((spending_table(summary.spending),) if summary.spending is not None else ()),
         ),
         flips=samples,
         images={path: thumbnail(folder, path) for path in sorted(paths)},
@@ -158,30 +154,25 @@ def _image_notice(folder: Path, wanted: bool) -> tuple[str, ...]:
 
 
 def _gain(comparison: Comparison, *, first: bool) -> Gain:
-    entries = [
-        _entry(item.column, item.difference, item.low, item.high, item.new_products)
-        for item in comparison.columns
-    ]
+    entries = [_entry(item.column, item.estimate, item.estimate_elsewhere) for item in comparison.columns]
     pair = f"{comparison.arm.arm} against {comparison.baseline.arm}"
     chart = dot_chart(f"Points gained by {pair} in each subtask", entries, signed=True)
-    return Gain(pair, _sentence(comparison), chart, gain_grid(comparison), first)
+    return Gain(pair, _sentence(comparison), chart, gain_table(comparison), first)
 
 
-def _entry(label: str, value: float, low: float | None, high: float | None, new: NewProducts | None) -> Entry:
-    text = interval_text(value, low, high, signed=True)
-    elsewhere = None if new is None else Interval(value, new.low, new.high)
-    return Entry(label, text, Interval(value, low, high), elsewhere)
+def _entry(label: str, here: Estimate, elsewhere: Estimate | None) -> Entry:
+    return Entry(label, with_interval(here, points), here, elsewhere)
 
 
 def _sentence(comparison: Comparison) -> str:
     average = comparison.columns[-1]
     new = average.new_products
-    elsewhere = UNTOLD if new is None else f"{new.verdict} [{points(new.low)}, {points(new.high)}]"
+    elsewhere = UNTOLD if new is None else f"{new.verdict} {interval(new.low, new.high, points)}"
     return (
         f"{comparison.arm.arm} against {comparison.baseline.arm}, on average: "
-        f"{interval_text(average.difference, average.low, average.high, signed=True)} points. "
+        f"{with_interval(average.estimate, points)} points. "
         f"On these products: {average.verdict}. On new products: {elsewhere}. "
-        f"{average.wrong_to_right:,} answers turn right, {average.right_to_wrong:,} turn wrong."
+        f"{count(average.wrong_to_right)} answers turn right, {count(average.right_to_wrong)} turn wrong."
     )
 
 
@@ -189,14 +180,13 @@ def _levels_chart(summary: RunSummary) -> Chart:
     entries = []
     for level in summary.levels:
         item = level.columns[-1]
-        text = interval_text(item.percent, item.low, item.high, signed=False)
-        entries.append(Entry(level.arm, text, Interval(item.percent, item.low, item.high)))
+        entries.append(Entry(level.arm, with_interval(item, percent), item))
     return dot_chart("Percent right by arm, with 95 % intervals", entries, signed=False)
 
 
 def _effects_chart(effects: Sequence[Effect]) -> Chart:
     averages = [(effect.name, effect.columns[-1]) for effect in effects]
-    entries = [_entry(name, item.value, item.low, item.high, item.new_products) for name, item in averages]
+    entries = [_entry(name, item, item.estimate_elsewhere) for name, item in averages]
     return dot_chart("What the gain is made of, on average, in points", entries, signed=True)
 
 
@@ -205,8 +195,9 @@ def _notes(comparison: Comparison) -> tuple[str, ...]:
     few = f" {', '.join(small)}: fewer than {SMALL_CELL} questions, so McNemar's exact test must agree too."
     return (
         (
-            f"On these products: {comparison.replicates:,} bootstrap draws over {comparison.images:,} images "
-            f"(seed {comparison.seed}). On new products: jackknife over products, by t."
+            f"On these products: {count(comparison.replicates)} bootstrap draws over "
+            f"{count(comparison.images)} images (seed {comparison.seed}). "
+            "On new products: jackknife over products, by t."
         ),
         "Verdicts: tests at 5 %, over the subtasks adjusted by Holm; the p-values are the adjusted ones. "
         f"No meaningful difference: the 90 % interval lies within {comparison.margin:g} points either way."

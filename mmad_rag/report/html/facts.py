@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import median
 
-from mmad_rag.benchmark.run.records import OutcomeRow, Run
-from mmad_rag.records import Outcome
-from mmad_rag.report.tables.table import NOTHING, Cell, Grid, GridRow
+from mmad_rag.benchmark.run.records import Run
+from mmad_rag.report.tables.numbers import NOTHING, count
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +23,12 @@ def facts_of(run: Run) -> Iterator[Fact]:
     yield Fact("Model", _each(arm.model for arm in header.arms))
     yield Fact("The model's own name", _each(row.model for row in run.rows) or NOTHING)
     yield Fact("Arms", ", ".join(arm.name for arm in header.arms))
-    yield Fact("Questions", f"{header.questions:,} in each arm")
+    yield Fact("Questions", f"{count(header.questions)} in each arm")
     if header.sample_seed is not None:
         yield Fact("Sample of questions", f"seed {header.sample_seed}")
-    yield Fact("Pictures", f"{len({question.image_path for question in run.questions}):,}")
+    yield Fact("Pictures", count(len({question.image_path for question in run.questions})))
     if header.missing_images:
-        lost = f"{header.missing_questions:,} questions about {header.missing_images:,} images"
+        lost = f"{count(header.missing_questions)} questions about {count(header.missing_images)} images"
         yield Fact("Not asked", f"{lost} that were not in the data folder")
     yield Fact("Images shown", "yes" if header.images else "no, the text alone")
     if header.image_size is not None:
@@ -41,7 +39,7 @@ def facts_of(run: Run) -> Iterator[Fact]:
     order = "as in the file" if header.shuffle_options is None else f"shuffled, seed {header.shuffle_options}"
     yield Fact("Order of options", order)
     if header.circular:
-        yield Fact("Circular evaluation", f"{header.circular:,} questions, seed {header.circular_seed}")
+        yield Fact("Circular evaluation", f"{count(header.circular)} questions, seed {header.circular_seed}")
     yield Fact("Errata left out", ", ".join(header.errata) or "none")
     yield Fact("Data folder", header.data)
     yield Fact("SHA-256 of mmad.json", header.data_sha256)
@@ -52,30 +50,6 @@ def facts_of(run: Run) -> Iterator[Fact]:
     others = (f"{name} {version}" for name, version in header.versions.items() if name != "mmad_rag")
     ours = (f"mmad_rag {header.library}", f"reply parser {header.parser_version}")
     yield Fact("Versions", ", ".join((*ours, *others)))
-
-
-def replies_grid(run: Run) -> Grid:
-    """Arms down: what became of the questions, and what the replies took."""
-    return Grid(
-        "What became of the questions; invalid and failed ones count as wrong",
-        "Arm",
-        ("Correct", "Wrong", "Invalid", "Failed", "Tokens shown", "Tokens replied", "Median seconds"),
-        tuple(
-            GridRow(Cell(arm.name), tuple(_cells([row for row in run.rows if row.arm == arm.name])))
-            for arm in run.header.arms
-        ),
-    )
-
-
-def _cells(rows: list[OutcomeRow]) -> Iterator[Cell]:
-    for outcome in Outcome:
-        yield Cell(f"{sum(row.outcome is outcome for row in rows):,}")
-    replies = [row for row in rows if row.reply is not None]
-    used = [row.usage for row in replies if row.usage is not None]
-    known = () if len(used) == len(replies) else (f"of {len(used):,} of {len(replies):,} replies",)
-    for tokens in ((item.prompt_tokens for item in used), (item.completion_tokens for item in used)):
-        yield Cell(f"{sum(tokens):,}", known) if used else Cell(NOTHING)
-    yield Cell(f"{median(row.latency_s for row in replies):.2f}") if replies else Cell(NOTHING)
 
 
 def _each(values: Iterator[str | None]) -> str:

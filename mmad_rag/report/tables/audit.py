@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.table import Table
-
-from mmad_rag.benchmark.audit.audit import Audit, ShortcutScore
+from mmad_rag.benchmark.audit.audit import Audit, ShortcutCell, ShortcutScore
 from mmad_rag.benchmark.audit.leakage import LeakReport
 from mmad_rag.benchmark.score.table import AVERAGE
-from mmad_rag.report.tables.scores import add_columns, plain_table, points
+from mmad_rag.report.tables.numbers import percent, points
+from mmad_rag.report.tables.scores import score_columns
+from mmad_rag.report.tables.table import Column, Table, corner, estimate_cell, table_row
 
 WORST = 10
 """Entries listed in the table of the terminal; --json lists all."""
@@ -17,52 +17,52 @@ WORST = 10
 
 def shortcuts_table(scores: Sequence[ShortcutScore], title: str) -> Table:
     """Shortcuts down, subtasks across, percent; `*` where the 95 % interval is above chance."""
-    shown = plain_table(title)
-    shown.add_column("shortcut", no_wrap=True)
-    add_columns(shown, [cell.column for cell in scores[0].cells])
-    for score in scores:
-        marks = ("*" if cell.above_low > 0 else " " for cell in score.cells)
-        cells = (f"{cell.percent:.1f}{mark}" for cell, mark in zip(score.cells, marks, strict=True))
-        shown.add_row(score.shortcut, *cells)
-    return shown
+    return Table(
+        title,
+        (corner("shortcut"), *score_columns([cell.score.column for cell in scores[0].cells])),
+        tuple(table_row(score.shortcut, map(_marked, score.cells)) for score in scores),
+    )
+
+
+def _marked(cell: ShortcutCell) -> str:
+    low = cell.above_chance.low
+    return percent(cell.score.value) + ("*" if low is not None and low > 0 else " ")
 
 
 def average_table(scores: Sequence[ShortcutScore], title: str) -> Table:
     """The last column of the same with its 95 % intervals."""
-    shown = plain_table(title)
-    shown.add_column("shortcut", no_wrap=True)
-    for name in ("Average", "95 % from", "to", "above chance", "95 % from", "to"):
-        shown.add_column(name, justify="right", no_wrap=True)
+    headings = ("Average", "95 % from", "to", "above chance", "95 % from", "to")
+    rows = []
     for score in scores:
-        cell = next(item for item in score.cells if item.column == AVERAGE)
-        levels = (f"{value:.1f}" for value in (cell.percent, cell.low, cell.high))
-        gains = (points(value) for value in (cell.above_chance, cell.above_low, cell.above_high))
-        shown.add_row(score.shortcut, *levels, *gains)
-    return shown
+        cell = next(item for item in score.cells if item.score.column == AVERAGE)
+        level, gain = cell.score, cell.above_chance
+        numbers = (
+            *map(percent, (level.value, level.low, level.high)),
+            *map(points, (gain.value, gain.low, gain.high)),
+        )
+        rows.append(table_row(score.shortcut, numbers))
+    return Table(title, (corner("shortcut"), *map(Column, headings)), tuple(rows))
 
 
 def leak_table(report: LeakReport, title: str) -> Table:
     """The leak by subtask, in percentage points of overlap, with its 95 % intervals."""
-    shown = plain_table(title)
-    shown.add_column("", no_wrap=True)
-    add_columns(shown, [value.column for value in report.columns])
-    shown.add_row("leak", *(points(value.leak) for value in report.columns))
-    shown.add_row("95 % from", *(points(value.low) for value in report.columns))
-    shown.add_row("95 % to", *(points(value.high) for value in report.columns))
-    return shown
+    return Table(
+        title,
+        (corner(""), *score_columns([value.column for value in report.columns])),
+        (table_row("leak", (estimate_cell(value, points) for value in report.columns)),),
+    )
 
 
 def entries_table(report: LeakReport) -> Table:
     """The entries that leak most."""
     listed = report.entries[:WORST]
-    shown = plain_table(f"Entries that leak most: {len(listed)} of {len(report.entries)}")
-    shown.add_column("product", no_wrap=True)
-    shown.add_column("entry", no_wrap=True)
-    shown.add_column("questions", justify="right", no_wrap=True)
-    shown.add_column("leak", justify="right", no_wrap=True)
-    for item in listed:
-        shown.add_row(item.product, item.entry, str(item.questions), points(item.leak))
-    return shown
+    return Table(
+        f"Entries that leak most: {len(listed)} of {len(report.entries)}",
+        (corner("product"), Column("entry", number=False), Column("questions"), Column("leak")),
+        tuple(
+            table_row(item.product, (item.entry, str(item.questions), points(item.leak))) for item in listed
+        ),
+    )
 
 
 def audit_notes(audit: Audit) -> Iterator[str]:

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.table import Table
-
 from mmad_rag.fields import FIELDS, Field
 from mmad_rag.knowledge import ProductFile, passages_of
 from mmad_rag.knowledge.lint import uncovered_folders, word_count
+from mmad_rag.report.tables.numbers import NOTHING
+from mmad_rag.report.tables.table import Column, Table, TableRow, corner, table_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +37,25 @@ def coverage_rows(files: Sequence[ProductFile]) -> tuple[CoverageRow, ...]:
 
 def coverage_table(files: Sequence[ProductFile]) -> Table:
     """Products down, fields across, passages in the cells."""
-    table = Table(
-        title=f"{len(files)} product{'' if len(files) == 1 else 's'}",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-    )
-    table.add_column("product", no_wrap=True)
     headings = ("words", "keys", "defects", *(FIELDS[field].heading for field in _FIELDS))
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    table.add_column("folders", no_wrap=True)
-    table.add_column("status")
-    for row in coverage_rows(files):
-        counts = (row.passages.get(field.value, 0) for field in _FIELDS)
-        numbers = (row.words, row.keys, row.defects, *counts)
-        folders = f"missing: {', '.join(row.uncovered_folders)}" if row.uncovered_folders else "covered"
-        table.add_row(
-            row.product, *(str(number) if number else "-" for number in numbers), folders, row.status
-        )
-    return table
+    return Table(
+        f"{len(files)} product{'' if len(files) == 1 else 's'}",
+        (
+            corner("product"),
+            *(Column(heading, wraps=True) for heading in headings),
+            Column("folders", number=False),
+            Column("status", number=False, wraps=True),
+        ),
+        tuple(map(_table_row, coverage_rows(files))),
+    )
+
+
+def _table_row(row: CoverageRow) -> TableRow:
+    counts = (row.passages.get(field.value, 0) for field in _FIELDS)
+    numbers = (row.words, row.keys, row.defects, *counts)
+    folders = f"missing: {', '.join(row.uncovered_folders)}" if row.uncovered_folders else "covered"
+    shown = (str(number) if number else NOTHING for number in numbers)
+    return table_row(row.product, (*shown, folders, row.status))
 
 
 _FIELDS = tuple(field for field in Field if FIELDS[field].heading)

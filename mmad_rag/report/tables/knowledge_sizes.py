@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rich.table import Table
-
 from mmad_rag.knowledge import KnowledgeBase, passages_of
+from mmad_rag.report.tables.table import Column, Table, corner, table_row
 from mmad_rag.retrieve import estimate_tokens
 
 
@@ -37,15 +36,21 @@ def knowledge_sizes(bases: Mapping[str, KnowledgeBase], products: Sequence[str])
 
 def sizes_table(rows: Sequence[ProductSize]) -> Table:
     """Products down, words and tokens of each base across."""
-    table = Table(title="Length of the texts", title_justify="left", box=None, pad_edge=False)
-    table.add_column("product", no_wrap=True)
-    for name in rows[0].words:
-        table.add_column(f"{name}\nwords", justify="right")
-        table.add_column(f"{name}\ntokens", justify="right")
-    for row in rows:
-        cells = (str(count) for name in row.words for count in (row.words[name], row.tokens[name]))
-        table.add_row(row.product, *cells)
-    return table
+    bases = tuple(rows[0].words)
+    return Table(
+        "Length of the texts",
+        (
+            corner("product"),
+            *(Column(f"{name}\n{unit}", wraps=True) for name in bases for unit in ("words", "tokens")),
+        ),
+        tuple(
+            table_row(
+                row.product,
+                (str(number) for name in bases for number in (row.words[name], row.tokens[name])),
+            )
+            for row in rows
+        ),
+    )
 
 
 def _row(product: str, texts: Mapping[str, Sequence[str]]) -> ProductSize:

@@ -1,19 +1,23 @@
-"""A measurement of retrieval as tables for a terminal."""
+"""A measurement of retrieval as tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.table import Table
-
+from mmad_rag.report.tables.numbers import NOTHING, decimal, fraction, share
+from mmad_rag.report.tables.routing_products import (
+    confused_table,
+    defects_table,
+    fewer_references_table,
+    leave_product_out_table,
+    named_instead_table,
+    products_table,
+)
+from mmad_rag.report.tables.table import Table, plain_table
 from mmad_rag.retrieval_eval.calibration import Calibration
 from mmad_rag.retrieval_eval.confusion import OUTSIDE
-from mmad_rag.retrieval_eval.figures import ALL_CHANGES, Figures, Router
-from mmad_rag.retrieval_eval.metrics import Share
-from mmad_rag.retrieval_eval.result import RetrievalResult, figures_of
-
-_PAIRS_SHOWN = 12
-_NOTHING = "-"
+from mmad_rag.retrieval_eval.figures import Figures, Router
+from mmad_rag.retrieval_eval.result import RetrievalResult
 
 
 def retrieval_tables(result: RetrievalResult) -> Iterator[Table]:
@@ -24,18 +28,18 @@ def retrieval_tables(result: RetrievalResult) -> Iterator[Table]:
         yield _outside(result)
     yield _calibration(result)
     yield from (_reliability(found) for found in result.calibration)
-    yield _products(result)
+    yield products_table(result)
     if any(pair.named != OUTSIDE for pair in result.confused):
-        yield _confused(result)
+        yield confused_table(result)
     yield _latency(result)
     if result.leave_product_out:
-        yield _leave_product_out(result)
+        yield leave_product_out_table(result)
         if result.leave_product_out[-1].named:
-            yield _named_instead(result)
+            yield named_instead_table(result)
     if result.fewer_references:
-        yield _fewer_references(result)
+        yield fewer_references_table(result)
     if result.defects:
-        yield _defects(result)
+        yield defects_table(result)
 
 
 def retrieval_notes(result: RetrievalResult) -> Iterator[str]:
@@ -52,169 +56,125 @@ def retrieval_notes(result: RetrievalResult) -> Iterator[str]:
 
 
 def _ranking(result: RetrievalResult) -> Table:
-    shown = _table("Known images: percent ranked first, and in the first three")
-    _columns(shown, "change", "n", "top-1 route", "nearest", "top-3 route", "nearest")
+    rows: list[tuple[str, ...]] = []
     for change, route, nearest in _pairs(result):
-        shown.add_row(
-            change,
-            str(route.known),
-            _share(route.top1),
-            _share(nearest.top1 if nearest else None),
-            _share(route.top3),
-            _share(nearest.top3 if nearest else None),
+        rows.append(
+            (
+                change,
+                str(route.known),
+                share(route.top1),
+                share(nearest.top1 if nearest else None),
+                share(route.top3),
+                share(nearest.top3 if nearest else None),
+            )
         )
-    return shown
+    return plain_table(
+        "Known images: percent ranked first, and in the first three",
+        rows,
+        "change",
+        "n",
+        "top-1 route",
+        "nearest",
+        "top-3 route",
+        "nearest",
+    )
 
 
 def _outcomes(result: RetrievalResult) -> Table:
-    shown = _table("Known images: what was concluded (nearest: at 95 % recall)")
-    _columns(shown, "change", "n", "right", "near-tie", "wrong", "unknown")
-    for name in ("nearest right", "wrong", "unknown"):
-        shown.add_column(name, justify="right")
+    rows: list[tuple[str, ...]] = []
     for change, route, nearest in _pairs(result):
         counted = (route.right, route.near_tie, route.wrong, route.called_unknown)
         floor = (nearest.right, nearest.wrong, nearest.called_unknown) if nearest else (None,) * 3
-        cells = [_NOTHING if item is None else str(item.count) for item in (*counted, *floor)]
-        shown.add_row(change, str(route.known), *cells)
-    return shown
+        cells = [NOTHING if item is None else str(item.count) for item in (*counted, *floor)]
+        rows.append((change, str(route.known), *cells))
+    return plain_table(
+        "Known images: what was concluded (nearest: at 95 % recall)",
+        rows,
+        "change",
+        "n",
+        "right",
+        "near-tie",
+        "wrong",
+        "unknown",
+        "nearest right",
+        "wrong",
+        "unknown",
+    )
 
 
 def _outside(result: RetrievalResult) -> Table:
-    shown = _table("Images outside the catalogue: AUROC, and percent accepted all the same")
-    _columns(shown, "change", "n", "AUROC route", "nearest", "at 95 % route", "nearest", "own threshold")
+    rows: list[tuple[str, ...]] = []
     for change, route, nearest in _pairs(result):
-        shown.add_row(
-            change,
-            str(route.outside),
-            _number(route.auroc),
-            _number(nearest.auroc if nearest else None),
-            _share(route.false_accepts_95),
-            _share(nearest.false_accepts_95 if nearest else None),
-            _share(route.false_accepts),
+        rows.append(
+            (
+                change,
+                str(route.outside),
+                fraction(route.auroc),
+                fraction(nearest.auroc if nearest else None),
+                share(route.false_accepts_95),
+                share(nearest.false_accepts_95 if nearest else None),
+                share(route.false_accepts),
+            )
         )
-    return shown
+    return plain_table(
+        "Images outside the catalogue: AUROC, and percent accepted all the same",
+        rows,
+        "change",
+        "n",
+        "AUROC route",
+        "nearest",
+        "at 95 % route",
+        "nearest",
+        "own threshold",
+    )
 
 
 def _calibration(result: RetrievalResult) -> Table:
-    shown = _table("Expected calibration error of the route, 15 bins")
-    _columns(shown, "change", "n", "equal width", "equal mass", "equal width, known only")
+    rows: list[tuple[str, ...]] = []
     for change, route, _ in _pairs(result):
         counts = str(route.known + route.outside)
-        shown.add_row(change, counts, _number(route.ece), _number(route.ece_mass), _number(route.ece_known))
-    return shown
+        rows.append(
+            (change, counts, fraction(route.ece), fraction(route.ece_mass), fraction(route.ece_known))
+        )
+    return plain_table(
+        "Expected calibration error of the route, 15 bins",
+        rows,
+        "change",
+        "n",
+        "equal width",
+        "equal mass",
+        "equal width, known only",
+    )
 
 
 def _reliability(found: Calibration) -> Table:
-    shown = _table(f"Reliability, all changes, {found.binning.value}: ECE {found.error:.3f}")
-    _columns(shown, "confidence", "n", "mean", "right", "right - mean")
-    for item in found.bins:
-        shown.add_row(
-            f"{item.low:.3f}-{item.high:.3f}",
+    rows = [
+        (
+            f"{fraction(item.low)}-{fraction(item.high)}",
             str(item.right.n),
-            f"{item.confidence:.3f}",
-            _share(item.right),
-            f"{item.right.count / item.right.n - item.confidence:+.3f}",
+            fraction(item.confidence),
+            share(item.right),
+            decimal(item.right.count / item.right.n - item.confidence, 3, signed=True),
         )
-    return shown
-
-
-def _products(result: RetrievalResult) -> Table:
-    shown = _table("Recall per product, all changes")
-    _columns(shown, "product", "refs", "n", "top-1 route", "nearest", "right", "near-tie", "unknown")
-    for item in result.products:
-        shown.add_row(
-            item.product,
-            str(item.references),
-            str(item.top1.n),
-            _share(item.top1),
-            _share(item.nearest_top1),
-            str(item.right.count),
-            str(item.near_tie.count),
-            str(item.called_unknown.count),
-        )
-    return shown
-
-
-def _confused(result: RetrievalResult) -> Table:
-    """Wrong names only: images for which nothing was named are counted in the other tables."""
-    shown = _table("Confused, all changes: what is shown, what was named instead")
-    _columns(shown, "shows", "named", "by", "times", "under", numbers=False)
-    for router in Router:
-        own = [pair for pair in result.confused if pair.router is router and pair.named != OUTSIDE]
-        for pair in own[:_PAIRS_SHOWN]:
-            changes = ", ".join(f"{change} {count}" for change, count in pair.changes.items())
-            times = f"{pair.images.count} of {pair.images.n}"
-            shown.add_row(pair.product, pair.named, router.value, times, changes)
-        if len(own) > _PAIRS_SHOWN:
-            rest = own[_PAIRS_SHOWN:]
-            count = sum(pair.images.count for pair in rest)
-            shown.add_row(f"{len(rest)} more pairs", "", router.value, str(count), "")
-    return shown
+        for item in found.bins
+    ]
+    return plain_table(
+        f"Reliability, all changes, {found.binning.value}: ECE {fraction(found.error)}",
+        rows,
+        "confidence",
+        "n",
+        "mean",
+        "right",
+        "right - mean",
+    )
 
 
 def _latency(result: RetrievalResult) -> Table:
-    shown = _table("Milliseconds per query")
-    _columns(shown, "step", "n", "p50", "p95", "p99")
+    rows: list[tuple[str, ...]] = []
     for item in result.latency:
         times = (item.p50_ms, item.p95_ms, item.p99_ms)
-        shown.add_row(item.step.value, str(item.n), *(f"{value:.2f}" for value in times))
-    return shown
-
-
-def _leave_product_out(result: RetrievalResult) -> Table:
-    shown = _table("Product left out: percent of its images declared unknown")
-    _columns(shown, "product", "n", "own threshold", "at 95 %", "nearest 95 %")
-    for item in result.leave_product_out:
-        shown.add_row(
-            item.product,
-            str(item.unknown.n),
-            _share(item.unknown),
-            _share(item.unknown_95),
-            _share(item.nearest_unknown_95),
-        )
-    return shown
-
-
-def _named_instead(result: RetrievalResult) -> Table:
-    shown = _table("Product left out: what was named instead, by the index's own threshold")
-    _columns(shown, "product", "named", numbers=False)
-    for item in result.leave_product_out[:-1]:
-        if item.named:
-            named = ", ".join(f"{product} {count}" for product, count in item.named.items())
-            shown.add_row(item.product, named)
-    return shown
-
-
-def _fewer_references(result: RetrievalResult) -> Table:
-    shown = _table("With fewer references per product, thresholds anew for each number")
-    _columns(shown, "refs", "change", "n", "top-1 route", "nearest", "accepted 95 %", "nearest", "ECE")
-    for item in result.fewer_references:
-        for change in dict.fromkeys(figure.change for figure in item.figures):
-            if change in (result.changes[0], ALL_CHANGES):
-                route = figures_of(item.figures, Router.ROUTE, change)
-                nearest = figures_of(item.figures, Router.NEAREST, change)
-                shown.add_row(
-                    str(item.per_product),
-                    change,
-                    str(route.known),
-                    _share(route.top1),
-                    _share(nearest.top1),
-                    _share(route.false_accepts_95),
-                    _share(nearest.false_accepts_95),
-                    _number(route.ece),
-                )
-    return shown
-
-
-def _defects(result: RetrievalResult) -> Table:
-    shown = _table("Which defect: kind of the nearest other defect image")
-    _columns(shown, "product", "kinds", "n", "right", "chance", "alone of its kind")
-    for item in result.defects:
-        chance = f"{100 * item.chance:.1f}"
-        shown.add_row(
-            item.product, str(item.defects), str(item.right.n), _share(item.right), chance, str(item.alone)
-        )
-    return shown
+        rows.append((item.step.value, str(item.n), *(decimal(value, 2) for value in times)))
+    return plain_table("Milliseconds per query", rows, "step", "n", "p50", "p95", "p99")
 
 
 def _pairs(result: RetrievalResult) -> Iterator[tuple[str, Figures, Figures | None]]:
@@ -223,31 +183,3 @@ def _pairs(result: RetrievalResult) -> Iterator[tuple[str, Figures, Figures | No
     for item in result.figures:
         if item.router is Router.ROUTE:
             yield item.change, item, floor.get(item.change)
-
-
-def _table(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-        collapse_padding=True,
-        header_style="bold",
-    )
-
-
-def _columns(table: Table, first: str, *others: str, numbers: bool = True) -> None:
-    table.add_column(first, no_wrap=True)
-    for name in others:
-        table.add_column(name, justify="right" if numbers else "left", no_wrap=numbers)
-
-
-def _share(share: Share | None) -> str:
-    """Percent with its interval, e.g. `99.5 (98-100)`."""
-    if share is None or share.share is None or share.low is None or share.high is None:
-        return _NOTHING
-    return f"{100 * share.share:.1f} ({100 * share.low:.0f}-{100 * share.high:.0f})"
-
-
-def _number(value: float | None) -> str:
-    return _NOTHING if value is None else f"{value:.3f}"

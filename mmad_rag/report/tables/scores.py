@@ -1,26 +1,34 @@
-"""Scores and comparisons as tables for a terminal."""
+"""Scores of arms and answers files as tables, with what stands behind them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.markup import escape
-from rich.table import Table
-
+from mmad_rag.benchmark.analysis.arm_scores import ArmScore
 from mmad_rag.benchmark.analysis.compare import ArmRates, Comparison
-from mmad_rag.benchmark.analysis.knowledge_value import SpecificValue
+from mmad_rag.benchmark.analysis.knowledge_value import ProductSpecificGain
 from mmad_rag.benchmark.data.question_sets import columns_named, headings_of
-from mmad_rag.benchmark.score.table import AVERAGE, ScoreTable
+from mmad_rag.benchmark.score.table import AVERAGE, DetectionRates, ScoreTable
+from mmad_rag.report.tables.numbers import count, fine_percent, interval, percent, points
+from mmad_rag.report.tables.table import (
+    Column,
+    Table,
+    TableCell,
+    TableRow,
+    corner,
+    estimate_cell,
+    table_row,
+)
 
 
 def score_table(table: ScoreTable, title: str) -> Table:
     """One arm or answers file: datasets down, subtasks across, percent in the cells."""
-    shown = plain_table(f"{title}, rule {table.rule}: {table.counted} of {table.questions} answers counted")
-    shown.add_column("dataset", no_wrap=True)
-    add_columns(shown, table.columns)
-    for row in table.rows:
-        shown.add_row(escape(row.name), *(percent(cell.percent) for cell in row.cells))
-    return shown
+    rows = (table_row(row.name, (fine_percent(cell.percent) for cell in row.cells)) for row in table.rows)
+    return Table(
+        f"{title}, rule {table.rule}: {table.counted} of {table.questions} answers counted",
+        (corner("dataset"), *score_columns(table.columns)),
+        tuple(rows),
+    )
 
 
 def detection_line(table: ScoreTable) -> str | None:
@@ -33,10 +41,10 @@ def detection_line(table: ScoreTable) -> str | None:
     *rows, average = table.detection
     columns = columns_named(table.columns[:-1])
     heading = columns.headings[columns.detection or AVERAGE]
-    shown = f"{heading}: overkill {percent(average.overkill)} %, miss {percent(average.miss)} %"
+    shown = f"{heading}: overkill {fine_percent(average.overkill)} %, miss {fine_percent(average.miss)} %"
     if len(rows) == 1:
         return shown
-    each = (f"{row.name} {percent(row.overkill)} and {percent(row.miss)}" for row in rows)
+    each = (f"{row.name} {fine_percent(row.overkill)} and {fine_percent(row.miss)}" for row in rows)
     return f"{shown}, the mean of {', '.join(each)}"
 
 
@@ -51,58 +59,110 @@ def score_notes(table: ScoreTable) -> Iterator[str]:
 
 
 def arms_table(
-    tables: Sequence[tuple[str, ScoreTable]], comparisons: Sequence[Comparison], *, where: str = ""
+    tables: Sequence[tuple[str, ScoreTable]],
+    comparisons: Sequence[Comparison] = (),
+    *,
+    scores: Sequence[ArmScore] = (),
+    where: str = "",
 ) -> Table:
     """Every arm of a run, macro-averaged over datasets, then what each changes with its 95 % intervals.
 
-    `where` says which questions these are, when they are not all.
+    Args:
+        tables: Arm and its scores by the rule `fixed`.
+        comparisons: What follows the arms.
+        scores: The same scores with their intervals, for the columns to show; empty: all columns without.
+        where: Says which questions these are, when they are not all.
     """
-    questions = tables[0][1].questions
-    what = f"{questions} questions {where}".rstrip()
-    shown = plain_table(f"Percent right of {what}, mean over datasets, rule fixed")
-    shown.add_column("arm", no_wrap=True)
-    columns = tables[0][1].columns
-    add_columns(shown, columns)
-    for name, table in tables:
-        cells = (table.cell(AVERAGE, column) for column in columns)
-        shown.add_row(name, *(percent(cell.percent, digits=1) for cell in cells))
-    for comparison in comparisons:
-        by_column = {difference.column: difference for difference in comparison.columns}
-        found = [by_column.get(column) for column in columns]
-        label = f"{comparison.arm.arm} - {comparison.baseline.arm}"
-        shown.add_row()
-        shown.add_row(label, *(points(item.difference) if item else "-" for item in found))
-        shown.add_row("  95 % from", *(points(item.low) if item else "-" for item in found))
-        shown.add_row("  95 % to", *(points(item.high) if item else "-" for item in found))
-        new = [item.new_products if item else None for item in found]
-        shown.add_row("  new products from", *(points(item.low if item else None) for item in new))
-        shown.add_row("  new products to", *(points(item.high if item else None) for item in new))
-    return shown
+    columns = [item.column for item in scores[0].columns] if scores else list(tables[0][1].columns)
+    known = {score.arm: {item.column: item for item in score.columns} for score in scores}
+
+    def score_cell(arm: str, table: ScoreTable, column: str) -> TableCell:
+        if arm in known:
+            return estimate_cell(known[arm].get(column), percent)
+        return TableCell(percent(table.cell(AVERAGE, column).percent))
+
+    arms = (table_row(arm, (score_cell(arm, table, column) for column in columns)) for arm, table in tables)
+    what = f"{count(tables[0][1].questions)} questions {where}".rstrip()
+    return Table(
+        f"Percent right of {what}, mean over datasets, rule fixed",
+        (corner("Arm", "arm"), *score_columns(columns)),
+        (*arms, *(_gain_row(comparison, columns) for comparison in comparisons)),
+        legend="below each its 95 % interval on these products" if scores else "",
+    )
 
 
-def specific_table(values: Sequence[SpecificValue], title: str) -> Table:
+def _gain_row(comparison: Comparison, columns: Sequence[str]) -> TableRow:
+    found = {item.column: item for item in comparison.columns}
+    cells = (
+        estimate_cell(found[column].estimate, points, elsewhere=found[column].estimate_elsewhere, both=True)
+        if column in found
+        else estimate_cell(None, points)
+        for column in columns
+    )
+    return table_row(f"{comparison.arm.arm} - {comparison.baseline.arm}", cells, apart=True)
+
+
+def datasets_table(tables: Sequence[tuple[str, ScoreTable]]) -> Table:
+    """Arms down, datasets across: the mean over subtasks."""
+    names = [row.name for row in tables[0][1].rows]
+    rows = (
+        table_row(arm, (percent(table.cell(name, AVERAGE).percent) for name in names))
+        for arm, table in tables
+    )
+    title = "Percent right by dataset, mean over subtasks"
+    return Table(title, (corner("Arm", "arm"), *map(Column, names)), tuple(rows))
+
+
+def detection_table(tables: Sequence[tuple[str, ScoreTable]]) -> Table | None:
+    """Arms down: how often a good piece is called defective, and a defective one good.
+
+    None for questions that do not ask for defects.
+    """
+    if not tables[0][1].detection:
+        return None
+    column = columns_named(tables[0][1].columns[:-1]).detection
+    names = [rates.name for rates in tables[0][1].detection]
+    headings = (f"{name}: {rate}" for name in names for rate in ("overkill", "miss"))
+    return Table(
+        f"{column}: overkill (good pieces called defective) and miss rate (defective called good), percent",
+        (corner("Arm", "arm"), *map(Column, headings)),
+        tuple(
+            table_row(arm, (cell for rates in table.detection for cell in _detection(rates)))
+            for arm, table in tables
+        ),
+    )
+
+
+def _detection(rates: DetectionRates) -> tuple[TableCell, TableCell]:
+    alarms = f"{count(rates.false_alarms)} of {count(rates.normal)}"
+    misses = f"{count(rates.misses)} of {count(rates.abnormal)}"
+    return (
+        TableCell(percent(rates.overkill), notes=(alarms,)),
+        TableCell(percent(rates.miss), notes=(misses,)),
+    )
+
+
+def specific_table(values: Sequence[ProductSpecificGain], title: str) -> Table:
     """What two bases are worth beyond the words that any product's text shares with the options."""
-    shown = plain_table(title)
-    shown.add_column("base", no_wrap=True)
-    add_columns(shown, [value.column for value in values])
-    for name, found in (
-        ("this", [value.base for value in values]),
-        ("other", [value.baseline for value in values]),
-        ("this - other", [value.difference for value in values]),
-        ("  95 % from", [value.low for value in values]),
-        ("  95 % to", [value.high for value in values]),
-    ):
-        shown.add_row(name, *map(points, found))
-    return shown
+    return Table(
+        title,
+        (corner("base"), *score_columns([value.difference.column for value in values])),
+        (
+            table_row("this", (points(value.base) for value in values)),
+            table_row("other", (points(value.baseline) for value in values)),
+            table_row("this - other", (estimate_cell(value.difference, points) for value in values)),
+        ),
+    )
 
 
 def arms_notes(comparisons: Sequence[Comparison]) -> Iterator[str]:
     """How to read the table: intervals, flips, and what could not be read."""
     for comparison in comparisons:
         average = next(item for item in comparison.columns if item.column == AVERAGE)
+        reach = interval(average.low, average.high, points, otherwise="[-, -]")
         yield (
-            f"{comparison.arm.arm} against {comparison.baseline.arm}: {average.difference:+.1f} points "
-            f"[{points(average.low)}, {points(average.high)}] on average; "
+            f"{comparison.arm.arm} against {comparison.baseline.arm}: {points(average.difference)} points "
+            f"{reach} on average; "
             f"{average.wrong_to_right} answers turn right, {average.right_to_wrong} turn wrong"
         )
     if comparisons:
@@ -122,29 +182,7 @@ def _rates(comparisons: Sequence[Comparison]) -> tuple[ArmRates, ...]:
     return tuple(side for side in rates.values() if side.invalid or side.failed)
 
 
-def add_columns(shown: Table, columns: Sequence[str]) -> None:
-    """Add a column of numbers for each subtask, and for `Average`, under its heading."""
-    for heading in headings_of(columns).values():
-        shown.add_column(escape(heading), justify="right", no_wrap=True)
-
-
-def plain_table(title: str) -> Table:
-    """A table without lines."""
-    return Table(
-        title=title,
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-        collapse_padding=True,
-        header_style="bold",
-    )
-
-
-def percent(number: float | None, digits: int = 2) -> str:
-    """Without a sign; a dash where there is none."""
-    return "-" if number is None else f"{number:.{digits}f}"
-
-
-def points(difference: float | None) -> str:
-    """Percentage points with their sign."""
-    return "-" if difference is None else f"{difference:+.1f}"
+def score_columns(names: Sequence[str]) -> tuple[Column, ...]:
+    """A column of numbers for each subtask, and for `Average`."""
+    headings = headings_of(names)
+    return tuple(Column(name, headings[name]) for name in names)

@@ -22,7 +22,7 @@ from mmad_rag.models.prices import ImageTokens, load_prices
 from mmad_rag.prompt import TextPart, render
 from mmad_rag.records import Choice, Outcome, Prompt, Question, Usage
 from mmad_rag.report.tables.forecast import budget_line, spending_lines
-from mmad_rag.report.tables.gains import spending_grid
+from mmad_rag.report.tables.replies import spending_table
 from tests.benchmark.run.test_store import HEADER
 from tests.support.bench import question, row
 from tests.support.running import Cli
@@ -242,14 +242,14 @@ def test_costs_stand_on_the_page() -> None:
         run = finished(right, (Usage(1000, 0), Usage(3000, 0)))
         found = spending(run, [compare_arms(run.rows, run.questions, "none", "rag")], load_prices())
         assert found is not None
-        grid = spending_grid(found)
-        assert "2.5 USD per million tokens in and 10 out" in grid.caption
-        none, rag = grid.rows
+        table = spending_table(found)
+        assert "2.5 USD per million tokens in and 10 out" in table.title
+        none, rag = table.rows
         assert [cell.text for cell in none.cells] == ["200,000", "0", "0.50", "-"]
         assert [cell.text for cell in rag.cells] == ["600,000", "0", "1.50", shown]
     partly = spending(finished(0.7, (Usage(1000, 0), None)), [], load_prices())
     assert partly is not None
-    assert spending_grid(partly).rows[1].cells[2].details == ("200 replies came without token counts",)
+    assert spending_table(partly).rows[1].cells[2].notes == ("200 replies came without token counts",)
 
 
 def test_no_certain_gain_has_no_price_per_point() -> None:

@@ -17,6 +17,8 @@ from mmad_rag.benchmark.score.score import score_run
 from mmad_rag.errors import DataError
 from mmad_rag.records import Choice, Outcome, Question, RouteOutcome
 from mmad_rag.report.tables.scores import arms_notes, arms_table, score_notes, score_table
+from mmad_rag.report.tables.table import Table
+from mmad_rag.report.terminal import terminal_table
 
 
 def asked(number: int, place: int) -> Question:
@@ -78,10 +80,10 @@ HEADER = RunHeader(
 RUN = Run(Path("runs/x"), HEADER, QUESTIONS, (*NONE, *map(routed, QUESTIONS)))
 
 
-def printed(table: object) -> str:
+def printed(table: Table) -> str:
     console = Console(width=100, file=io.StringIO())
     with console.capture() as capture:
-        console.print(table)
+        console.print(terminal_table(table))
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 

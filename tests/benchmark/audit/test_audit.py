@@ -15,6 +15,7 @@ from mmad_rag.benchmark.audit.shortcuts import ShortcutName, centralities, chanc
 from mmad_rag.benchmark.data.mmad import load_questions
 from mmad_rag.knowledge import load_knowledge
 from mmad_rag.records import Choice, Question
+from tests.support.bench import ends
 from tests.support.running import Cli
 from tests.support.shared import MMAD, needs_shared
 from tests.support.world import World
@@ -146,7 +147,7 @@ def test_the_leak_is_a_difference_of_overlaps(world: World) -> None:
         ("normal", 1),
     ]
     assert [item.leak for item in found.entries] == pytest.approx([100, 75, -100])
-    assert {item.column: item.leak for item in found.columns} == pytest.approx(
+    assert {item.column: item.value for item in found.columns} == pytest.approx(
         {"Defect Classification": 87.5, "Object Analysis": -100, "Average": -6.25}
     )
     assert (found.questions, found.left_out) == (3, 1)
@@ -169,11 +170,12 @@ def test_the_audit_of_four_questions(data: Path, world: World) -> None:
     """Longest scores 75, 25 above chance; on the hard subset 50; flags name what hit."""
     found = audit_questions(load_questions(data), load_knowledge(world.knowledge), replicates=50)
     cell = _average(found, "longest")
-    assert (cell.percent, cell.above_chance) == (75, 25)
-    assert cell.low <= 75 <= cell.high
-    assert _average(found, CHANCE).percent == 50
+    assert (cell.score.value, cell.above_chance.value) == (75, 25)
+    low, high = ends(cell.score)
+    assert low <= 75 <= high
+    assert _average(found, CHANCE).score.value == 50
     assert len(found.hard) == 2
-    assert all(score.cells[-1].percent <= 50 for score in found.hard_questions)
+    assert all(score.cells[-1].score.value <= 50 for score in found.hard_questions)
     assert "longest" in found.questions[0].hit_by
     assert "shortest" in found.questions[3].hit_by
     assert found.leak is not None
@@ -232,6 +234,6 @@ def test_an_output_that_cannot_be_written_is_named(cli: Cli, data: Path) -> None
 def test_the_real_questions_give_longest_away() -> None:
     """The longest option scores about 54 %; on the hard subset no shortcut is above chance."""
     found = audit_questions(load_questions(MMAD), replicates=20)
-    assert _average(found, "longest").percent == pytest.approx(53.9, abs=0.1)
+    assert _average(found, "longest").score.value == pytest.approx(53.9, abs=0.1)
     for score in found.hard_questions:
-        assert all(cell.above_chance <= 1e-6 for cell in score.cells)
+        assert all(cell.above_chance.value <= 1e-6 for cell in score.cells)

@@ -16,7 +16,7 @@ from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.score.answers_file import AnswerRecord, read_answers
 from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_answers, score_run
-from mmad_rag.benchmark.score.table import AVERAGE, Cell, ScoreTable
+from mmad_rag.benchmark.score.table import AVERAGE, ScoreCell, ScoreTable
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Question
 from tests.support.bench import question, row
@@ -79,13 +79,13 @@ def test_fixed_leaves_empty_what_has_no_questions() -> None:
     table = score_answers(HAND, Rule.FIXED)
     assert percent(table, "VisA", "Object Analysis") is None
     assert percent(table, AVERAGE, "Object Analysis") == pytest.approx(200 / 3)
-    assert table.cell(AVERAGE, LOC) == Cell(None, 0, 0, 0, 0, 0)
+    assert table.cell(AVERAGE, LOC) == ScoreCell(None, 0, 0, 0, 0, 0)
 
 
 def test_fixed_counts_every_question_once() -> None:
     table = score_answers(HAND, Rule.FIXED)
-    assert table.cell("DS-MVTec", CLS) == Cell(25.0, 4, 1, 1, 2, 0)
-    assert table.cell("DS-MVTec", AD) == Cell(62.5, 6, 4, 2, 0, 0)
+    assert table.cell("DS-MVTec", CLS) == ScoreCell(25.0, 4, 1, 1, 2, 0)
+    assert table.cell("DS-MVTec", AD) == ScoreCell(62.5, 6, 4, 2, 0, 0)
     whole = table.cell(AVERAGE, AVERAGE)
     assert (whole.n, whole.correct, whole.wrong, whole.invalid, whole.failed) == (17, 10, 5, 2, 0)
 
@@ -110,7 +110,7 @@ def test_fixed_detection_on_one_side_only_is_that_sides_accuracy() -> None:
 
 def test_an_answer_without_a_right_letter_is_invalid() -> None:
     table = score_answers([answer(BAD.format(0), "A", right="")], Rule.FIXED)
-    assert table.cell("DS-MVTec", AD) == Cell(0.0, 1, 0, 0, 1, 0)
+    assert table.cell("DS-MVTec", AD) == ScoreCell(0.0, 1, 0, 0, 1, 0)
 
 
 @pytest.mark.parametrize("gpt", ["", None, "F", "AB", "a", "A ", "Yes."])
@@ -169,14 +169,14 @@ def test_strict_drops_the_unreadable_and_overlooks_the_next() -> None:
     """right, unreadable, wrong (overlooked), right: 2 of 2 count."""
     records = [answer(BAD.format(place), gpt, CLS) for place, gpt in enumerate(["A", "", "B", "A"])]
     table = score_answers(records, Rule.STRICT_MMAD)
-    assert table.cell("DS-MVTec", CLS) == Cell(100.0, 2, 2, 0, 0, 0)
+    assert table.cell("DS-MVTec", CLS) == ScoreCell(100.0, 2, 2, 0, 0, 0)
     assert (table.questions, table.counted) == (4, 2)
 
 
 def test_strict_overlooks_an_unreadable_one_behind_an_unreadable_one() -> None:
     """unreadable, unreadable (overlooked), wrong, right: 1 of 2."""
     records = [answer(BAD.format(place), gpt, CLS) for place, gpt in enumerate([None, "", "B", "A"])]
-    assert score_answers(records, Rule.STRICT_MMAD).cell("DS-MVTec", CLS) == Cell(50.0, 2, 1, 1, 0, 0)
+    assert score_answers(records, Rule.STRICT_MMAD).cell("DS-MVTec", CLS) == ScoreCell(50.0, 2, 1, 1, 0, 0)
 
 
 def test_strict_overlooks_across_images_and_datasets() -> None:
@@ -418,8 +418,8 @@ def test_a_run_by_the_fixed_rule() -> None:
     items, rows = small_run()
     other = [row(item, Outcome.WRONG, "rag") for item in items]
     table = score_run([*other, *reversed(rows)], items, Rule.FIXED, "none")
-    assert table.cell("DS-MVTec", AD) == Cell(50.0, 2, 1, 0, 0, 1)
-    assert table.cell("DS-MVTec", CLS) == Cell(50.0, 2, 1, 0, 1, 0)
+    assert table.cell("DS-MVTec", AD) == ScoreCell(50.0, 2, 1, 0, 0, 1)
+    assert table.cell("DS-MVTec", CLS) == ScoreCell(50.0, 2, 1, 0, 1, 0)
     assert percent(score_run([*other, *rows], items, Rule.FIXED, "rag"), AVERAGE, AVERAGE) == 0.0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mmad_rag.benchmark.analysis.subsets import rightly_routed, subset_lines
+from mmad_rag.benchmark.analysis.subsets import rightly_routed
 from mmad_rag.benchmark.analysis.summary import summarise
 from mmad_rag.benchmark.audit.choose_hard import HARD_VERSION, HardSubset, choose_hard, hard_bytes, read_hard
 from mmad_rag.benchmark.data.mmad import load_questions
@@ -27,6 +27,7 @@ from mmad_rag.index import KnowledgeIndex
 from mmad_rag.knowledge import load_knowledge
 from mmad_rag.models.builtin.reader import ReaderModel
 from mmad_rag.records import Outcome, Passage, RouteOutcome
+from mmad_rag.report.tables.verdicts import subset_lines
 from tests.support.paths import ROOT
 from tests.support.running import Cli
 

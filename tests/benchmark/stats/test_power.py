@@ -11,7 +11,7 @@ from statsmodels.stats.power import TTestPower
 
 from mmad_rag.benchmark.analysis.compare import compare_arms
 from mmad_rag.benchmark.score.table import AVERAGE
-from mmad_rag.benchmark.stats.power import DetectableGain, detectable_gains
+from mmad_rag.benchmark.stats.power import MinimumDetectableEffect, detectable_gains
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Question
 from tests.support.bench import question, row
@@ -30,7 +30,7 @@ def asked(
     ]
 
 
-def average(questions: list[Question], **assumed: float) -> DetectableGain:
+def average(questions: list[Question], **assumed: float) -> MinimumDetectableEffect:
     found = detectable_gains(questions, columns=None, **assumed)[-1]
     assert found.column == AVERAGE
     return found

@@ -1,0 +1,144 @@
+"""What became of a run's questions, as tables: replies, routing, other readings, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from mmad_rag.benchmark.analysis.circular import CircularScore
+from mmad_rag.benchmark.analysis.cost import ArmCost, CostPerPoint, Spending
+from mmad_rag.benchmark.analysis.summary import RoutingCounts
+from mmad_rag.benchmark.run.records import OutcomeRow, Run
+from mmad_rag.benchmark.score.first_token_score import SecondReading
+from mmad_rag.records import Outcome
+from mmad_rag.report.tables.numbers import NOTHING, count, decimal, percent, usd
+from mmad_rag.report.tables.table import (
+    HERE,
+    Column,
+    Table,
+    TableCell,
+    corner,
+    estimate_cell,
+    named_interval,
+    table_row,
+)
+
+_ARM = corner("Arm", "arm")
+
+
+def replies_table(run: Run) -> Table:
+    """Arms down: what became of the questions, and what the replies took."""
+    headings = ("Correct", "Wrong", "Invalid", "Failed", "Tokens shown", "Tokens replied", "Median seconds")
+    return Table(
+        "What became of the questions; invalid and failed ones count as wrong",
+        (_ARM, *map(Column, headings)),
+        tuple(
+            table_row(arm.name, _replies([row for row in run.rows if row.arm == arm.name]))
+            for arm in run.header.arms
+        ),
+    )
+
+
+def _replies(rows: list[OutcomeRow]) -> Iterator[TableCell]:
+    for outcome in Outcome:
+        yield TableCell(count(sum(row.outcome is outcome for row in rows)))
+    replies = [row for row in rows if row.reply is not None]
+    used = [row.usage for row in replies if row.usage is not None]
+    known = () if len(used) == len(replies) else (f"of {count(len(used))} of {count(len(replies))} replies",)
+    for tokens in ((item.prompt_tokens for item in used), (item.completion_tokens for item in used)):
+        yield TableCell(count(sum(tokens)), notes=known) if used else TableCell(NOTHING)
+    yield TableCell(decimal(median(row.latency_s for row in replies), 2) if replies else NOTHING)
+
+
+def routing_counts_table(routing: Sequence[RoutingCounts]) -> Table:
+    """Arms down: where their images were routed."""
+    rows = (
+        table_row(item.arm, map(count, (item.images, item.right, item.near_tie, item.wrong, item.unknown)))
+        for item in routing
+    )
+    headings = ("Pictures", "Right product", "Near-tie with it", "Wrong product", "Called unknown")
+    return Table("Images by what routing concluded", (_ARM, *map(Column, headings)), tuple(rows))
+
+
+def circular_table(scores: Sequence[CircularScore]) -> Table:
+    """Arms down: who answers by content when the options are rotated."""
+    rows = (
+        table_row(item.arm, (percent(item.first), estimate_cell(item.every, percent), percent(item.same)))
+        for item in scores
+    )
+    return Table(
+        f"Circular evaluation of {count(scores[0].questions)} questions, percent of these",
+        (
+            _ARM,
+            Column("Right in the first order", "first order"),
+            Column("Right in every order", "every order"),
+            Column("Same option in every order", "same option"),
+        ),
+        tuple(rows),
+    )
+
+
+def second_reading_table(readings: Sequence[SecondReading]) -> Table:
+    """Arms down: scores by the reply's words beside scores by the first token."""
+    rows = (
+        table_row(
+            item.arm,
+            (
+                percent(item.by_words),
+                percent(item.by_first_token),
+                count(item.alike),
+                count(item.invalid),
+                f"{count(item.known)} of {count(item.questions)}",
+            ),
+        )
+        for item in readings
+    )
+    return Table(
+        "Percent right by two readings of each reply",
+        (
+            _ARM,
+            Column("By words", "by words"),
+            Column("By first token", "by first token"),
+            Column("Read alike", "read alike"),
+            Column("First token is not a choice", "no choice"),
+            Column("Known", "known"),
+        ),
+        tuple(rows),
+    )
+
+
+def spending_table(found: Spending) -> Table:
+    """Arms down: what each has cost, and what a point gained has."""
+    per_point = {item.arm: item for item in found.per_point}
+    rows = (
+        table_row(
+            arm.arm,
+            (
+                count(arm.input_tokens),
+                count(arm.output_tokens),
+                TableCell(usd(arm.usd), notes=_uncounted(arm)),
+                _point_cell(per_point.get(arm.arm)),
+            ),
+        )
+        for arm in found.arms
+    )
+    price = found.price
+    title = (
+        f"Cost at {price.input:g} USD per million tokens in and {price.output:g} out, as of {price.as_of} "
+        f"({price.source})"
+    )
+    headings = ("Tokens in", "Tokens out", "USD", "USD per point gained")
+    return Table(title, (_ARM, *map(Column, headings)), tuple(rows))
+
+
+def _uncounted(arm: ArmCost) -> tuple[str, ...]:
+    lacking = arm.replies - arm.counted
+    return (f"{count(lacking)} replies came without token counts",) if lacking else ()
+
+
+def _point_cell(item: CostPerPoint | None) -> TableCell:
+    if item is None:
+        return TableCell(NOTHING)
+    if item.per_point is None or item.low is None or item.high is None:
+        return TableCell(NOTHING, notes=("no gain that is certain",))
+    return TableCell(usd(item.per_point), (named_interval(HERE, item.low, item.high, usd),))
