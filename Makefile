@@ -4,16 +4,23 @@ BIN := .venv/bin
 PIP_FIND_LINKS ?=
 UV_LINKS := $(foreach l,$(PIP_FIND_LINKS),--find-links $(l))
 
-.PHONY: demo test quick check lint types format clean
+# Python is started dozens of times, and imports torch: byte code is kept, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE :=
+
+# A file's tests go to one process, so that what they share is made once.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+ROOM ?=
+
+.PHONY: demo test quick check lint types format docs clean
 
 demo: .venv/ready            ## the whole job on the shipped sample, offline once installed
 	$(BIN)/mmad-rag demo
 
-test: .venv/ready .venv/servers/ready  ## every test, with branch coverage
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term --cov-fail-under=95
+test: .venv/ready $(if $(ROOM),,.venv/servers/ready)  ## every test, with branch coverage; ROOM=retrieve: those of tests/retrieve
+	$(PYTEST) $(if $(ROOM),tests/$(ROOM),--cov --cov-report=term --cov-fail-under=95)
 
-quick: .venv/ready           ## all but the tests marked slow
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+quick: .venv/ready           ## the core of every room, without what is slow or needs much
+	$(PYTEST) --quick
 
 check: lint types test       ## all that CI runs
 
@@ -27,6 +34,9 @@ types: .venv/ready           ## strict types of package and tests
 format: .venv/ready          ## write the formatting
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: .venv/ready            ## write docs/API.md and docs/CLI.md from the code; a test holds that they are current
+	$(BIN)/python scripts/write_docs.py
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

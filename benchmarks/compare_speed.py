@@ -21,11 +21,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmad_rag.benchmark.audit.choose_hard import HARD_VERSION, HardSubset, hard_bytes
+from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS
 from mmad_rag.benchmark.run.reader import questions_sha256
 from mmad_rag.benchmark.run.records import RUN_VERSION, ArmHeader, OutcomeRow, RunHeader
 from mmad_rag.benchmark.run.store import RunStore
 from mmad_rag.reading.parse import PARSER_VERSION
-from mmad_rag.records import Choice, Outcome, Question, RouteOutcome, Subtask
+from mmad_rag.records import Choice, Outcome, Question, RouteOutcome
 
 COUNTS = {  # products; AD on normal and abnormal images, then the six other subtasks (arXiv 2410.09453)
     "DS-MVTec": (15, (465, 1226, 1205, 1193, 1213, 1205, 464, 1367)),
@@ -89,7 +90,7 @@ def write_run(folder: Path) -> int:
 
 def invented() -> Iterator[Question]:
     """MMAD's questions by number, not by content."""
-    subtasks = (Subtask.ANOMALY_DETECTION, *Subtask)
+    subtasks = ("Anomaly Detection", *MMAD_COLUMNS.names)
     for dataset, (products, counts) in COUNTS.items():
         for place, (subtask, count) in enumerate(zip(subtasks, counts, strict=True)):
             label = "good" if place in NORMAL else "bad"
@@ -97,7 +98,7 @@ def invented() -> Iterator[Question]:
                 product = f"{dataset.lower()}{number % products}"
                 image = f"{dataset}/{product}/test/{label}/{number // products // PER_IMAGE:04}.png"
                 yield Question(
-                    f"{image}#{place}-{number}", image, "?", FOUR, "A", subtask.value, subtask, dataset,
+                    f"{image}#{place}-{number}", image, "?", FOUR, "A", subtask, subtask, dataset,
                     product, label,
                 )  # fmt: skip
 

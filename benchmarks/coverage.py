@@ -3,7 +3,7 @@
     python benchmarks/coverage.py [--runs 1000] [--replicates 500]
 
 Every run has MMAD's shape in small: four datasets of 15, 12, 5 and 6 products with unequal numbers of
-pictures, detection on both sides and three more subtasks. An image has its own ease, which both arms share,
+images, detection on both sides and three more subtasks. An image has its own ease, which both arms share,
 and every product its own effect of knowledge, drawn anew for every run with the standard deviation in the
 column "spread". Two truths follow: the mean effect of the products at hand, and that of all products there
 could be. Printed: how often each 95 % interval holds each truth, and how often "no difference" is rejected at
@@ -22,18 +22,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mmad_rag.benchmark.score.macro_average import COLUMNS
+from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS
 from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.benchmark.stats.jackknife import leave_out, on_new_products
 from mmad_rag.benchmark.stats.resample import averages_over, drawn_images, every_image_once, strata_of
-from mmad_rag.records import Choice, Question, Subtask
+from mmad_rag.records import Choice, Question
 
 PRODUCTS = {"DS-MVTec": 15, "VisA": 12, "MVTec-LOCO": 5, "GoodsAD": 6}
 SUBTASKS = (
-    Subtask.ANOMALY_DETECTION,
-    Subtask.DEFECT_CLASSIFICATION,
-    Subtask.DEFECT_LOCALIZATION,
-    Subtask.OBJECT_ANALYSIS,
+    "Anomaly Detection",
+    "Defect Classification",
+    "Defect Localization",
+    "Object Analysis",
 )
 BASE, EASE = 0.5, 0.1
 CHOICES = (Choice("A", "Yes."), Choice("B", "No."))
@@ -60,7 +60,7 @@ class Shares:
 
 
 def layout(products: dict[str, int], seed: int = 0) -> list[Question]:
-    """The questions of a run: 4 to 16 pictures of each side per product."""
+    """The questions of a run: 4 to 16 images of each side per product."""
     rng = np.random.default_rng(seed)
     return [
         question
@@ -75,9 +75,7 @@ def layout(products: dict[str, int], seed: int = 0) -> list[Question]:
 def _asked(dataset: str, product: str, label: str, image: int) -> Iterator[Question]:
     path = f"{dataset}/{product}/test/{label}/{image:03}.png"
     for place, subtask in enumerate(SUBTASKS if label == "bad" else (SUBTASKS[0], SUBTASKS[-1])):
-        yield Question(
-            f"{path}#{place}", path, "?", CHOICES, "A", subtask.value, subtask, dataset, product, label
-        )
+        yield Question(f"{path}#{place}", path, "?", CHOICES, "A", subtask, subtask, dataset, product, label)
 
 
 def simulate(
@@ -96,7 +94,7 @@ def simulate(
     rng = np.random.default_rng([runs, round(10 * spread), round(10 * effect)])
     products = _numbered([(question.dataset, question.product) for question in questions])
     images = _numbered([question.image_path for question in questions])
-    place = COLUMNS.index(column)
+    place = MMAD_COLUMNS.with_average.index(column)
     found = []
     for seed in range(runs):
         gain = rng.normal(effect, spread, products.max() + 1)[products] / 100
@@ -158,7 +156,7 @@ def main() -> None:
         f"| layout | column | spread | effect | {' | '.join(names)} |\n|---|---|{'--:|' * (len(names) + 2)}"
     )
     for name, questions in layouts.items():
-        for column in (AVERAGE, Subtask.ANOMALY_DETECTION.value):
+        for column in (AVERAGE, "Anomaly Detection"):
             for spread, effect in ((0.0, 0.0), (2.0, 0.0), (5.0, 0.0), (10.0, 0.0), (10.0, 4.0)):
                 shares = simulate(
                     questions,

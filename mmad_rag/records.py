@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-FloatArray: TypeAlias = npt.NDArray[np.float32]
+from mmad_rag.fields import Field
+
+FloatArray: TypeAlias = "npt.NDArray[np.float32]"
 """float32; vectors are rows, shape (n, d), each of unit L2 length unless a docstring says otherwise."""
 
 
 class MediaType(StrEnum):
-    """The picture formats that are forwarded to models byte for byte."""
+    """The image formats that are forwarded to models byte for byte."""
 
     PNG = "image/png"
     JPEG = "image/jpeg"
@@ -25,7 +28,7 @@ class MediaType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """A picture that has been opened once and found good; make one with `mmad_rag.images.open_image`."""
+    """An image that has been opened once and found good; make one with `mmad_rag.images.open_image`."""
 
     data: bytes = field(repr=False)
     """The encoded bytes, as they are sent to a model."""
@@ -36,26 +39,9 @@ class EncodedImage:
     height: int
     """Pixels, at least 1, after EXIF rotation."""
     digest: str
-    """SHA-256 (hex) of the bytes as they were handed in: the picture's identity."""
+    """SHA-256 (hex) of the bytes as they were handed in: the image's identity."""
     name: str
     """Where it came from, for messages only; nothing is ever decided from it."""
-
-
-class Field(StrEnum):
-    """Which part of a product file a passage was taken from."""
-
-    IDENTITY = "identity"
-    VIEW = "view"
-    APPEARANCE = "appearance"
-    STRUCTURE = "structure"
-    FUNCTION = "function"
-    VARIATION = "variation"
-    COMPOSITION = "composition"
-    TELL_APART = "tell_apart"
-    LOCATION = "location"
-    CAUSE = "cause"
-    EFFECT = "effect"
-    LOOK_ALIKE = "look_alike"
 
 
 NORMAL_ENTRY = "normal"
@@ -91,7 +77,7 @@ class Hit:
 
 
 class RouteOutcome(StrEnum):
-    """What routing concluded about a picture."""
+    """What routing concluded about an image."""
 
     PRODUCT = "product"
     NEAR_TIE = "near-tie"
@@ -107,9 +93,9 @@ class Candidate:
     score: float
     """The fused score; higher is better, comparable within one route only."""
     text_score: float | None
-    """Cosine of the picture to the product's text keys, in [-1, 1]; None without a text tower."""
+    """Cosine of the image to the product's text keys, in [-1, 1]; None without a text tower."""
     reference_score: float | None
-    """Cosine of the picture to the nearest reference of the product, in [-1, 1]; None without references."""
+    """Cosine of the image to the nearest reference of the product, in [-1, 1]; None without references."""
     text_part: float = 0.0
     """What text adds to `score`: deviations above the mean over the catalogue, times the weight of text."""
     reference_part: float = 0.0
@@ -141,9 +127,9 @@ class Route:
     products: tuple[str, ...]
     """The products whose knowledge is used: one, two (near-tie), or none."""
     confidence: float
-    """In [0, 1]: how likely the first product is right; in a near-tie or of an unknown picture it is low."""
+    """In [0, 1]: how likely the first product is right; in a near-tie or of an unknown image it is low."""
     known: float = 0.0
-    """In [0, 1]: how likely the picture shows a product of the catalogue at all."""
+    """In [0, 1]: how likely the image shows a product of the catalogue at all."""
     second_look: SecondLook | None = None
     """None when the scores decided without one."""
 
@@ -177,11 +163,11 @@ class Prompt:
     question: str
     """The question's words."""
     image: EncodedImage | None
-    """The query picture; None for a text-only question."""
+    """The query image; None for a text-only question."""
     choices: tuple[Choice, ...] = ()
     """The options, in the order they are shown; empty for an open question."""
     references: tuple[EncodedImage, ...] = ()
-    """Pictures of normal examples shown beside the query."""
+    """Images of normal examples shown beside the query."""
     knowledge: Knowledge | None = None
     """What was looked up; None when no knowledge is given."""
     wording: str = "default"
@@ -216,18 +202,6 @@ class Reply:
     """Likeliest tokens at the reply's first position -> probability in [0, 1]; None where none were given."""
 
 
-class Subtask(StrEnum):
-    """The seven columns of MMAD's table."""
-
-    ANOMALY_DETECTION = "Anomaly Detection"
-    DEFECT_CLASSIFICATION = "Defect Classification"
-    DEFECT_LOCALIZATION = "Defect Localization"
-    DEFECT_DESCRIPTION = "Defect Description"
-    DEFECT_ANALYSIS = "Defect Analysis"
-    OBJECT_CLASSIFICATION = "Object Classification"
-    OBJECT_ANALYSIS = "Object Analysis"
-
-
 @dataclass(frozen=True, slots=True)
 class Question:
     """One multiple-choice question of a benchmark."""
@@ -243,9 +217,9 @@ class Question:
     answer: str
     """The letter of the right choice."""
     type: str
-    """MMAD's raw type, one of nine."""
-    subtask: Subtask
-    """The column that the type is reported in, one of seven."""
+    """The raw type, as in the question file; MMAD has nine."""
+    subtask: str
+    """The name of the column that the type is reported in; MMAD has seven."""
     dataset: str
     """First component of the path, e.g. `DS-MVTec`."""
     product: str

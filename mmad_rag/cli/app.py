@@ -3,38 +3,122 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from mmad_rag.cli.commands.ask import ask, retrieve
-from mmad_rag.cli.commands.audit import audit
-from mmad_rag.cli.commands.build_index import build_index
-from mmad_rag.cli.commands.calibrate import calibrate
-from mmad_rag.cli.commands.data import data_app
-from mmad_rag.cli.commands.demo import demo
-from mmad_rag.cli.commands.eval import evaluate
-from mmad_rag.cli.commands.eval_retrieval import eval_retrieval
-from mmad_rag.cli.commands.index import index_app
-from mmad_rag.cli.commands.knowledge import knowledge_app
-from mmad_rag.cli.commands.measure import measure
-from mmad_rag.cli.commands.report import report
-from mmad_rag.cli.commands.score import compare, rescore, score
-from mmad_rag.cli.commands.serve import serve
 from mmad_rag.cli.console import note
+from mmad_rag.cli.lazy_commands import SETTINGS, Entry, lazy_commands, lazy_group
 from mmad_rag.errors import MmadRagError
 from mmad_rag.version import __version__
 
-app = typer.Typer(
-    name="mmad-rag",
-    help="Expert knowledge of industrial products for any multimodal LLM.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+COMMANDS = {
+    "demo": Entry(
+        "demo:demo",
+        "Draw a sample, index the knowledge, ask with and without it, print the table; needs no network.",
+    ),
+    "build-index": Entry(
+        "build_index:build_index", "Embed a knowledge folder into a FAISS-searchable index."
+    ),
+    "calibrate": Entry(
+        "calibrate:calibrate", "Fit the confidence of routing and write it into the index's manifest."
+    ),
+    "retrieve": Entry(
+        "ask:retrieve", "Show which product an image is routed to, why, and what a model would be shown."
+    ),
+    "ask": Entry(
+        "ask:ask", "Ask a model one question about one image, with knowledge unless told otherwise."
+    ),
+    "eval": Entry(
+        "eval:evaluate",
+        "Ask every question in every arm; the same command continues an interrupted run.",
+    ),
+    "eval-retrieval": Entry(
+        "eval_retrieval:eval_retrieval",
+        "Measure routing on labelled images, beside a plain search for the nearest reference.",
+    ),
+    "score": Entry("score:score", "Score a run or an answers file by a named rule."),
+    "rescore": Entry(
+        "score:rescore", "Read the replies of a run again with this version's parser; nothing is asked."
+    ),
+    "compare": Entry(
+        "score:compare",
+        "Compare every arm of a run with a baseline, paired by question, with 95 % intervals and verdicts.",
+    ),
+    "report": Entry(
+        "report:report",
+        "Write a run as one HTML page that needs nothing else: scores, gains, and questions that changed.",
+    ),
+    "audit": Entry(
+        "audit:audit",
+        "Score shortcuts that see no image, and choose the questions on which none beats chance.",
+    ),
+    "serve": Entry(
+        "serve:serve", "Serve an OpenAI-compatible endpoint that adds knowledge to images and forwards."
+    ),
+}
+"""The commands of `mmad-rag`, in the order of its help."""
+
+KNOWLEDGE_COMMANDS = {
+    "lint": Entry("knowledge:lint", "Check every product file."),
+    "new": Entry("knowledge:new", "Start a product file."),
+    "show": Entry("knowledge:show", "Print all that is known of a product."),
+    "import-mmad": Entry("knowledge:import_mmad", "Import MMAD's published knowledge."),
+    "schema": Entry("knowledge:schema", "Print the JSON Schema for editors."),
+    "measure": Entry(
+        "measure:measure",
+        "Compare two knowledge bases by what a reader without the image makes of them.",
+    ),
+}
+INDEX_COMMANDS = {
+    "show": Entry(
+        "index:show", "Show what an index holds: counts, encoder, and what there is of each product."
+    ),
+    "verify": Entry("index:verify", "Check every byte, count, order and vector of an index."),
+    "remove": Entry(
+        "index:remove",
+        "Take a product out of an index, with its passages, keys and references; nothing is embedded.",
+    ),
+    "rename": Entry(
+        "index:rename", "Give a product of an index another name; nothing is embedded and no text changes."
+    ),
+}
+DATA_COMMANDS = {
+    "download": Entry(
+        "data:download", "Download MMAD (about 30 GB); the same command goes on where it was stopped."
+    ),
+    "verify": Entry("data:verify", "Check that the data is whole: images, hashes, duplicates, known errata."),
+    "sample": Entry(
+        "data:sample",
+        "Render the shipped sample: a small benchmark in MMAD's layout, drawn by this library.",
+    ),
+}
 
 _INTERRUPTED = 130
+
+
+class _Commands(TyperGroup):
+    """All commands and groups of `mmad-rag`."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - as typer passes them
+        super().__init__(**settings)
+        self.commands.update(lazy_commands(COMMANDS))
+        for group in (
+            lazy_group("knowledge", "The product files.", KNOWLEDGE_COMMANDS),
+            lazy_group("index", "Index folders.", INDEX_COMMANDS),
+            lazy_group("data", "Benchmark data on disk.", DATA_COMMANDS),
+        ):
+            self.add_command(group)
+
+
+app = typer.Typer(
+    name="mmad-rag",
+    cls=_Commands,
+    help="Expert knowledge of industrial products for any multimodal LLM.",
+    no_args_is_help=True,
+    **SETTINGS,
+)
 
 
 def _version(wanted: bool) -> None:
@@ -50,25 +134,6 @@ def root(
     ] = False,
 ) -> None:
     """Expert knowledge of industrial products for any multimodal LLM."""
-
-
-app.command("demo")(demo)
-app.command("build-index")(build_index)
-app.command("calibrate")(calibrate)
-app.command("retrieve")(retrieve)
-app.command("ask")(ask)
-app.command("eval")(evaluate)
-app.command("eval-retrieval")(eval_retrieval)
-app.command("score")(score)
-app.command("rescore")(rescore)
-app.command("compare")(compare)
-app.command("report")(report)
-app.command("audit")(audit)
-app.command("serve")(serve)
-knowledge_app.command("measure")(measure)
-app.add_typer(knowledge_app, name="knowledge")
-app.add_typer(index_app, name="index")
-app.add_typer(data_app, name="data")
 
 
 def main() -> None:

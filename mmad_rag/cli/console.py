@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+    from rich.table import Table
 
 _WIDEST = 400
 """Columns."""
@@ -21,11 +22,15 @@ _WIDEST = 400
 
 def out() -> Console:
     """Standard output, for results."""
+    from rich.console import Console
+
     return Console(highlight=False, soft_wrap=False)
 
 
 def err() -> Console:
     """Standard error, for progress, notes and errors."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -43,7 +48,7 @@ def print_table(table: Table) -> None:
 
 
 def print_json(value: object) -> None:
-    """One JSON document on standard output; records become objects, pictures and bytes never appear."""
+    """One JSON document on standard output; records become objects, images and bytes never appear."""
     sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
@@ -72,6 +77,8 @@ class Advance(Protocol):
 @contextmanager
 def progress_bar() -> Iterator[Advance]:
     """A progress bar per stage on standard error."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),

@@ -64,7 +64,8 @@ def _parts(summary: RunSummary) -> Iterator[Table | str]:
         yield second_reading_table(summary.second_reading)
     if summary.spending is not None:
         yield from spending_lines(summary.spending)
-    yield from (f"{arm}, {detection_line(table)}" for arm, table in summary.tables)
+    lines = ((arm, detection_line(table)) for arm, table in summary.tables)
+    yield from (f"{arm}, {line}" for arm, line in lines if line is not None)
 
 
 def _notes(summary: RunSummary) -> Iterator[str]:

@@ -1,6 +1,15 @@
-"""Turn pictures and texts into unit vectors."""
+"""Turn images and texts into unit vectors."""
 
 from mmad_rag.encoders.load import DEFAULT_ENCODER, load_encoder
-from mmad_rag.encoders.protocol import Encoder, ImageTower, TextTower
+from mmad_rag.encoders.protocol import Encoder, EncoderLoader, ImageTower, TextTower
+from mmad_rag.encoders.spec import EncoderSpec
 
-__all__ = ["DEFAULT_ENCODER", "Encoder", "ImageTower", "TextTower", "load_encoder"]
+__all__ = [
+    "DEFAULT_ENCODER",
+    "Encoder",
+    "EncoderLoader",
+    "EncoderSpec",
+    "ImageTower",
+    "TextTower",
+    "load_encoder",
+]

@@ -18,6 +18,7 @@ from mmad_rag.encoders.spec import EncoderSpec
 from mmad_rag.encoders.vectors import unit_vectors
 from mmad_rag.encoders.weights import fit_weights, read_weights
 from mmad_rag.errors import EncoderError
+from mmad_rag.files import first_line
 from mmad_rag.images import to_rgb
 from mmad_rag.records import EncodedImage, FloatArray, Json, JsonValue
 
@@ -48,7 +49,7 @@ class ClipTowers:
         self._device = next(model.parameters()).device
 
     def encode_images(self, images: Sequence[EncodedImage]) -> FloatArray:
-        """Embed pictures with the model's own preprocessing: (len(pictures), dim)."""
+        """Embed images with the model's own preprocessing: (len(images), dim)."""
         return unit_vectors(images, self._image_batch, dim=self._dim, batch_size=self._batch_size)
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
@@ -133,7 +134,7 @@ def _build(config: Json) -> torch.nn.Module:
         with quick_hub() if on_hub else nullcontext():
             return kind(**config)
     except Exception as error:  # a wrong config fails anywhere inside; a text tower may ask the hub
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise EncoderError(
             f"the architecture cannot be built ({reason}); check the model config, and that the network "
             "is there if its text tower is described on the hub"
@@ -165,7 +166,7 @@ def _load_tag(model: torch.nn.Module, recipe: Recipe) -> None:
         with quick_hub():
             path = download_pretrained(get_pretrained_cfg(recipe.arch, recipe.tag))
     except Exception as error:  # the hub's client raises many kinds
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         name = f"open_clip:{recipe.arch}/{recipe.tag}"
         raise EncoderError(
             f"the weights of {name} could not be downloaded ({reason}); a download needs a network: "
@@ -174,7 +175,7 @@ def _load_tag(model: torch.nn.Module, recipe: Recipe) -> None:
     try:
         load_checkpoint(model, path, strict=True, weights_only=True)
     except Exception as error:  # a cut-off download fails anywhere in the reader
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise EncoderError(
             f"the downloaded weights {path} cannot be loaded ({reason}); delete the file and try again"
         ) from error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mmad_rag.encoders.fingerprint import text_digest
 from mmad_rag.encoders.hub import quick_hub
 from mmad_rag.errors import EncoderError
+from mmad_rag.files import first_line
 from mmad_rag.records import JsonValue
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _hub_tokenizer(text_config: Mapping[str, Any], context: int, folder: Path | 
                 **(text_config.get("tokenizer_kwargs") or {}),
             )
     except Exception as error:  # the hub's client raises many kinds
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise EncoderError(
             f"the tokenizer {name} could not be loaded ({reason}); a download needs a network: connect, or "
             "give the model as CONFIG.json@CHECKPOINT with the tokenizer's files beside the config"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mmad_rag.encoders.spec import EncoderSpec
 from mmad_rag.records import EncodedImage, FloatArray
 
 
@@ -13,7 +14,7 @@ class ImageTower(Protocol):
     """The image half of an encoder."""
 
     def encode_images(self, images: Sequence[EncodedImage]) -> FloatArray:
-        """Embed pictures in batches: float32 of shape (len(pictures), dim), rows of unit length."""
+        """Embed images in batches: float32 of shape (len(images), dim), rows of unit length."""
         ...
 
 
@@ -49,3 +50,21 @@ class Encoder:
     """None for an encoder of images only. Where both towers exist they share one space."""
     context: int | None
     """Longest text in tokens including start and end marks; None without a text tower."""
+
+
+class EncoderLoader(Protocol):
+    """Loads the encoders of one prefix: what an entry point of the group `mmad_rag.encoders` names."""
+
+    def __call__(self, spec: EncoderSpec, *, device: str, batch_size: int) -> Encoder:
+        """Load the encoder that a spec names.
+
+        Args:
+            spec: Taken apart; the `Encoder` carries `spec.text`, by which an index loads it again.
+            device: As the user gave it, `cpu` by default; a loader without a use for it may ignore it.
+            batch_size: Images or texts per forward pass, at least 1; it must not change results.
+
+        Raises:
+            SpecError: there is no encoder of this name.
+            EncoderError: it cannot be loaded.
+        """
+        ...

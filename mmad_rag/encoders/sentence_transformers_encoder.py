@@ -14,6 +14,7 @@ from mmad_rag.encoders.repair import import_torchvision
 from mmad_rag.encoders.spec import EncoderSpec
 from mmad_rag.encoders.vectors import unit_vectors
 from mmad_rag.errors import EncoderError
+from mmad_rag.files import first_line
 from mmad_rag.images import to_rgb
 from mmad_rag.records import EncodedImage, FloatArray, JsonValue
 
@@ -38,7 +39,7 @@ class SentenceTransformerTowers:
         self.context = int(longest) if longest is not None and longest < _UNLIMITED else _UNLIMITED
 
     def encode_images(self, images: Sequence[EncodedImage]) -> FloatArray:
-        """Embed pictures with the model's own preprocessing: (len(pictures), dim)."""
+        """Embed images with the model's own preprocessing: (len(images), dim)."""
         return unit_vectors(
             images,
             lambda batch: self._embed([{"image": to_rgb(image)} for image in batch]),
@@ -64,7 +65,7 @@ class SentenceTransformerTowers:
         return len(tokenizer(self._prompt + text, truncation=False, verbose=False).input_ids)
 
     def _text_batch(self, texts: Sequence[str]) -> torch.Tensor:
-        # Where pictures are taken too, a bare string that looks like an address would be fetched as one.
+        # Where images are taken too, a bare string that looks like an address would be fetched as one.
         if self.takes_images:
             return self._embed([{"text": text} for text in texts])
         return self._embed(list(texts))
@@ -77,7 +78,7 @@ class SentenceTransformerTowers:
 
 
 def load(spec: EncoderSpec, *, device: str, batch_size: int) -> Encoder:
-    """Load `NAME` from the hub, or `@FOLDER`; models that take pictures get both towers.
+    """Load `NAME` from the hub, or `@FOLDER`; models that take images get both towers.
 
     Raises:
         EncoderError: the folder is missing or holds no model, or the download failed.
@@ -90,7 +91,7 @@ def load(spec: EncoderSpec, *, device: str, batch_size: int) -> Encoder:
     try:
         dim = len(model.encode("a", show_progress_bar=False))
     except Exception as error:  # a broken model fails anywhere inside
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise EncoderError(
             f"the model of {spec.text} cannot embed a text ({reason}); give a text or CLIP-family model"
         ) from error
@@ -114,7 +115,7 @@ def _open(spec: EncoderSpec, device: str) -> SentenceTransformer:
                 local_files_only=spec.path is not None,
             )
     except Exception as error:  # the library and the hub's client raise many kinds
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         advice = (
             "a download needs a network: connect, or give a local folder as sentence_transformers:@FOLDER"
             if spec.path is None

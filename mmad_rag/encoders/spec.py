@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from mmad_rag.errors import SpecError
 
-FORMS = (
-    "open_clip:ARCH/TAG",
-    "open_clip:ARCH@CHECKPOINT",
-    "open_clip:ARCH/TAG@CHECKPOINT",
-    "open_clip:CONFIG.json@CHECKPOINT",
-    "sentence_transformers:NAME",
-    "sentence_transformers:@FOLDER",
-    "timm:ARCH",
-    "timm:ARCH@CHECKPOINT",
-    "builtin:tiny",
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """What stands behind a built-in prefix."""
+
+    module: str
+    """The module whose `load` is an `EncoderLoader`; imported when it is used."""
+    forms: tuple[str, ...]
+    """Every valid form of its specs."""
+
+
+PROVIDERS: Mapping[str, Provider] = MappingProxyType(
+    {
+        "open_clip": Provider(
+            "mmad_rag.encoders.open_clip_encoder",
+            (
+                "open_clip:ARCH/TAG",
+                "open_clip:ARCH@CHECKPOINT",
+                "open_clip:ARCH/TAG@CHECKPOINT",
+                "open_clip:CONFIG.json@CHECKPOINT",
+            ),
+        ),
+        "sentence_transformers": Provider(
+            "mmad_rag.encoders.sentence_transformers_encoder",
+            ("sentence_transformers:NAME", "sentence_transformers:@FOLDER"),
+        ),
+        "timm": Provider("mmad_rag.encoders.timm_encoder", ("timm:ARCH", "timm:ARCH@CHECKPOINT")),
+        "builtin": Provider("mmad_rag.encoders.builtin_encoder", ("builtin:tiny",)),
+    }
 )
-"""Every valid form; CHECKPOINT is a .safetensors, .pt, .pth or .bin file."""
+"""Prefix -> what stands behind it."""
+
+FORMS = tuple(form for provider in PROVIDERS.values() for form in provider.forms)
+"""Every valid form of a built-in spec; CHECKPOINT is a .safetensors, .pt, .pth or .bin file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +84,7 @@ def expand(path: str) -> Path:
         return Path(path)
 
 
-def spec_error(text: str, problem: str) -> SpecError:
-    """The error for a spec that is wrong, with every valid form."""
-    forms = "\n".join(f"  {form}" for form in FORMS)
+def spec_error(text: str, problem: str, more: Sequence[str] = ()) -> SpecError:
+    """The error for a spec that is wrong, with every valid form; `more` are lines of further ones."""
+    forms = "\n".join([*(f"  {form}" for form in FORMS), *more])
     return SpecError(f"the encoder spec {text!r} {problem}; the valid forms are\n{forms}")

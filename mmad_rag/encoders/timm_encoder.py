@@ -15,6 +15,7 @@ from mmad_rag.encoders.spec import EncoderSpec, spec_error
 from mmad_rag.encoders.vectors import unit_vectors
 from mmad_rag.encoders.weights import fit_weights, read_weights
 from mmad_rag.errors import EncoderError
+from mmad_rag.files import first_line
 from mmad_rag.images import to_rgb
 from mmad_rag.records import EncodedImage, FloatArray, JsonValue
 
@@ -38,7 +39,7 @@ class TimmImages:
         self.dim = self._measure_dim()
 
     def encode_images(self, images: Sequence[EncodedImage]) -> FloatArray:
-        """Embed pictures with the model's own preprocessing: (len(pictures), dim).
+        """Embed images with the model's own preprocessing: (len(images), dim).
 
         A vision transformer with a class token gives that token and the mean of its patch tokens, each of
         unit length, side by side: the class token says what it is, the mean how its surface looks. Other
@@ -115,7 +116,7 @@ def _create(spec: EncoderSpec) -> torch.nn.Module:
         with quick_hub():
             return timm.create_model(spec.name, pretrained=True, num_classes=0)
     except Exception as error:  # the hub's client raises many kinds
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise EncoderError(
             f"the weights of {spec.text} could not be downloaded ({reason}); a download needs a network: "
             f"connect, or give a local file as {spec.text}@CHECKPOINT"

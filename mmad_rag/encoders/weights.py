@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmad_rag.errors import EncoderError
+from mmad_rag.files import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +35,7 @@ def read_weights(path: Path) -> StateDict:
     try:
         content = _read(path)
     except Exception as error:  # damaged files make the readers raise nearly anything
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise EncoderError(
             f"the checkpoint {path} cannot be read as plain weights ({reason}); "
             "download it again, or save its state dict as .safetensors"

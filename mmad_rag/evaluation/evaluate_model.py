@@ -11,7 +11,7 @@ from mmad_rag.benchmark.run.worker import RunProgress
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.evaluation.experiment import DEFAULT_ARMS, prepare
 from mmad_rag.evaluation.result import Evaluation
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.models import ModelOptions
 from mmad_rag.models.adapt import ModelSource
 from mmad_rag.retrieve import DEFAULT_BUDGET
@@ -20,7 +20,7 @@ from mmad_rag.retrieve import DEFAULT_BUDGET
 def evaluate(
     data: Path | str,
     model: ModelSource,
-    index: KnowledgeIndex | Path | str | None = None,
+    index: IndexData | Path | str | None = None,
     *,
     arms: Sequence[str] = DEFAULT_ARMS,
     settings: RunSettings = DEFAULT_SETTINGS,

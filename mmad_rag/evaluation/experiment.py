@@ -21,6 +21,7 @@ from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import DataError, InputError
 from mmad_rag.evaluation.result import Evaluation, evaluation_of
 from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.models import Model, ModelOptions
 from mmad_rag.models.adapt import ModelSource, as_model
 from mmad_rag.models.dry_run import REPLY_TOKENS, CountingModel
@@ -63,7 +64,7 @@ class Experiment:
         yield from _errata_notes(self.benchmark, self.settings.errata)
         idle = [arm.name for arm in self.arms if arm.name in IMAGE_ARMS]
         if idle and not self.settings.images:
-            yield f"without pictures no product is found: {', '.join(idle)} will show no knowledge"
+            yield f"without images no product is found: {', '.join(idle)} will show no knowledge"
         if self.selection.missing_images:
             yield (
                 f"{len(self.selection.missing_images)} images have no file in {self.benchmark.root}: "
@@ -132,7 +133,7 @@ class Experiment:
 def prepare(
     data: Path | str,
     model: ModelSource,
-    index: KnowledgeIndex | Path | str | None = None,
+    index: IndexData | Path | str | None = None,
     *,
     arms: Sequence[str] = DEFAULT_ARMS,
     settings: RunSettings = DEFAULT_SETTINGS,
@@ -218,8 +219,8 @@ def _model(source: ModelSource, name: str | None, options: ModelOptions | None, 
     return as_model(source, model_name=name, options=options)
 
 
-def _index(index: KnowledgeIndex | Path | str | None) -> KnowledgeIndex | None:
-    return index if index is None or isinstance(index, KnowledgeIndex) else KnowledgeIndex.load(index)
+def _index(index: IndexData | Path | str | None) -> IndexData | None:
+    return index if index is None or isinstance(index, IndexData) else KnowledgeIndex.load(index)
 
 
 def _errata_notes(benchmark: Benchmark, names: Sequence[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from mmad_rag.errors import IndexMismatchError, InputError
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.knowledge_index import KnowledgeIndex
 from mmad_rag.index.search import Search
 from mmad_rag.index.vector_store_search import (
@@ -55,7 +56,7 @@ class StoredIndex(KnowledgeIndex):
 
 
 def hold_in_store(
-    index: KnowledgeIndex,
+    index: IndexData,
     store: BasePydanticVectorStore,
     *,
     passage_store: BasePydanticVectorStore | None = None,
@@ -101,7 +102,7 @@ def hold_in_store(
         searches = _held(store, Load((*near, far)), progress)
     else:
         searches = _held(store, Load(near), progress) | _held(passage_store, Load((far,)), progress)
-    kept = {field.name: getattr(index, field.name) for field in fields(KnowledgeIndex)}
+    kept = {field.name: getattr(index, field.name) for field in fields(IndexData)}
     return StoredIndex(**kept, searches=searches)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmad_rag.errors import IndexMismatchError, MmadRagError
-from mmad_rag.index.knowledge_index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.search import check_shape
 from mmad_rag.records import FloatArray
 
@@ -63,7 +63,7 @@ class StoreSearch:
 
         Raises:
             IndexMismatchError: the query has another length than the rows; or the store failed, gave back
-                fewer rows than there are, a row twice, or something that is no row of this index.
+                fewer rows than there are, a row twice, or something that is not a row of this index.
         """
         check_shape(query, self.vectors)
         k = min(k, len(self.ids))
@@ -214,8 +214,8 @@ class Load:
         return str(uuid.uuid5(uuid.NAMESPACE_OID, f"mmad_rag/{self.stamp}/{kind}/{row}"))
 
 
-def image_parts(index: KnowledgeIndex) -> tuple[Part, Part]:
-    """What pictures are compared with: keys and references."""
+def image_parts(index: IndexData) -> tuple[Part, Part]:
+    """What images are compared with: keys and references."""
     return (
         _part(Kind.KEY, index.key_vectors, [(key.product, key.text) for key in index.keys]),
         _part(
@@ -226,7 +226,7 @@ def image_parts(index: KnowledgeIndex) -> tuple[Part, Part]:
     )
 
 
-def passage_part(index: KnowledgeIndex) -> Part | None:
+def passage_part(index: IndexData) -> Part | None:
     """What questions are compared with; None when passages are found by their words."""
     if index.passage_vectors is None:
         return None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from mmad_rag.fields import FIELDS, Field
 from mmad_rag.knowledge.schema import Defect, Product
-from mmad_rag.records import NORMAL_ENTRY, Field, Passage
+from mmad_rag.records import NORMAL_ENTRY, Passage
 
 _SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n+")
 _LONG_WORDS = 40
@@ -25,20 +26,15 @@ def passages_of(product: Product) -> tuple[Passage, ...]:
 
 
 def visual_keys(product: Product) -> tuple[str, ...]:
-    """The noun phrases a picture of the product is found by: visual name first, then the aliases."""
+    """The noun phrases an image of the product is found by: visual name first, then the aliases."""
     return (product.visual.name, *product.visual.aliases)
 
 
 def _normal(product: Product) -> Iterator[Passage]:
-    visual, normal = product.visual, product.normal
+    visual = product.visual
     known_as = f" (also: {', '.join(visual.aliases)})" if visual.aliases else ""
-    texts: dict[Field, Iterable[str]] = {
+    worded: dict[Field, Iterable[str]] = {
         Field.IDENTITY: (f"The product is: {visual.name}{known_as}.", *visual.descriptions),
-        Field.APPEARANCE: normal.appearance,
-        Field.STRUCTURE: normal.structure,
-        Field.COMPOSITION: normal.composition,
-        Field.FUNCTION: normal.function,
-        Field.VARIATION: normal.variation,
         Field.VIEW: product.view,
         Field.TELL_APART: (
             f"Unlike {other.product.replace('_', ' ')}: {how}"
@@ -46,21 +42,27 @@ def _normal(product: Product) -> Iterator[Passage]:
             for how in other.how
         ),
     }
+    texts = {
+        field: worded[field] if field in worded else getattr(product.normal, field.value)
+        for field, spec in FIELDS.items()
+        if spec.normal is not None
+    }
     yield from _numbered(product.product, NORMAL_ENTRY, "Normal state", texts)
 
 
 def _defect(product: Product, defect: Defect) -> Iterator[Passage]:
     names = {other.id: other.name for other in product.defects} | {NORMAL_ENTRY: "a normal piece"}
-    texts: dict[Field, Iterable[str]] = {
-        Field.APPEARANCE: defect.appearance,
-        Field.LOCATION: defect.location,
-        Field.CAUSE: defect.cause,
-        Field.EFFECT: defect.effect,
+    worded: dict[Field, Iterable[str]] = {
         Field.LOOK_ALIKE: (
             f"Unlike {names[other.defect].lower()}: {how}"
             for other in defect.look_alikes
             for how in other.how
         ),
+    }
+    texts = {
+        field: worded[field] if field in worded else getattr(defect, field.value)
+        for field, spec in FIELDS.items()
+        if spec.defect is not None
     }
     yield from _numbered(product.product, defect.id, defect.name, texts)
 

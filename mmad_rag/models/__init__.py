@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TypeAlias
 
 from mmad_rag.errors import SpecError
+from mmad_rag.installed import MODELS, installed_forms, make_installed
 from mmad_rag.models.options import ModelOptions
-from mmad_rag.models.protocol import Model
+from mmad_rag.models.protocol import Model, ModelLoader
 
-__all__ = ["MODEL_FORMS", "Model", "ModelOptions", "load_model"]
-
-_Loader: TypeAlias = Callable[[str, ModelOptions, bool], Model]
+__all__ = ["MODEL_FORMS", "Model", "ModelLoader", "ModelOptions", "load_model"]
 
 MODEL_FORMS = MappingProxyType(
     {
@@ -32,7 +30,10 @@ MODEL_FORMS = MappingProxyType(
 
 
 def load_model(spec: str, options: ModelOptions | None = None, *, asks: bool = True) -> Model:
-    """Load the model that a spec names (`MODEL_FORMS`).
+    """Load the model that a spec names: one of `MODEL_FORMS`, or what an installed package brings.
+
+    A package brings models by an entry point of the group `mmad_rag.models`, whose name is the provider and
+    whose object is a `ModelLoader`.
 
     Args:
         spec: `provider:name`.
@@ -41,7 +42,7 @@ def load_model(spec: str, options: ModelOptions | None = None, *, asks: bool = T
             weights nor a key are needed.
 
     Raises:
-        SpecError: the spec or the base URL is unknown or incomplete.
+        SpecError: the spec or the base URL is unknown or incomplete, or the package that brings it fails.
         InputError: an option is outside its range.
         ModelActionError: OpenAI itself is asked and there is no key, or a checkpoint cannot be loaded.
 
@@ -54,30 +55,32 @@ def load_model(spec: str, options: ModelOptions | None = None, *, asks: bool = T
     options = options if options is not None else ModelOptions()
     provider, _, name = spec.partition(":")
     loader = _LOADERS.get(provider)
-    if loader is None or not name.strip():
+    if not name.strip():
         raise _unknown(spec)
-    return loader(name, options, asks)
+    if loader is None:
+        return _load_installed(spec, name, options, asks=asks)
+    return loader(name, options, asks=asks)
 
 
-def _load_openai(name: str, options: ModelOptions, asks: bool) -> Model:
+def _load_openai(name: str, options: ModelOptions, *, asks: bool) -> Model:
     from mmad_rag.models.openai.model import OpenAIModel
 
     return OpenAIModel(name, options if asks else replace(options, api_key="unused"))
 
 
-def _load_transformers(name: str, options: ModelOptions, asks: bool) -> Model:
+def _load_transformers(name: str, options: ModelOptions, *, asks: bool) -> Model:
     from mmad_rag.models.transformers.model import TransformersModel
 
     return TransformersModel(name, options, asks=asks)
 
 
-def _load_llama_index(name: str, options: ModelOptions, asks: bool) -> Model:
+def _load_llama_index(name: str, options: ModelOptions, *, asks: bool) -> Model:
     from mmad_rag.models.llama_index.load import load_llama_index
 
     return load_llama_index(name, options if asks else replace(options, api_key=options.api_key or "unused"))
 
 
-def _load_builtin(name: str, _options: ModelOptions, _asks: bool) -> Model:
+def _load_builtin(name: str, options: ModelOptions, *, asks: bool) -> Model:
     from mmad_rag.models.builtin.reader import ReaderModel
     from mmad_rag.models.builtin.scripted import ScriptedModel
     from mmad_rag.models.builtin.shortcut import Shortcut, ShortcutModel
@@ -92,12 +95,26 @@ def _load_builtin(name: str, _options: ModelOptions, _asks: bool) -> Model:
     raise _unknown(f"builtin:{name}")
 
 
+def _load_installed(spec: str, name: str, options: ModelOptions, *, asks: bool) -> Model:
+    made = make_installed(
+        MODELS,
+        spec,
+        Model,  # type: ignore[type-abstract]  # it is only compared with
+        lambda load: load(name, options, asks=asks),
+        SpecError,
+    )
+    if made is None:
+        raise _unknown(spec)
+    return made
+
+
 def _unknown(spec: str) -> SpecError:
-    forms = "\n".join(f"  {form:<22} {meaning}" for form, meaning in MODEL_FORMS.items())
+    ours = [f"  {form:<22} {meaning}" for form, meaning in MODEL_FORMS.items()]
+    forms = "\n".join([*ours, *installed_forms(MODELS, _LOADERS)])
     return SpecError(f"there is no model {spec!r}; use one of\n{forms}")
 
 
-_LOADERS: Mapping[str, _Loader] = MappingProxyType(
+_LOADERS: Mapping[str, ModelLoader] = MappingProxyType(
     {
         "openai": _load_openai,
         "transformers": _load_transformers,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+from mmad_rag.models.options import ModelOptions
 from mmad_rag.records import Prompt, Reply
 
 
@@ -30,5 +31,24 @@ class Model(Protocol):
         Raises:
             ModelActionError: no reply is possible until the user acts.
             ModelRetryError: no reply came this time.
+        """
+        ...
+
+
+class ModelLoader(Protocol):
+    """Loads the models of one prefix: what an entry point of the group `mmad_rag.models` names."""
+
+    def __call__(self, name: str, options: ModelOptions, *, asks: bool) -> Model:
+        """Load the model that a spec names.
+
+        Args:
+            name: What stands behind the first colon of the spec, never empty.
+            options: Everything else that the user told; what changes a reply belongs into the identity.
+            asks: False where nothing will be asked, and only the identity is wanted: then neither weights
+                nor a key may be needed.
+
+        Raises:
+            SpecError: there is no model of this name.
+            ModelActionError: it cannot be loaded until the user acts.
         """
         ...

@@ -11,8 +11,9 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from mmad_rag.fields import Field
 from mmad_rag.knowledge import Product, ProductFile, passages_of
-from mmad_rag.records import NORMAL_ENTRY, Field, Json
+from mmad_rag.records import NORMAL_ENTRY, Json
 from mmad_rag.retrieve.selection.token_estimate import estimate_tokens
 
 
@@ -95,7 +96,7 @@ def product_lines(file: ProductFile) -> Iterator[RenderableType]:
 
 
 def _key_lines(product: Product) -> Iterator[Text]:
-    """What a picture is routed by."""
+    """What an image is routed by."""
     visual = product.visual
     yield Text(f"name: {visual.name}")
     for label, keys in (("alias", visual.aliases), ("description", visual.descriptions)):

@@ -1,6 +1,26 @@
-"""Labelled pictures to figures of routing: how often right, how sure, and how honest about the unknown."""
+"""Labelled images to figures of routing: how often right, how sure, and how honest about the unknown."""
 
-from mmad_rag.retrieval_eval.evaluate import RetrievalEvaluation, evaluate_retrieval, parse_changes
-from mmad_rag.retrieval_eval.result import RetrievalResult
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mmad_rag.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from mmad_rag.retrieval_eval.evaluate import RetrievalEvaluation, evaluate_retrieval, parse_changes
+    from mmad_rag.retrieval_eval.result import RetrievalResult
 
 __all__ = ["RetrievalEvaluation", "RetrievalResult", "evaluate_retrieval", "parse_changes"]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "mmad_rag.retrieval_eval.evaluate": (
+                "RetrievalEvaluation",
+                "evaluate_retrieval",
+                "parse_changes",
+            ),
+            "mmad_rag.retrieval_eval.result": ("RetrievalResult",),
+        },
+    )

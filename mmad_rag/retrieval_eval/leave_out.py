@@ -1,4 +1,4 @@
-"""What happens to a product's pictures once the product is taken out of the index."""
+"""What happens to a product's images once the product is taken out of the index."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.build.change import remove_products
 from mmad_rag.index.build.embed import Progress
+from mmad_rag.index.data import IndexData
 from mmad_rag.records import FloatArray, RouteOutcome
 from mmad_rag.retrieval_eval.decide import known_of, measure, route_all
 from mmad_rag.retrieval_eval.figures import Figures, Router
@@ -23,12 +24,12 @@ from mmad_rag.retrieve import ClipRetriever
 
 @dataclass(frozen=True, slots=True)
 class LeftOutProduct:
-    """The pictures of one product, or of all, against an index without it."""
+    """The images of one product, or of all, against an index without it."""
 
     product: str
     """Its name, or `all`."""
     unknown: Share
-    """Of its pictures, changed ones included: declared not in the catalogue by the index's own threshold."""
+    """Of its images, changed ones included: declared not in the catalogue by the index's own threshold."""
     unknown_95: Share
     """Below the threshold at 95 % recall that was found with the whole index."""
     nearest_unknown_95: Share | None
@@ -38,7 +39,7 @@ class LeftOutProduct:
 
 
 def leave_products_out(
-    index: KnowledgeIndex,
+    index: IndexData,
     encoder: Encoder,
     images: Sequence[LabelledImage],
     vectors: Mapping[str, FloatArray],
@@ -46,13 +47,13 @@ def leave_products_out(
     thresholds: Mapping[Router, float],
     progress: Progress | None = None,
 ) -> tuple[LeftOutProduct, ...]:
-    """For every product with pictures, the same pictures against the index without it; last, all together.
+    """For every product with images, the same images against the index without it; last, all together.
 
     Args:
         index: The whole index.
         encoder: The encoder that built it; its image tower is not used.
-        pictures: Labelled pictures.
-        vectors: Change -> shape (pictures, d).
+        images: Labelled images.
+        vectors: Change -> shape (images, d).
         thresholds: Router -> threshold at 95 % recall with the whole index.
         progress: Called with (stage, products done, products in all).
     """
@@ -65,7 +66,7 @@ def leave_products_out(
         found.append(
             _left_out(
                 product,
-                index.remove(product),
+                remove_products(index, [product]),
                 encoder,
                 chosen,
                 {change: rows[mine] for change, rows in vectors.items()},
@@ -79,7 +80,7 @@ def leave_products_out(
 
 def _left_out(
     product: str,
-    index: KnowledgeIndex,
+    index: IndexData,
     encoder: Encoder,
     images: Sequence[LabelledImage],
     vectors: Mapping[str, FloatArray],
@@ -129,14 +130,14 @@ class FewerReferences:
     per_product: int
     """At most so many references of each product."""
     references: int
-    """How many pictures that are in all."""
+    """How many images that are in all."""
     figures: tuple[Figures, ...]
-    """Per change and router, then all changes together; a picture that is the last reference left of its
-    product does not count, so that the number of pictures may differ."""
+    """Per change and router, then all changes together; an image that is the last reference left of its
+    product does not count, so that the number of images may differ."""
 
 
 def with_fewer_references(
-    index: KnowledgeIndex,
+    index: IndexData,
     encoder: Encoder,
     images: Sequence[LabelledImage],
     vectors: Mapping[str, FloatArray],

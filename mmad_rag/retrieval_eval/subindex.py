@@ -1,28 +1,29 @@
-"""An index with fewer reference pictures, made without embedding anything again."""
+"""An index with fewer reference images, made without embedding anything again."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.build.views import WHOLE
+from mmad_rag.index.build.change import remove_references
+from mmad_rag.index.data import IndexData
+from mmad_rag.index.views import WHOLE
 from mmad_rag.records import NORMAL_ENTRY
 from mmad_rag.retrieval_eval.decisions import Bools
 
 
-def plain_references(index: KnowledgeIndex) -> Bools:
-    """Which rows of references are whole pictures of normal pieces, shape (references,)."""
+def plain_references(index: IndexData) -> Bools:
+    """Which rows of references are whole images of normal pieces, shape (references,)."""
     return np.array(
         [(reference.entry, reference.view) == (NORMAL_ENTRY, WHOLE) for reference in index.references], bool
     )
 
 
-def with_references(index: KnowledgeIndex, chosen: Bools) -> KnowledgeIndex:
+def with_references(index: IndexData, chosen: Bools) -> IndexData:
     """The index as it is once all references but the chosen were removed from it.
 
     Args:
         index: The whole index.
-        chosen: Shape (references,); a picture stays with all its views when one of its rows is chosen.
+        chosen: Shape (references,); an image stays with all its views when one of its rows is chosen.
     """
     kept: dict[str, set[str]] = {}
     own: dict[str, set[str]] = {}
@@ -32,14 +33,14 @@ def with_references(index: KnowledgeIndex, chosen: Bools) -> KnowledgeIndex:
             kept.setdefault(reference.product, set()).add(reference.digest)
     for product, digests in own.items():
         if gone := digests - kept.get(product, set()):
-            index = index.remove_references(product, gone)
+            index = remove_references(index, product, gone)
     return index
 
 
-def some_references(index: KnowledgeIndex, per_product: int, *, seed: int) -> Bools:
-    """A seeded choice of at most `per_product` normal pictures of each product, shape (references,).
+def some_references(index: IndexData, per_product: int, *, seed: int) -> Bools:
+    """A seeded choice of at most `per_product` normal images of each product, shape (references,).
 
-    Every view of a chosen picture is kept; pictures of defects are not. The choice of a smaller number is
+    Every view of a chosen image is kept; images of defects are not. The choice of a smaller number is
     part of that of a larger one.
     """
     chosen = np.zeros(len(index.references), bool)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
 from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET
@@ -11,7 +10,7 @@ from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, NamedCounter, token
 
 if TYPE_CHECKING:
     from mmad_rag.encoders.protocol import Encoder
-    from mmad_rag.index import KnowledgeIndex
+    from mmad_rag.index.data import IndexData
     from mmad_rag.retrieve.clip import ClipRetriever
 
 _LONGEST_NAME = 200
@@ -61,7 +60,7 @@ class RetrievalConfig:
             return self
         return replace(self, counter=counter_for(f"openai:{name}"))
 
-    def clip(self, index: KnowledgeIndex) -> ClipRetriever:
+    def clip(self, index: IndexData) -> ClipRetriever:
         """A retriever that looks for the product in the image.
 
         Raises:
@@ -90,9 +89,4 @@ def counter_for(model: object) -> NamedCounter:
         SpecError: the tokenizer of a checkpoint's folder is damaged.
     """
     spec = model if isinstance(model, str) else getattr(model, "tokenizer", None)
-    return _counter_of(spec) if isinstance(spec, str) else ESTIMATE
-
-
-@lru_cache(maxsize=256)
-def _counter_of(spec: str) -> NamedCounter:
-    return token_counter(spec)
+    return token_counter(spec) if isinstance(spec, str) else ESTIMATE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mmad_rag.errors import InputError, SpecError
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.prompt import knowledge_text
 from mmad_rag.records import EncodedImage, Hit, Knowledge, Route, RouteOutcome
 from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, NamedCounter
@@ -27,7 +27,7 @@ class WholeProductRetriever:
 
     def __init__(
         self,
-        index: KnowledgeIndex,
+        index: IndexData,
         product: str,
         *,
         context: int | None = None,

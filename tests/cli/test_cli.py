@@ -5,8 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-import subprocess
-import sys
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +15,9 @@ from mmad_rag.benchmark.sample import render_sample
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.knowledge.new import new_product
 from tests.support.golden_file import check_golden
-from tests.support.openai_server import OpenAIServer, Request, fails, html, replies
 from tests.support.paths import ROOT
 from tests.support.running import Cli
+from tests.support.servers.openai_server import OpenAIServer, Request, fails, html, replies
 from tests.support.world import World
 
 PRODUCTS = ("bottle", "metal_nut", "capsule", "capsules")
@@ -38,11 +37,11 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+def bench(tmp_path_factory: pytest.TempPathFactory, shipped: KnowledgeIndex) -> Bench:
     """Four drawn products, indexed by builtin:tiny with the shipped knowledge."""
     root = tmp_path_factory.mktemp("bench")
     render_sample(root / "data", products=PRODUCTS, per_defect=1, templates=3, unknown=1)
-    index = KnowledgeIndex.build(ROOT / "knowledge", "builtin:tiny", references=root / "data")
+    index = KnowledgeIndex.build(ROOT / "knowledge", "builtin:tiny", references=root / "data", reuse=shipped)
     index.save(root / "index")
     return Bench(root / "data", root / "index")
 
@@ -93,24 +92,20 @@ def test_wrong_usage_ends_with_two(cli: Cli, words: tuple[str, ...]) -> None:
 
 
 def test_the_index_is_built_and_described(cli: Cli, world: World, bench: Bench, tmp_path: Path) -> None:
-    ran = cli(
-        "build-index",
-        "knowledge",
-        "--encoder",
-        "builtin:tiny",
-        "--references",
-        bench.data,
-        "--out",
-        tmp_path / "i",
-    )
+    knowledge = tmp_path / "knowledge"
+    knowledge.mkdir()
+    for name in (*PRODUCTS, "screw", "tile"):
+        shutil.copy(ROOT / "knowledge" / f"{name}.yaml", knowledge)
+    build = ("build-index", knowledge, "--encoder", "builtin:tiny")
+    ran = cli(*build, "--references", bench.data, "--out", tmp_path / "i")
     assert ran.code == 0
-    assert "38 products" in " ".join(ran.out.split())
-    assert "12 reference pictures, by builtin:tiny" in " ".join(ran.out.split())
-    assert "no reference picture for 34 product(s)" in ran.err
+    assert "6 products" in " ".join(ran.out.split())
+    assert "12 reference images, by builtin:tiny" in " ".join(ran.out.split())
+    assert "no reference image for 2 product(s)" in ran.err
     assert "can never be routed" not in ran.err
-    again = cli("build-index", "knowledge", "--encoder", "builtin:tiny", "--out", tmp_path / "j", "--json")
+    again = cli(*build, "--out", tmp_path / "j", "--json")
     described = json.loads(again.out)
-    assert described["counts"]["products"] == 38
+    assert described["counts"]["products"] == 6
     assert described["counts"]["references"] == 0
     assert described["encoder"]["spec"] == "builtin:tiny"
     assert len(described["fingerprint"]) == 64
@@ -178,7 +173,7 @@ def test_the_two_arms_requests_differ_in_the_knowledge_block_only(
 
 
 def texts_and_images(request: Request) -> list[str]:
-    """Every text and picture of a request, in order."""
+    """Every text and image of a request, in order."""
     parts: list[str] = []
     for message in request.body["messages"]:
         content = message["content"]
@@ -292,8 +287,6 @@ def test_a_limit_and_shots_are_part_of_the_run(cli: Cli, bench: Bench, tmp_path:
 
 
 def test_questions_without_a_picture_are_counted_not_lost(cli: Cli, bench: Bench, tmp_path: Path) -> None:
-    import shutil
-
     data = shutil.copytree(bench.data, tmp_path / "data")
     shutil.rmtree(data / "DS-MVTec" / "bottle" / "image" / "good")
     (data / "DS-MVTec" / "metal_nut" / "image" / "good" / "000.png").write_bytes(b"torn")
@@ -304,7 +297,7 @@ def test_questions_without_a_picture_are_counted_not_lost(cli: Cli, bench: Bench
     assert re.search(
         r"\d+ images have no file in .*: \d+ questions about them are not asked", " ".join(ran.err.split())
     )
-    assert "replies did not come: 5 x the picture" in " ".join(ran.err.split())
+    assert "replies did not come: 5 x the image" in " ".join(ran.err.split())
 
 
 ANSWERS = [
@@ -352,9 +345,7 @@ def test_an_answers_file_is_scored_by_both_rules(cli: Cli, tmp_path: Path) -> No
 
 
 def test_two_knowledge_bases_are_measured_against_each_other(cli: Cli, bench: Bench, tmp_path: Path) -> None:
-    """Texts alone, no picture; a base against itself differs by nothing."""
-    import shutil
-
+    """Texts alone, no image; a base against itself differs by nothing."""
     for name in PRODUCTS:
         (tmp_path / "kb").mkdir(exist_ok=True)
         text = (ROOT / "knowledge" / f"{name}.yaml").read_text()
@@ -385,7 +376,7 @@ def test_the_sample_is_drawn_and_described(cli: Cli, tmp_path: Path, monkeypatch
     monkeypatch.setattr(sample, "render_sample", small)
     ran = cli("data", "sample", tmp_path / "a")
     assert ran.code == 0
-    assert "3 normal and 3 defective pictures" in " ".join(ran.out.split())
+    assert "3 normal and 3 defective images" in " ".join(ran.out.split())
     described = json.loads(cli("data", "sample", tmp_path / "b", "--seed", 5, "--json").out)
     assert described["products"] == 1
     assert cli("data", "sample", tmp_path / "b", "--seed", 5).code == 0
@@ -397,10 +388,10 @@ def test_the_sample_is_drawn_and_described(cli: Cli, tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("retrieve", "{tmp}/none.png", "--index", "{index}"), "there is no picture at"),
+        (("retrieve", "{tmp}/none.png", "--index", "{index}"), "there is no image at"),
         (
             ("retrieve", "{tmp}/text.png", "--index", "{index}"),
-            "text.png cannot be read (it is no picture of a known format); replace the file",
+            "text.png cannot be read (it is not an image of a known format); replace the file",
         ),
         (("retrieve", "{nut}", "--index", "{tmp}/none"), "mmad-rag build-index"),
         (("retrieve", "{nut}", "--index", "{index}", "--encoder", "timm:"), "timm:"),
@@ -438,14 +429,14 @@ def test_the_sample_is_drawn_and_described(cli: Cli, tmp_path: Path, monkeypatch
             ("score", "{tmp}/answers.json"),
             "answers.json, record 1: the image path 'nut.png' is not of the form",
         ),
-        (("score", "{tmp}/empty"), "is no run folder"),
-        (("compare", "{tmp}/empty"), "is no run folder"),
+        (("score", "{tmp}/empty"), "is not a run folder"),
+        (("compare", "{tmp}/empty"), "is not a run folder"),
     ],
 )
 def test_bad_input_gets_one_message_and_exit_code_one(
     cli: Cli, bench: Bench, tmp_path: Path, words: tuple[str, ...], expected: str
 ) -> None:
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.png").write_text("no image")
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "x.yaml").write_text("nonsense: true\n")
@@ -475,37 +466,3 @@ def test_an_interrupt_is_told_without_a_traceback(
     ran = cli("score", tmp_path / "run")
     assert ran.code == 130
     assert ran.err.strip() == "interrupted"
-
-
-@pytest.mark.slow
-def test_the_demo_does_the_whole_job_without_network(tmp_path: Path) -> None:
-    """As a user runs it: another process, no hub, no provider; it ends with both arms over all subtasks."""
-    command = [
-        sys.executable,
-        "-c",
-        "from mmad_rag.cli import main; main()",
-        "demo",
-        "--out",
-        str(tmp_path / "demo"),
-    ]
-    environment = {"PATH": "", "HF_HUB_OFFLINE": "1", "COLUMNS": "80", "HTTPS_PROXY": "http://127.0.0.1:9"}
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert ran.returncode == 0, ran.stderr
-    table = ran.stdout.splitlines()
-    assert table[1].split() == [
-        "arm",
-        "AD",
-        "DefCls",
-        "DefLoc",
-        "DefDesc",
-        "DefAna",
-        "ObjCls",
-        "ObjAna",
-        "Average",
-    ]
-    rows = {line.split()[0]: line.split()[1:] for line in table[2:5]}
-    assert set(rows) == {"none", "rag", "oracle"}
-    assert all(len(cells) == 8 for cells in rows.values())
-    assert float(rows["rag"][-1]) > float(rows["none"][-1])
-    assert (tmp_path / "demo" / "run" / "outcomes.jsonl").is_file()
-    assert "never looks at a picture" in ran.stdout

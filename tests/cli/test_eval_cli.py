@@ -15,11 +15,12 @@ from tests.support.running import Cli
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bench(tmp_path_factory: pytest.TempPathFactory, shipped: KnowledgeIndex) -> Path:
     """Two drawn products under `data`, indexed by builtin:tiny under `index`."""
     root = tmp_path_factory.mktemp("bench")
     render_sample(root / "data", products=("bottle", "metal_nut"), per_defect=1, templates=2, unknown=1)
-    KnowledgeIndex.build(ROOT / "knowledge", "builtin:tiny", references=root / "data").save(root / "index")
+    index = KnowledgeIndex.build(ROOT / "knowledge", "builtin:tiny", references=root / "data", reuse=shipped)
+    index.save(root / "index")
     return root
 
 
@@ -77,6 +78,6 @@ def test_arms_that_look_at_pictures_are_named_where_none_is_shown(
 ) -> None:
     ran = cli(*command(bench, tmp_path / "run", "--arms", "none,rag,oracle,filler", "--no-images"))
     assert ran.code == 0, ran.err
-    assert "without pictures no product is found: rag, filler will show no knowledge" in " ".join(
+    assert "without images no product is found: rag, filler will show no knowledge" in " ".join(
         ran.err.split()
     )

@@ -30,8 +30,8 @@ from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.upstream import Upstream as Target
 from tests.doors.bad_input import PATIENT_S, UPSTREAMS, Case
 from tests.support.bench import YES_NO, arm_of, entry, qa
-from tests.support.openai_asking import Naps
-from tests.support.serving import RED, Upstream, app_server
+from tests.support.servers.openai_asking import Naps
+from tests.support.servers.serving import RED, Upstream, app_server
 
 NEVER = "–"
 """The case cannot occur at this door."""
@@ -89,7 +89,7 @@ class Doors:
         return _went(noting, stopped=all(isinstance(result, ModelActionError) for result in results))
 
     def evaluate(self, case: Case) -> str:
-        """Three questions, likewise; pictures of a benchmark are files."""
+        """Three questions, likewise; images of a benchmark are files."""
         if case.stream or isinstance(case.image(), str):
             return NEVER
         failing = self._failing(case)
@@ -144,9 +144,8 @@ class Doors:
                 return _name(error)
             return self._got(got, case)
 
-        limits = Limits(timeout_s=case.timeout_s)
-        target = Target(self._url(case), limits=limits)
-        with app_server(make_app(self.retriever, target, limits=limits)) as base:
+        target = Target(self._url(case), limits=Limits(timeout_s=case.timeout_s))
+        with app_server(make_app(self.retriever, target, limits=Limits())) as base:
             return self._each(replace(case, timeout_s=PATIENT_S), call, f"{base}/v1")
 
     def _failing(self, case: Case) -> int:
@@ -215,7 +214,7 @@ class Doors:
         return messages
 
     def _received(self, case: Case, *, question: str) -> str:
-        """Whether what `ask` sent carries knowledge; question and all pictures are in it in either case."""
+        """Whether what `ask` sent carries knowledge; question and all images are in it in either case."""
         sent = self._sent()
         assert question in _text(sent)
         assert [part["type"] for part in sent[-1]["content"]].count("image_url") == len(case.shown)
@@ -259,7 +258,7 @@ def _went(noting: Noting, *, stopped: bool) -> str:
 
 
 def _benchmark(root: Path, case: Case) -> Path:
-    """Three pictures with a question each, in MMAD's layout; the first has the bad input."""
+    """Three images with a question each, in MMAD's layout; the first has the bad input."""
     records: dict[str, Any] = {}
     examples = {f"MVTec-AD/red_disc/train/good/{n}.png": data for n, data in enumerate(case.examples())}
     files: dict[str, object] = dict(examples)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import re
-import ssl
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
@@ -20,7 +18,7 @@ from mmad_rag.serve.limits import Limits
 from tests.doors.bad_input import CASES, Case, answers
 from tests.doors.bad_input_doors import NEVER, Doors, dead_address
 from tests.support.paths import ROOT
-from tests.support.serving import upstream_server
+from tests.support.servers.serving import upstream_server
 
 PAGE = (ROOT / "docs" / "BAD_INPUT.md").read_text(encoding="utf-8")
 DOORS: Mapping[str, Callable[[Doors, Case], str]] = MappingProxyType(
@@ -49,10 +47,9 @@ COLUMNS, ROWS = table()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _one_certificate_store() -> Iterator[None]:
-    """Hundreds of clients read the same file of certificates otherwise, and loopback needs none of them."""
+def _no_proxy() -> Iterator[None]:
+    """Loopback is reached directly."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
         patch.setenv("NO_PROXY", "127.0.0.1,localhost")
         patch.setenv("no_proxy", "127.0.0.1,localhost")
         yield
@@ -105,4 +102,4 @@ def test_the_limits_that_the_page_names_are_those_of_the_code() -> None:
     assert (Patience().attempts, Patience().connect_attempts, FAILURES) == (6, 3, 8)
     assert "asked up to six times" in PAGE
     assert "does not run three times" in PAGE
-    assert "Where the questions about the first eight pictures all fail in" in PAGE
+    assert "Where the questions about the first eight images all fail in" in PAGE

@@ -1,4 +1,4 @@
-"""Pictures that messages show, by every door: `augment`, a wrapped client, and the endpoint."""
+"""Images that messages show, by every door: `augment`, a wrapped client, and the endpoint."""
 
 from __future__ import annotations
 
@@ -22,8 +22,16 @@ from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.serve.app import make_app
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.upstream import Upstream as Target
-from tests.support.openai_server import OpenAIServer, json_body
-from tests.support.serving import RED, Upstream, app_server, asked, image_part, text_part, upstream_server
+from tests.support.servers.openai_server import OpenAIServer, json_body
+from tests.support.servers.serving import (
+    RED,
+    Upstream,
+    app_server,
+    asked,
+    image_part,
+    text_part,
+    upstream_server,
+)
 
 PNG = base64.b64encode(RED).decode()
 JUNK = base64.b64encode(b"\x00\x00\x00\x18ftypheic" + bytes(40)).decode()
@@ -60,7 +68,7 @@ BROKEN = [
     f"data:image/{'x' * 128};base64,{PNG[:60]}",
     "data:",
 ]
-"""Meant for us, and no picture."""
+"""Meant for us, and no image."""
 WHOLE = [
     f"data:{kind};base64,{PNG}"
     for kind in (
@@ -95,7 +103,7 @@ def endpoint(upstream: Upstream, retriever: ClipRetriever) -> Iterator[httpx.Cli
     limits = Limits()
     with (
         app_server(make_app(retriever, Target(upstream.url, limits=limits), limits=limits)) as base,
-        httpx.Client(base_url=base, timeout=10, trust_env=False) as client,
+        httpx.Client(base_url=base, timeout=60, trust_env=False) as client,
     ):
         yield client
 
@@ -121,7 +129,7 @@ def test_a_type_that_is_not_read_goes_on_as_it_came(
     addition = rag.consult(body_of(url)["messages"])
     assert addition.messages == body_of(url)["messages"]
     assert addition.knowledge is None
-    assert addition.note.startswith(f"a picture of type '{unread_type(url)}' is not read; send PNG, JPEG")
+    assert addition.note.startswith(f"an image of type '{unread_type(url)}' is not read; send PNG, JPEG")
 
     notes: list[Addition] = []
     with openai.OpenAI(base_url=openai_server.url, api_key="k") as plain:

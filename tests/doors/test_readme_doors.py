@@ -9,9 +9,8 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,14 +22,14 @@ import pytest
 
 from mmad_rag.benchmark.sample import draw, image_rng
 from mmad_rag.index import KnowledgeIndex
-from tests.support.openai_server import Behaviour, OpenAIServer, Request, replies
 from tests.support.paths import ROOT
 from tests.support.sample_world import render_small
+from tests.support.servers.openai_server import Behaviour, OpenAIServer, Request, replies
 from tests.support.tiny_vlms import qwen2_vl
+from tests.support.warm import Warm
 
-COMMANDS = Path(sys.executable).parent
 PAGE = (ROOT / "README.md").read_text(encoding="utf-8")
-SECTION = PAGE[PAGE.index("## Every door") : PAGE.index("## Which product, and how sure")]
+SECTION = PAGE[PAGE.index("## Ways to ask") : PAGE.index("## Which product, and how sure")]
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", SECTION, re.MULTILINE | re.DOTALL)
 BLOCK = "<reference_material>"
 
@@ -94,17 +93,9 @@ def play(code: str, names: dict[str, Any] | None = None) -> dict[str, Any]:
     return names
 
 
-def shell(code: str) -> str:
+def shell(warm: Warm, code: str) -> str:
     """Run a shell block; what it printed."""
-    path = f"{COMMANDS}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["/bin/sh", "-e", "-c", code],
-        env=os.environ | {"PATH": path, "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    done = warm.shell(code)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -116,25 +107,24 @@ def knowing(server: OpenAIServer) -> list[bool]:
 
 
 @contextmanager
-def serving(server: OpenAIServer) -> Iterator[str]:
+def serving(server: OpenAIServer, warm: Warm) -> Iterator[str]:
     """The README's `mmad-rag serve`, in front of the endpoint and on a free port; gives its base URL."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     line = block("mmad-rag serve").replace("http://localhost:8000/v1", server.url).strip()
-    words = [str(COMMANDS / "mmad-rag"), *line.split()[1:], "--port", str(port)]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = warm.start(*line.split(), "--port", port, folder=Path.cwd())
     try:
-        for _ in range(600):
+        while True:
             assert process.poll() is None, "the server stopped"
             try:
-                httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False)
+                httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False, timeout=60)
                 break
             except httpx.ConnectError:
                 time.sleep(0.05)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
-        process.terminate()
-        process.wait(30)
+        os.kill(process.pid, signal.SIGTERM)
+        process.wait()
 
 
 def test_every_block_has_at_most_six_lines_and_is_run_here() -> None:
@@ -166,9 +156,11 @@ def test_a_wrapped_client(server: OpenAIServer, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.slow
-def test_the_server_by_curl_or_by_the_sdk(server: OpenAIServer, capsys: pytest.CaptureFixture[str]) -> None:
-    with serving(server) as base:
-        told = shell(block("curl -si").replace("http://127.0.0.1:8080/v1", base))
+def test_the_server_by_curl_or_by_the_sdk(
+    server: OpenAIServer, warm: Warm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(server, warm) as base:
+        told = shell(warm, block("curl -si").replace("http://127.0.0.1:8080/v1", base))
         play(block("OpenAI(base_url").replace("http://127.0.0.1:8080/v1", base))
     assert told.startswith("HTTP/1.1 200")
     assert "x-mmad-rag-product: metal_nut" in told
@@ -232,9 +224,9 @@ def test_many_questions(server: OpenAIServer, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.slow
-def test_the_command_line(server: OpenAIServer, files: Path) -> None:
+def test_the_command_line(server: OpenAIServer, warm: Warm, files: Path) -> None:
     render_small(files / "MMAD")
-    told = shell(block("mmad-rag ask"))
+    told = shell(warm, block("mmad-rag ask"))
     assert "choice: B" in told
     assert "metal_nut" in told
     assert "Percent right of 20 questions" in told

@@ -32,10 +32,10 @@ from mmad_rag.retrieve.oracle import FixedProductRetriever
 from mmad_rag.serve.app import make_app
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.upstream import Upstream
-from tests.support.openai_server import OpenAIServer
 from tests.support.paths import ROOT
 from tests.support.running import Cli
-from tests.support.serving import app_server
+from tests.support.servers.openai_server import OpenAIServer
+from tests.support.servers.serving import app_server
 
 SPEC = "openai:gpt-4o"
 BUDGET = 150

@@ -26,9 +26,9 @@ from mmad_rag.evaluation import prepare
 from mmad_rag.evaluation.experiment import default_folder, hard_subset_for
 from mmad_rag.evaluation.shown_table import ShownTable
 from mmad_rag.records import Outcome
-from tests.support.openai_server import OpenAIServer, replies
 from tests.support.paths import ROOT
 from tests.support.running import Cli
+from tests.support.servers.openai_server import OpenAIServer, replies
 
 ARMS = ("none", "rag", "wrong")
 
@@ -148,7 +148,7 @@ def test_a_data_frame_has_a_row_per_question_and_arm(found: Evaluation) -> None:
     )
     assert (first["reply"], first["letter"], first["outcome"]) == (row.reply, row.letter, row.outcome.value)
     assert (first["route"], first["passages"]) == ("product", row.passages)
-    assert first["subtask"] == question.subtask.value
+    assert first["subtask"] == question.subtask
 
 
 def test_without_pandas_the_package_is_named(found: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +165,7 @@ def test_the_report_is_written_beside_the_run_or_where_it_is_wanted(
     assert page.read_bytes().startswith(b"<!doctype html>")
     assert "wrong against none" in page.read_text()
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(DataError, match="is no page"):
+    with pytest.raises(DataError, match="is not a page"):
         found.report(tmp_path / "mine.txt")
 
 
@@ -218,7 +218,7 @@ def test_what_was_left_out_is_said(bench: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert list(experiment.notes()) == [
         f"erratum transistor-misplaced: 0 of {total} questions left out; this copy does not have it",
-        "without pictures no product is found: rag will show no knowledge",
+        "without images no product is found: rag will show no knowledge",
     ]
     assert experiment.run().notes == tuple(experiment.notes())
 
@@ -303,4 +303,4 @@ def test_arms_and_index_are_refused_before_anything_is_asked(bench: Path, tmp_pa
 def test_the_public_names_are_loaded_when_they_are_used() -> None:
     assert mmad_rag.evaluate is evaluate
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        _ = mmad_rag.nothing
+        _ = mmad_rag.nothing  # type: ignore[attr-defined]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.warm import Warm
 
 EXAMPLES = ROOT / "examples"
-COMMANDS = Path(sys.executable).parent
 TINY = ROOT / "mmad_rag" / "encoders" / "tiny" / "weights.safetensors"
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -35,35 +32,26 @@ def blocks(name: str) -> list[Block]:
     return [Block(*found) for found in BLOCK.findall((EXAMPLES / name).read_text(encoding="utf-8"))]
 
 
-def play(block: Block, folder: Path) -> str:
+def play(warm: Warm, block: Block, folder: Path) -> str:
     """Write the block to its file, or run it; what it printed."""
     if block.title:
         path = folder / block.title
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(block.text, encoding="utf-8")
         return ""
-    commands = {
-        "python": [sys.executable, "-c", block.text],
-        "sh": ["sh", "-e", "-c", block.text],
-    }
-    environment = os.environ | {"PATH": f"{COMMANDS}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200"}
-    done = subprocess.run(
-        commands[block.language],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    if block.language == "sh":
+        done = warm.shell(block.text, folder=folder)
+    else:
+        assert block.language == "python"
+        done = warm.run("python", "-c", block.text, folder=folder)
     assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr
 
 
-def test_the_walk_through_of_a_new_product_writes_a_file_that_lints_clean(tmp_path: Path) -> None:
+def test_the_walk_through_of_a_new_product_writes_a_file_that_lints_clean(tmp_path: Path, warm: Warm) -> None:
     """All but the last section, which needs the shipped encoder."""
-    told = [play(block, tmp_path) for block in blocks("new_product.md")[:-1]]
-    assert "6 reference pictures listed, 6 of them copied" in told[1]
+    told = [play(warm, block, tmp_path) for block in blocks("new_product.md")[:-1]]
+    assert "6 reference images listed, 6 of them copied" in told[1]
     assert "11 problem(s) to mend" in told[2]
     assert "not yet" in told[2]
     assert "1 product file(s), nothing to mend" in told[4]
@@ -72,10 +60,10 @@ def test_the_walk_through_of_a_new_product_writes_a_file_that_lints_clean(tmp_pa
 
 @needs_tiny
 @pytest.mark.slow
-def test_the_walk_through_of_a_new_product_ends_with_a_retrieved_passage(tmp_path: Path) -> None:
-    told = [play(block, tmp_path) for block in blocks("new_product.md")]
+def test_the_walk_through_of_a_new_product_ends_with_a_retrieved_passage(tmp_path: Path, warm: Warm) -> None:
+    told = [play(warm, block, tmp_path) for block in blocks("new_product.md")]
     assert "1 products" in told[-1]
-    assert "6 reference pictures, by builtin:tiny" in told[-1]
+    assert "6 reference images, by builtin:tiny" in told[-1]
     assert "product: blue_washer" in told[-1]
     assert "blue_washer/broken_edge/location/1" in told[-1]
 

@@ -14,9 +14,9 @@ import pytest
 from mmad_rag.benchmark.analysis.summary import RunSummary, summarise
 from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.score.table import AVERAGE
-from tests.support.openai_server import OpenAIServer, replies
 from tests.support.paths import ROOT
 from tests.support.sample_world import render_small
+from tests.support.servers.openai_server import OpenAIServer, replies
 
 NOTEBOOK = ROOT / "examples" / "with_and_without.ipynb"
 TINY = ROOT / "mmad_rag" / "encoders" / "tiny" / "weights.safetensors"

@@ -1,4 +1,4 @@
-"""Dark pictures are lifted before an encoder sees them, all others are left alone."""
+"""Dark images are lifted before an encoder sees them, all others are left alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from mmad_rag.images import open_image, to_rgb
 from mmad_rag.images.exposure import lifted
-from mmad_rag.index.build.views import VIEWS, WHOLE, view_of
+from mmad_rag.index.views import VIEWS, WHOLE, view_of
 from mmad_rag.records import EncodedImage
 
 

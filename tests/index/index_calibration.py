@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TypeVar
 
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.manifest import Calibration, Logistic, ReferenceScale
+
+AnyIndex = TypeVar("AnyIndex", bound=IndexData)
 
 CALIBRATION = Calibration(
     method="labelled",
@@ -20,7 +23,7 @@ CALIBRATION = Calibration(
 )
 
 
-def with_it(index: KnowledgeIndex) -> KnowledgeIndex:
+def with_it(index: AnyIndex) -> AnyIndex:
     """The index with that calibration in its manifest."""
     manifest = index.manifest.model_copy(update={"calibration": CALIBRATION})
     return dataclasses.replace(index, manifest=manifest)

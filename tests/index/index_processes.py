@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from pathlib import Path
 
 from mmad_rag.errors import IndexMismatchError
-from mmad_rag.files import locked
 from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.folder.write import index_lock
 
 
-def write(folder: Path, generations: list[Path], times: int) -> None:
-    """Replace the index by each generation in turn."""
-    indexes = [KnowledgeIndex.load(path) for path in generations]
-    for number in range(times):
-        indexes[number % len(indexes)].save(folder)
-
-
-def read(folder: Path, done: Path) -> None:
-    """Load the index until `done` exists; print the fingerprint of every load, or what went wrong."""
+def write(folder: Path, generations: list[Path], done: Path) -> None:
+    """Replace the index by each generation in turn until `done` exists."""
+    indexes = itertools.cycle([KnowledgeIndex.load(path) for path in generations])
+    next(indexes)  # the one that is there
     while not done.exists():
+        next(indexes).save(folder)
+
+
+def read(folder: Path, times: int) -> None:
+    """Load the index so many times; print the fingerprint of every load, or what went wrong."""
+    for _ in range(times):
         try:
             print(KnowledgeIndex.load(folder).fingerprint)
         except IndexMismatchError as error:
@@ -29,7 +31,7 @@ def read(folder: Path, done: Path) -> None:
 
 def hold(folder: Path, ready: Path) -> None:
     """Hold the lock until killed."""
-    with locked(folder):
+    with index_lock(folder):
         ready.touch()
         time.sleep(60)
 
@@ -37,8 +39,8 @@ def hold(folder: Path, ready: Path) -> None:
 if __name__ == "__main__":
     mode, target, *rest = sys.argv[1:]
     if mode == "write":
-        write(Path(target), [Path(name) for name in rest[1:]], int(rest[0]))
+        write(Path(target), [Path(name) for name in rest[1:]], Path(rest[0]))
     elif mode == "read":
-        read(Path(target), Path(rest[0]))
+        read(Path(target), int(rest[0]))
     else:
         hold(Path(target), Path(rest[0]))

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from mmad_rag import files as lock
 from mmad_rag.errors import IndexMismatchError
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.folder import read, verify
+from mmad_rag.index.build.change import remove_products
+from mmad_rag.index.data import IndexData
+from mmad_rag.index.folder import read, verify, write
 from mmad_rag.index.folder.write import update_index
-from tests.support.paths import ROOT
+from tests.support.warm import Warm, WarmProcess
 
 
 @pytest.fixture(scope="module")
@@ -31,85 +29,86 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def start(mode: str, folder: Path, *arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.index.index_processes", mode, str(folder), *map(str, arguments)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+PROCESS = ("python", "-m", "tests.index.index_processes")
 
 
-def test_an_index_is_changed_in_place_while_no_other_can_write(index: KnowledgeIndex, tmp_path: Path) -> None:
+def test_an_index_is_changed_in_place_while_no_other_can_write(
+    index: KnowledgeIndex, tmp_path: Path, warm: Warm
+) -> None:
     index.save(tmp_path / "i")
 
-    def change(old: KnowledgeIndex) -> KnowledgeIndex:
-        assert not can_lock(tmp_path / "i")
-        return old.remove("red_disc")
+    def change(old: IndexData) -> IndexData:
+        assert not can_lock(warm, tmp_path / "i")
+        return remove_products(old, ["red_disc"])
 
     changed = update_index(tmp_path / "i", change)
     assert changed.products == ("blue_bar", "green_square")
     assert KnowledgeIndex.load(tmp_path / "i").fingerprint == changed.fingerprint
-    assert can_lock(tmp_path / "i")
+    assert can_lock(warm, tmp_path / "i")
 
 
-def can_lock(folder: Path) -> bool:
+def can_lock(warm: Warm, folder: Path) -> bool:
     """Whether another process could take the lock now."""
-    code = "import sys; from pathlib import Path; from mmad_rag import files; files._WAIT_S = 0.0\n"
-    code += "with files.locked(Path(sys.argv[1])): pass"
-    ran = subprocess.run(
-        [sys.executable, "-c", code, str(folder)], capture_output=True, check=False, cwd=ROOT
-    )
-    return ran.returncode == 0
+    code = "import sys; from pathlib import Path; from mmad_rag.index.folder import write\n"
+    code += "write._WAIT_S = 0.0\nwith write.index_lock(Path(sys.argv[1])): pass"
+    return warm.run("python", "-c", code, folder).returncode == 0
 
 
 def test_a_second_writer_waits_and_is_told_who_is_writing(
-    index: KnowledgeIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    index: KnowledgeIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm: Warm
 ) -> None:
     """The lock goes with the process that held it, however that ends."""
     folder, ready = tmp_path / "i", tmp_path / "ready"
     index.save(folder)
-    monkeypatch.setattr(lock, "_WAIT_S", 0.1)
-    holder = start("hold", folder, ready)
+    monkeypatch.setattr(write, "_WAIT_S", 0.1)
+    holder = warm.start(*PROCESS, "hold", folder, ready)
     try:
-        wait_for(ready)
+        while not ready.exists():
+            assert holder.poll() is None
+            time.sleep(0.005)
         with pytest.raises(IndexMismatchError, match=r"another process is writing the .*wait for it to end"):
             index.save(folder)
         assert KnowledgeIndex.load(folder).fingerprint == index.fingerprint
     finally:
         holder.kill()
-        holder.communicate()
     index.save(folder)
 
 
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def test_readers_always_see_one_whole_generation(
-    generations: tuple[KnowledgeIndex, ...], tmp_path: Path
+    generations: tuple[KnowledgeIndex, ...], tmp_path: Path, warm: Warm
 ) -> None:
-    """One process replaces the index 60 times while two others load it without a pause."""
+    """One process replaces the index again and again while two others load it 30 times without a pause."""
     folder, done = tmp_path / "i", tmp_path / "done"
     for number, generation in enumerate(generations):
         generation.save(tmp_path / str(number))
     generations[0].save(folder)
-    readers = [start("read", folder, done) for _ in range(2)]
-    writer = start("write", folder, 60, *(tmp_path / str(number) for number in range(3)))
-    assert writer.wait(120) == 0
-    writer.communicate()
+    writer = warm.start(*PROCESS, "write", folder, done, *(tmp_path / str(number) for number in range(3)))
+    wait_for_another(folder, writer)
+    loads = []
+    with (tmp_path / "first").open("w+b") as first, (tmp_path / "second").open("w+b") as second:
+        readers = [warm.start(*PROCESS, "read", folder, 30, stdout=file) for file in (first, second)]
+        assert [reader.wait() for reader in readers] == [0, 0]
+    assert writer.poll() is None
     done.touch()
-    loads = [line for reader in readers for line in reader.communicate(timeout=60)[0].splitlines()]
-    assert set(loads) <= {generation.fingerprint for generation in generations}
-    assert len(loads) > 20
-    assert KnowledgeIndex.load(folder).fingerprint == generations[2].fingerprint
+    assert writer.wait() == 0
+    loads = [line for name in ("first", "second") for line in (tmp_path / name).read_text().splitlines()]
+    known = {generation.fingerprint for generation in generations}
+    assert len(loads) == 60
+    assert set(loads) <= known
+    assert len(set(loads)) > 1
+    assert KnowledgeIndex.load(folder).fingerprint in known
+
+
+def wait_for_another(folder: Path, writer: WarmProcess) -> None:
+    """Until the writer has replaced the index once."""
+    before = (folder / "manifest.json").stat().st_ino
+    while (folder / "manifest.json").stat().st_ino == before:
+        assert writer.poll() is None
+        time.sleep(0.001)
 
 
 def test_a_killed_writer_leaves_one_whole_generation(
-    generations: tuple[KnowledgeIndex, ...], tmp_path: Path
+    generations: tuple[KnowledgeIndex, ...], tmp_path: Path, warm: Warm
 ) -> None:
     """Killed at some moment of its work, several times over; the next write clears up."""
     folder = tmp_path / "i"
@@ -117,13 +116,13 @@ def test_a_killed_writer_leaves_one_whole_generation(
         generation.save(tmp_path / str(number))
     generations[0].save(folder)
     for pause in (0.0, 0.003, 0.01):
-        writer = start("write", folder, 100_000, *(tmp_path / str(number) for number in range(3)))
-        before = (folder / "manifest.json").stat().st_ino
-        while (folder / "manifest.json").stat().st_ino == before:
-            time.sleep(0.001)
+        never = tmp_path / "never"
+        writer = warm.start(
+            *PROCESS, "write", folder, never, *(tmp_path / str(number) for number in range(3))
+        )
+        wait_for_another(folder, writer)
         time.sleep(pause)
-        os.kill(writer.pid, signal.SIGKILL)
-        writer.communicate()
+        writer.kill()
         known = {generation.fingerprint for generation in generations}
         assert KnowledgeIndex.load(folder).fingerprint in known
     generations[0].save(folder)

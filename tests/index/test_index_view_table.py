@@ -1,4 +1,4 @@
-"""Each view of a picture: which pixels it keeps, where they go and what colour the rest has."""
+"""Each view of an image: which pixels it keeps, where they go and what colour the rest has."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mmad_rag.images import open_image, to_rgb
-from mmad_rag.index.build.views import DEFAULT_VIEWS, VIEWS, view_of
+from mmad_rag.index.views import DEFAULT_VIEWS, VIEWS, view_of
 from mmad_rag.records import EncodedImage, MediaType
 from tests.index.framed import YELLOW, framed
 

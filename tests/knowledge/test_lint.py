@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mmad_rag.cli.commands.knowledge import knowledge_app
+from mmad_rag.cli.app import app
 from mmad_rag.errors import KnowledgeError
 from mmad_rag.knowledge.catalogue import DEFECT_FOLDERS
 from mmad_rag.knowledge.lint import lint, uncovered_folders
@@ -42,7 +42,7 @@ def test_a_good_folder_is_clean(world: World) -> None:
             "visual.descriptions.0 has 28 words, more than 20",
         ),
         (
-            ("  descriptions: [One red disc in the middle of the picture.]\n", ""),
+            ("  descriptions: [One red disc in the middle of the image.]\n", ""),
             "visual has no descriptions",
         ),
         (("small red disc]", "a " + "small " * 12 + "disc]"), "visual.aliases.2 has 14 words, more than 12"),
@@ -92,7 +92,7 @@ def test_an_imported_text_is_not_held_to_our_limits(tmp_path: Path) -> None:
 
 
 def test_tell_apart_speaks_of_one_product_only(tmp_path: Path) -> None:
-    """A picture is compared with each sentence, so words about the other product would speak for this one."""
+    """An image is compared with each sentence, so words about the other product would speak for this one."""
     lines = "tell_apart: [{product: blue_disc, how: [It is red., The Blue  disc is blue.]}]\nview:"
     for product, colour in (("red_disc", "red"), ("blue_disc", "blue")):
         text = PRODUCT.format(product=product, colour=colour, shape="disc")
@@ -154,11 +154,11 @@ def test_ids_that_do_not_fit_are_named_and_the_other_files_are_still_checked(
     problems = found(tmp_path, change)
     assert any(problem.startswith(expected) for problem in problems), problems
     assert any(problem.startswith("blue_disc.yaml:11: normal.structure.0 holds") for problem in problems)
-    result = CliRunner().invoke(knowledge_app, ["lint", str(tmp_path)])
+    result = CliRunner().invoke(app, ["knowledge", "lint", str(tmp_path)])
     assert result.exit_code == 1
     assert expected in result.stderr
     assert "blue_disc" in result.stdout
-    shown = CliRunner().invoke(knowledge_app, ["show", "red_disc", "--knowledge", str(tmp_path)])
+    shown = CliRunner().invoke(app, ["knowledge", "show", "red_disc", "--knowledge", str(tmp_path)])
     assert isinstance(shown.exception, KnowledgeError)
     assert expected in shown.stderr
 

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmad_rag.fields import Field
 from mmad_rag.models.builtin.reader import ReaderModel, choice_scores
 from mmad_rag.records import (
     NORMAL_ENTRY,
     Choice,
     EncodedImage,
-    Field,
     Hit,
     Knowledge,
     MediaType,

@@ -12,20 +12,12 @@ from hypothesis import strategies as st
 from mmad_rag.benchmark.run.arms import ARM_NAMES, build_arms
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import SpecError
+from mmad_rag.fields import Field
 from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models.builtin.scripted import ScriptedModel
 from mmad_rag.prompt import TextPart, knowledge_text, prompt_digest, render, wording_digest
-from mmad_rag.records import (
-    Choice,
-    Field,
-    Hit,
-    Knowledge,
-    Passage,
-    Prompt,
-    Route,
-    RouteOutcome,
-)
+from mmad_rag.records import Choice, Hit, Knowledge, Passage, Prompt, Route, RouteOutcome
 from mmad_rag.retrieve.config import RetrievalConfig
 from mmad_rag.retrieve.selection.select import select
 from tests.support.bench import question

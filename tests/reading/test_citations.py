@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmad_rag.fields import Field
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.prompt import knowledge_text
 from mmad_rag.reading.citations import cited_passages
-from mmad_rag.records import Field, Hit, Knowledge, Passage, Route, RouteOutcome
+from mmad_rag.records import Hit, Knowledge, Passage, Route, RouteOutcome
 from mmad_rag.retrieve.selection.select import select
 from tests.support.running import Cli
 from tests.support.world import World

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import string
-import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mmad_rag.reading.parse import PARSER_VERSION, read_choice
@@ -319,14 +318,15 @@ UNREAD = [
 ]
 
 
-@pytest.mark.parametrize(("text", "options", "letter"), READ, ids=[repr(row[0])[:40] for row in READ])
-def test_reads_the_choice(text: str, options: tuple[Choice, ...], letter: str) -> None:
-    assert read_choice(text, options) == letter
+def test_reads_the_choice() -> None:
+    read = {text: read_choice(text, options) for text, options, _ in READ}
+    assert len(read) == len(READ)
+    assert [(text, read[text], letter) for text, _, letter in READ if read[text] != letter] == []
 
 
-@pytest.mark.parametrize(("text", "options"), UNREAD, ids=[repr(row[0])[:40] for row in UNREAD])
-def test_never_guesses(text: str, options: tuple[Choice, ...]) -> None:
-    assert read_choice(text, options) is None
+def test_never_guesses() -> None:
+    read = [(text, read_choice(text, options)) for text, options in UNREAD]
+    assert [(text, letter) for text, letter in read if letter is not None] == []
 
 
 # --- properties
@@ -362,14 +362,6 @@ def test_an_options_text_is_read_wherever_it_stands(texts: list[str]) -> None:
         assert read_choice(f"{choice.letter}. {choice.text}", options) == choice.letter
         others = [other for other in options if other is not choice]
         assert all(read_choice(f"{other.letter}. {choice.text}", options) is None for other in others)
-
-
-@settings(deadline=None)
-@given(st.sampled_from(["<think>", "(", "answer:\n", "A. ", "_", "a_", " \n", "\\boxed{", "B or ", "if "]))
-def test_a_long_degenerate_reply_is_read_in_linear_time(piece: str) -> None:
-    start = time.perf_counter()
-    read_choice(piece * (20_000 // len(piece)), FOUR)
-    assert time.perf_counter() - start < 2.0
 
 
 def test_an_option_without_words_is_read_by_its_letter_only() -> None:

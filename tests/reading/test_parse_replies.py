@@ -66,9 +66,9 @@ def _shapes() -> list[Shape]:
 SHAPES = _shapes()
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=[f"{shape.group}: {shape.reply!a:.40}" for shape in SHAPES])
-def test_a_reply_is_read_as_a_person_reads_it(shape: Shape) -> None:
-    assert read_choice(shape.reply, shape.options) == shape.reads, shape.why
+def test_every_reply_is_read_as_a_person_reads_it() -> None:
+    read = [(shape, read_choice(shape.reply, shape.options)) for shape in SHAPES]
+    assert [(shape, letter) for shape, letter in read if letter != shape.reads] == []
 
 
 def test_the_shapes_are_many_distinct_and_explained() -> None:

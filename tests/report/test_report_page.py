@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
+import os
 import re
 from pathlib import Path
 
@@ -16,22 +17,14 @@ from mmad_rag.benchmark.analysis.arm_scores import arm_levels
 from mmad_rag.benchmark.analysis.flips import find_flips
 from mmad_rag.benchmark.analysis.summary import RunSummary, summarise
 from mmad_rag.benchmark.data.draws import shown_choices
-from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS, load_questions
 from mmad_rag.benchmark.run.reader import questions_sha256
 from mmad_rag.benchmark.run.records import ArmHeader, OutcomeRow, Run
 from mmad_rag.benchmark.run.store import RunStore, clear_run
 from mmad_rag.benchmark.stats.resample import join_arms
 from mmad_rag.errors import DataError
-from mmad_rag.records import (
-    Choice,
-    Field,
-    Outcome,
-    Passage,
-    Question,
-    RouteOutcome,
-    Subtask,
-    Usage,
-)
+from mmad_rag.fields import Field
+from mmad_rag.records import Choice, Outcome, Passage, Question, RouteOutcome, Usage
 from mmad_rag.report.html.charts import Entry, Interval, dot_chart
 from mmad_rag.report.html.page import render_page, visible, write_page
 from mmad_rag.report.html.thumbnail import thumbnail
@@ -197,7 +190,7 @@ def test_counts_tokens_detection_and_routing_stand_there(page: PageReader, world
         "Median seconds": "0.50",
     }
     assert replies["none"]["Tokens shown"] == "-"
-    (routing,) = (table for name, table in page.tables.items() if name.startswith("Pictures by what"))
+    (routing,) = (table for name, table in page.tables.items() if name.startswith("Images by what"))
     assert cells(routing) == {
         "rag": {
             "Pictures": "36",
@@ -283,7 +276,7 @@ def test_the_questions_shown_are_those_that_flipped(
         assert f"8 of {total} questions that {section.replace('-', ' ')} are shown" in page.text
         subtasks = [article.heading.split(": ")[0] for article in shown]
         flipped = {
-            item.subtask.value
+            item.subtask
             for item in world_run.questions
             if right[item.id, "rag"] is after and right[item.id, "none"] is not after
         }
@@ -482,7 +475,7 @@ def test_the_page_can_be_read_without_seeing_it(page: PageReader) -> None:
     assert anchors <= {found["id"] for _, found in page.tags if "id" in found}
 
 
-# pictures
+# images
 
 
 def test_a_picture_that_is_not_there_is_said_to_be_missing(
@@ -491,8 +484,8 @@ def test_a_picture_that_is_not_there_is_said_to_be_missing(
     found = PageReader(render_page(world_run, summary, data=tmp_path / "none"))
     assert f"The data folder {tmp_path / 'none'} is not here" in found.text
     assert not [tag for tag, _ in found.tags if tag == "img"]
-    assert "No picture here: there is no picture at" in found.text
-    named = render_page(world_run, summary, data=tmp_path)  # a folder, without these pictures
+    assert "No image here: there is no image at" in found.text
+    named = render_page(world_run, summary, data=tmp_path)  # a folder, without these images
     assert "is not here" not in named
     assert "is not here" not in render_page(world_run, summary, data=tmp_path / "none", flips=0)
 
@@ -514,7 +507,7 @@ def test_pictures_are_scaled_and_encoded_small(tmp_path: Path) -> None:
 def test_a_path_that_leaves_the_folder_or_is_no_picture_is_not_shown(tmp_path: Path, path: str) -> None:
     (tmp_path / "data").mkdir()
     Image.new("RGB", (4, 4)).save(tmp_path / "secret.png")
-    (tmp_path / "data" / "text.png").write_text("no picture")
+    (tmp_path / "data" / "text.png").write_text("no image")
     found = thumbnail(tmp_path / "data", path)
     assert found.url is None
     assert found.missing
@@ -576,7 +569,7 @@ def test_one_arm_has_scores_and_nothing_to_compare(world_run: Run) -> None:
     with pytest.raises(DataError, match="it compares nothing with it"):
         render_page(alone, summarise(alone, replicates=5), arm="rag")
     none = with_arms(world_run, "none")
-    assert "Pictures by what" not in render_page(none, summarise(none, replicates=5))
+    assert "Images by what" not in render_page(none, summarise(none, replicates=5))
 
 
 def test_the_same_run_and_seed_give_the_same_bytes(world_run: Run, summary: RunSummary) -> None:
@@ -620,11 +613,14 @@ def test_what_cannot_be_done_gets_one_message(cli: Cli, world_run: Run, tmp_path
     folder = saved(world_run, tmp_path / "run")
     outcomes = (folder / "outcomes.jsonl").read_bytes()
     for words, expected in (
-        ((tmp_path / "none",), "is no run folder"),
+        ((tmp_path / "none",), "is not a run folder"),
         ((folder, "--data", tmp_path / "none"), "there is no data folder at"),
         ((folder, "--arm", "all", "--replicates", 5), "no arm 'all'"),
         ((folder, "--baseline", "all", "--replicates", 5), "has no arm 'all'"),
-        ((folder, "--out", folder / "outcomes.jsonl", "--replicates", 5), "is no page and is left as it is"),
+        (
+            (folder, "--out", folder / "outcomes.jsonl", "--replicates", 5),
+            "is not a page and is left as it is",
+        ),
         ((folder, "--out", folder, "--replicates", 5), "cannot be written (Is a directory)"),
         ((folder, "--out", folder / "run.json" / "x.html", "--replicates", 5), "cannot be written"),
     ):
@@ -641,10 +637,10 @@ def test_a_disk_that_fills_up_leaves_the_page_that_was_there(
 ) -> None:
     write_page("<!doctype html>old", tmp_path / "page.html")
 
-    def full(*_arguments: object, **_options: object) -> int:
+    def full(_file: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DataError, match="No space left on device"):
         write_page("<!doctype html>new", tmp_path / "page.html")
     assert (tmp_path / "page.html").read_bytes() == b"<!doctype html>old"
@@ -660,4 +656,4 @@ def test_a_hard_subset_stands_among_the_parts(world_run: Run, summary: RunSummar
     shown = parts["rag against none where routing was right"]
     assert shown["Questions"] == f"{subset.questions} of 108"
     assert shown["Gain on these products"].startswith(f"{average.difference:+.1f} [")
-    assert {question.subtask for question in world_run.questions} <= set(Subtask)
+    assert {question.subtask for question in world_run.questions} <= set(MMAD_COLUMNS.names)

@@ -27,11 +27,12 @@ from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import ImageError, IndexMismatchError, InputError
 from mmad_rag.images import data_url, open_image
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.index.build.views import WHOLE, view_of
+from mmad_rag.index.views import WHOLE, view_of
 from mmad_rag.records import Candidate, EncodedImage, Hit, Knowledge, Route, RouteOutcome
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever
 from mmad_rag.retrieve.llama_index import LlamaIndexRetriever
 from tests.house.test_examples import Block, blocks, needs_tiny, play
+from tests.support.warm import Warm
 from tests.support.world import World
 
 EFFECT = "There is a defect in the object. What is the effect of the defect?"
@@ -252,7 +253,7 @@ def test_it_is_fused_with_other_retrievers(
 def test_queries_that_a_fusion_writes_itself_change_nothing(
     world: World, retriever: LlamaIndexRetriever
 ) -> None:
-    """They carry no picture."""
+    """They carry no image."""
     fused = QueryFusionRetriever([retriever], llm=MockLLM(), num_queries=3, similarity_top_k=40)
     assert set(ids(fused.retrieve(query(world)))) == set(ids(retriever.retrieve(query(world))))
 
@@ -275,7 +276,7 @@ def test_errors_of_ours_stay_ours(retriever: LlamaIndexRetriever, tmp_path: Path
     missing = QueryBundle(EFFECT, image_path=str(tmp_path / "no.png"))
     engine = RetrieverQueryEngine.from_args(retriever, llm=MockLLM())
     for ask in (retriever.retrieve, engine.query, lambda q: asyncio.run(retriever.aretrieve(q))):
-        with pytest.raises(ImageError, match=r"no picture at .*no\.png"):
+        with pytest.raises(ImageError, match=r"no image at .*no\.png"):
             ask(missing)
     with pytest.raises(IndexMismatchError, match="there is no index at"):
         LlamaIndexRetriever(tmp_path / "nowhere")
@@ -303,7 +304,7 @@ def test_an_embedding_that_means_no_picture_is_refused(
 
 def test_a_retriever_that_takes_no_vectors_says_so() -> None:
     told = Told(Knowledge(Route(RouteOutcome.UNKNOWN, (), (), 0.0), (), "told"))
-    with pytest.raises(InputError, match="told takes pictures and no vectors; give the query's image_path"):
+    with pytest.raises(InputError, match="told takes images and no vectors; give the query's image_path"):
         LlamaIndexRetriever(told).retrieve(QueryBundle(EFFECT, embedding=[1.0, 0.0, 0.0]))
 
 
@@ -316,10 +317,10 @@ def test_llama_index_is_loaded_only_where_it_is_used() -> None:
 
 @needs_tiny
 @pytest.mark.slow
-def test_the_walk_through_runs(tmp_path: Path) -> None:
+def test_the_walk_through_runs(tmp_path: Path, warm: Warm) -> None:
     """In one process, which loads the encoder's libraries once."""
     code = "\n".join(block.text for block in blocks("llama_index_retriever.md"))
-    told = play(Block("python", "", code), tmp_path)
+    told = play(warm, Block("python", "", code), tmp_path)
     assert "metal_nut/bent/effect/1" in told
     assert re.search(r"[1-9]\d* of \d+ passages are left: \w", told)
     assert re.search(r"\d+ nodes in Qdrant, metal_nut, \d+ passages as with FAISS", told)

@@ -11,11 +11,12 @@ import pytest
 
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import EncoderError, IndexMismatchError, InputError
+from mmad_rag.fields import Field
 from mmad_rag.images import open_image
 from mmad_rag.images.perturb import changed
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.manifest import Calibration, Logistic, ReferenceScale
-from mmad_rag.records import EncodedImage, Field, RouteOutcome
+from mmad_rag.records import EncodedImage, RouteOutcome
 from mmad_rag.report.explain import knowledge_lines, route_lines
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever, estimate_tokens
 from mmad_rag.retrieve.clip import LONGEST_QUESTION
@@ -192,7 +193,7 @@ def test_the_oracle_selects_as_the_retriever_does_once_it_has_routed(
 def test_pictures_of_defects_order_the_passages_for_retriever_and_oracle_alike(
     world: World, encoder: Encoder, tmp_path: Path
 ) -> None:
-    """A query that looks like the picture of a stain gets the stain's passages first, whoever is asked."""
+    """A query that looks like the image of a stain gets the stain's passages first, whoever is asked."""
     for defect, colour in (("crack", (120, 60, 60)), ("stain", (200, 90, 20))):
         (tmp_path / "red_disc" / defect).mkdir(parents=True)
         (tmp_path / "red_disc" / defect / "1.png").write_bytes(png(colour, shade=3))

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmad_rag.fields import Field
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.prompt import knowledge_text, passages_text
-from mmad_rag.records import Field, Hit, Knowledge, Route, RouteOutcome
+from mmad_rag.records import Hit, Knowledge, Route, RouteOutcome
 from mmad_rag.retrieve.selection.question_fields import (
     asked_fields,
     asks_about_defects,

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from tests.support.paths import ROOT
-from tests.support.server_process import server_process
+from tests.support.servers.server_process import server_process
 
 PROGRAM = ROOT / ".venv" / "servers" / "bin" / "litellm"
 """Made by `make test` from tests/servers.txt."""

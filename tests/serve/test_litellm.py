@@ -27,8 +27,8 @@ from mmad_rag.serve.app import make_app
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.upstream import Upstream as Target
 from tests.serve.litellm_proxy import MASTER_KEY, PROGRAM, litellm_proxy
-from tests.support.official_client import ask, both_forms, whole_or_streamed
-from tests.support.serving import (
+from tests.support.servers.official_client import ask, both_forms, whole_or_streamed
+from tests.support.servers.serving import (
     RED,
     Upstream,
     app_server,
@@ -43,7 +43,6 @@ from tests.support.serving import (
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("litellm"),
     pytest.mark.skipif(not PROGRAM.exists(), reason="LiteLLM is not installed: `make .venv/servers/ready`"),
 ]
 MOCKED = "B: from the gateway"

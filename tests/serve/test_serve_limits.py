@@ -1,4 +1,4 @@
-"""The parts of the endpoint that need no server: pictures, addresses, headers, tokens, metrics."""
+"""The parts of the endpoint that need no server: images, addresses, headers, tokens, metrics."""
 
 from __future__ import annotations
 
@@ -12,17 +12,10 @@ import pytest
 
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import InputError, SpecError
+from mmad_rag.fields import Field
 from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.records import (
-    EncodedImage,
-    Field,
-    Hit,
-    Knowledge,
-    Passage,
-    Route,
-    RouteOutcome,
-)
+from mmad_rag.records import EncodedImage, Hit, Knowledge, Passage, Route, RouteOutcome
 from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.serve.augment import report_headers
 from mmad_rag.serve.errors import RefusalError
@@ -34,7 +27,7 @@ from mmad_rag.serve.proxy import to_client, to_upstream
 from mmad_rag.serve.retrieval_pool import Lookup, warm
 from mmad_rag.serve.token import Token, find_token
 from mmad_rag.serve.upstream import Upstream
-from tests.support.serving import GREEN, RED, data_url
+from tests.support.servers.serving import GREEN, RED, data_url
 from tests.support.world import World
 
 
@@ -76,7 +69,7 @@ def test_a_picture_of_too_many_pixels_is_refused_by_its_header(side: int) -> Non
 
 def test_a_damaged_picture_is_refused_with_its_reason() -> None:
     with pytest.raises(RefusalError, match="cannot be read") as caught:
-        open_limited(b"no picture", Limits())
+        open_limited(b"no image", Limits())
     assert refused(caught) == (400, "invalid_image")
 
 
@@ -246,7 +239,7 @@ def test_the_oldest_picture_is_forgotten_first(index: KnowledgeIndex, encoder: E
 
 
 def test_a_lookup_equals_the_retrievers_own(index: KnowledgeIndex, encoder: Encoder, world: World) -> None:
-    """Also for a picture that is itself a reference, which must not count as its own evidence."""
+    """Also for an image that is itself a reference, which must not count as its own evidence."""
     retriever = ClipRetriever(index, encoder=encoder)
     data = (world.references / "red_disc" / "1.png").read_bytes()
 

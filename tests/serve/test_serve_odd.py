@@ -34,7 +34,7 @@ from mmad_rag.serve import retrieval_pool as lookup
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.metrics import Metrics
 from mmad_rag.serve.middleware import Gate
-from tests.support.serving import (
+from tests.support.servers.serving import (
     RED,
     Upstream,
     app_server,
@@ -94,7 +94,7 @@ def test_a_mistake_after_the_answer_has_begun_cuts_the_connection(caplog: pytest
         caplog.at_level(logging.INFO, "mmad_rag.serve"),
         app_server(Starlette(routes=[Path("/half", answer)], middleware=[gate])) as base,
         pytest.raises(httpx.RemoteProtocolError),
-        httpx.stream("GET", f"{base}/half", trust_env=False) as response,
+        httpx.stream("GET", f"{base}/half", trust_env=False, timeout=60) as response,
     ):
         for chunk in response.iter_raw():
             got += chunk
@@ -109,7 +109,7 @@ def test_a_mistake_after_the_answer_has_begun_cuts_the_connection(caplog: pytest
 def test_a_redirect_is_not_followed_whatever_body_it_has(
     retriever: ClipRetriever, upstream: Upstream, status: int
 ) -> None:
-    """Its JSON is no reply, and the key goes nowhere else."""
+    """Its JSON is not a reply, and the key goes nowhere else."""
 
     async def moved(_request: web.Request) -> web.StreamResponse:
         return web.json_response({"choices": []}, status=status, headers={"Location": "/v2?key=sk-1"})
@@ -227,7 +227,7 @@ def test_a_large_picture_is_hashed_in_a_thread_and_remembered(
             hashed.append(threading.current_thread().name.rpartition("_")[0])
             return super().get(source)
 
-    monkeypatch.setattr(lookup, "SeenPictures", Noting)
+    monkeypatch.setattr(lookup, "SeenImages", Noting)
     large, metrics = data_url(large_red()), Metrics()
     assert len(large) > 512 * 1024
     retriever = ClipRetriever(by_words, encoder=encoder)

@@ -26,7 +26,7 @@ from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.server import address_of, listen, run
 from mmad_rag.serve.token import Token
 from mmad_rag.serve.upstream import Upstream as Target
-from tests.support.serving import Upstream, completion, upstream_server
+from tests.support.servers.serving import Upstream, completion, upstream_server
 
 
 @pytest.fixture
@@ -46,12 +46,12 @@ def stop_when_asked(upstream: Upstream, url: str, number: int, replies: list[htt
         return web.json_response(completion("late"))
 
     def post() -> None:
-        replies.append(httpx.post(url, json={"messages": []}, trust_env=False, timeout=20))
+        replies.append(httpx.post(url, json={"messages": []}, trust_env=False, timeout=60))
 
     upstream.behaviour = slow
     thread = threading.Thread(target=post)
     thread.start()
-    assert upstream.arrived.wait(20)
+    assert upstream.arrived.wait(60)
     os.kill(os.getpid(), number)
     release.set()
     thread.join()
@@ -116,9 +116,9 @@ def test_the_command_serves_an_index(
 
     def ask() -> None:
         url = f"http://127.0.0.1:{port}"
-        for _ in range(200):
+        for _ in range(2000):
             try:
-                httpx.get(f"{url}/healthz", trust_env=False)
+                httpx.get(f"{url}/healthz", trust_env=False, timeout=60)
                 break
             except httpx.ConnectError:
                 threading.Event().wait(0.05)

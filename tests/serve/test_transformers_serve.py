@@ -28,13 +28,12 @@ from mmad_rag.serve.app import make_app
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.upstream import Upstream
 from tests.serve.transformers_server import transformers_server
-from tests.support.official_client import ask, both_forms, whole_or_streamed
-from tests.support.serving import GREEN, RED, app_server, asked, data_url, image_part, text_part
+from tests.support.servers.official_client import ask, both_forms, whole_or_streamed
+from tests.support.servers.serving import GREEN, RED, app_server, asked, data_url, image_part, text_part
 from tests.support.tiny_vlms import FAMILIES
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("transformers-serve"),
     pytest.mark.skipif(
         importlib.util.find_spec("fastapi") is None,
         reason="transformers' server is not installed: `pip install transformers[serving]`",
@@ -92,14 +91,14 @@ def in_process(servers: Servers, family: str, prompt: Prompt) -> Reply:
 
 
 def body(servers: Servers, family: str, **more: object) -> dict[str, Any]:
-    """A question with a picture of the red disc, decoded greedily."""
+    """A question with an image of the red disc, decoded greedily."""
     question = asked(text_part(QUESTION), image_part(data_url(RED)), temperature=0, max_tokens=TOKENS)
     return {**question, "model": str(servers.folders[family]), **more}
 
 
 @with_system_role
 def test_our_model_gets_the_reply_that_the_checkpoint_gives_in_process(servers: Servers, family: str) -> None:
-    """Same text, same token counts, and another reply to another picture."""
+    """Same text, same token counts, and another reply to another image."""
     replies = []
     for picture in (RED, GREEN):
         prompt = replace(PROMPT, image=open_image(picture))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.server_process import server_process
+from tests.support.servers.server_process import server_process
 
 _LAUNCHER = Path(__file__).with_name("transformers_launcher.py")
 

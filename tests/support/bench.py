@@ -11,7 +11,7 @@ from mmad_rag.benchmark.run.arms import Arm
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.models import Model
 from mmad_rag.models.builtin.scripted import ScriptedModel
-from mmad_rag.records import Choice, Outcome, Prompt, Question, Subtask
+from mmad_rag.records import Choice, Outcome, Prompt, Question
 from tests.support.world import COLOURS, SHAPES, png
 
 YES_NO = {"A": "Yes.", "B": "No."}
@@ -56,7 +56,7 @@ def entry(
 
 
 def make_benchmark(root: Path, *, images: int = 2, pictures: bool = True) -> Path:
-    """The tiny world: each product with `images` normal and as many defective pictures, and two templates."""
+    """The tiny world: each product with `images` normal and as many defective images, and two templates."""
     records: dict[str, Any] = {}
     for number, (product, (colour, _)) in enumerate(SHAPES.items()):
         dataset = "VisA" if number == 2 else "DS-MVTec"
@@ -81,7 +81,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def question(
-    image: str, subtask: Subtask = Subtask.ANOMALY_DETECTION, *, answer: str = "A", position: int = 0
+    image: str, subtask: str = "Anomaly Detection", *, answer: str = "A", position: int = 0
 ) -> Question:
     """A question about an image of the form dataset/product/split/label/file."""
     dataset, product, _, label, _ = image.split("/")
@@ -92,7 +92,7 @@ def question(
         text=f"Question {position}?",
         choices=choices,
         answer=answer,
-        type=subtask.value,
+        type=subtask,
         subtask=subtask,
         dataset=dataset,
         product=product,

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmad_rag.benchmark.score.macro_average import COLUMNS
 from mmad_rag.benchmark.stats.resample import TAILS, JointArms
 
 
@@ -45,10 +44,10 @@ def arm_levels(joint: JointArms) -> tuple[ArmLevel, ...]:
 
 
 def _columns(joint: JointArms, side: int) -> tuple[LevelColumn, ...]:
-    columns = []
+    columns, names = [], joint.columns.with_average
     for place in np.flatnonzero(~np.isnan(joint.observed[side])).tolist():
         drawn = joint.drawn[:, side, place]
         there = drawn[~np.isnan(drawn)]
         low, high = np.quantile(there, TAILS).tolist() if len(there) else (None, None)
-        columns.append(LevelColumn(COLUMNS[place], float(joint.observed[side, place]), low, high))
+        columns.append(LevelColumn(names[place], float(joint.observed[side, place]), low, high))
     return tuple(columns)

@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mmad_rag.benchmark.run.records import OutcomeRow
-from mmad_rag.benchmark.score.macro_average import COLUMNS
 from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.benchmark.stats.jackknife import NewProducts, on_new_products
 from mmad_rag.benchmark.stats.resample import REPLICATES, TAILS, JointArms, join_arms
@@ -142,12 +141,12 @@ def compare_joint(joint: JointArms, baseline: str, arm: str, *, margin: float = 
         DataError: the arms were asked different things, or the margin is below 0.
     """
     if not margin >= 0:
-        raise DataError(f"a margin of {margin} points is no margin; give 0 or more")
+        raise DataError(f"a margin of {margin} points is not a margin; give 0 or more")
     pair = (joint.arms.index(baseline), joint.arms.index(arm))
     _same_prompts(joint.rows[pair[0]], joint.rows[pair[1]])
     columns = [
         _difference(joint, pair, place, margin)
-        for place in range(len(COLUMNS))
+        for place in range(len(joint.columns.with_average))
         if not np.isnan(joint.observed[pair[0], place])
     ]
     rates = [_rates(joint.arms[side], joint.rows[side]) for side in pair]
@@ -156,8 +155,8 @@ def compare_joint(joint: JointArms, baseline: str, arm: str, *, margin: float = 
 
 
 def _difference(joint: JointArms, pair: tuple[int, int], place: int, margin: float) -> Difference:
-    column = COLUMNS[place]
-    inside = [column in (AVERAGE, question.subtask.value) for question in joint.questions]
+    column = joint.columns.with_average[place]
+    inside = [column in (AVERAGE, question.subtask) for question in joint.questions]
     before, after = joint.right[np.ix_(inside, pair)].T
     gained, lost = int((~before & after).sum()), int((before & ~after).sum())
     baseline, arm = (float(joint.observed[side, place]) for side in pair)
@@ -234,12 +233,12 @@ def _readjusted(item: Difference, p_value: float | None) -> NewProducts | None:
 
 
 def _same_prompts(baseline: Mapping[str, OutcomeRow], arm: Mapping[str, OutcomeRow]) -> None:
-    """Refuse a pair that was not shown the same picture and words."""
+    """Refuse a pair that was not shown the same image and words."""
     for question, row in baseline.items():
         other = arm[question].prompt
         if row.prompt is not None and other is not None and row.prompt != other:
             raise DataError(
-                f"{question} was not the same prompt in both arms (a picture has changed in between); "
+                f"{question} was not the same prompt in both arms (an image has changed in between); "
                 "give the `mmad-rag eval` command again"
             )
 

@@ -3,7 +3,7 @@
     knowledge effect      oracle - none                      the right text, whatever routing does
     retrieval loss        oracle - rag                       what routing and its errors cost
     length effect         filler - none                      what as much neutral text changes
-    text alone            blind - blind-none                 what the text gives away without the picture
+    text alone            blind - blind-none                 what the text gives away without the image
     gain beyond text      (rag - none) - (blind - blind-none)
 
 Each stands there when its arms were run. Intervals come from draws in which all arms see the same images, and
@@ -21,7 +21,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mmad_rag.benchmark.run.records import OutcomeRow
-from mmad_rag.benchmark.score.macro_average import COLUMNS
 from mmad_rag.benchmark.stats.jackknife import NewProducts, on_new_products
 from mmad_rag.benchmark.stats.resample import REPLICATES, TAILS, JointArms, join_arms
 from mmad_rag.benchmark.stats.verdict import MARGIN
@@ -61,8 +60,9 @@ def break_even(joint: JointArms) -> tuple[BreakEven, ...]:
         return np.where(np.isnan(gained), np.nan, shares)
 
     found, drawn = solved(joint.observed), solved(joint.drawn)
+    names = joint.columns.with_average
     return tuple(
-        BreakEven(COLUMNS[place], _finite(found[place]), *_interval(drawn[:, place]))
+        BreakEven(names[place], _finite(found[place]), *_interval(drawn[:, place]))
         for place in np.flatnonzero(~np.isnan(found)).tolist()
     )
 
@@ -183,7 +183,7 @@ def _columns(joint: JointArms, weights: Mapping[str, float]) -> tuple[EffectColu
     contrast = joint.contrast(weights)
     observed = contrast @ joint.observed
     drawn = np.einsum("a,dac->dc", contrast, joint.drawn)
-    columns = []
+    columns, names = [], joint.columns.with_average
     for place in np.flatnonzero(~np.isnan(observed)).tolist():
         value = float(observed[place])
         there = drawn[~np.isnan(drawn[:, place]), place]
@@ -191,5 +191,5 @@ def _columns(joint: JointArms, weights: Mapping[str, float]) -> tuple[EffectColu
         elsewhere = on_new_products(
             joint.left_out, contrast, value, place, margin=MARGIN, guarded=True, seed=joint.seed
         )
-        columns.append(EffectColumn(COLUMNS[place], value, low, high, elsewhere))
+        columns.append(EffectColumn(names[place], value, low, high, elsewhere))
     return tuple(columns)

@@ -13,18 +13,9 @@ from itertools import chain, zip_longest
 from mmad_rag.benchmark.data.draws import own_letter, shown_choices
 from mmad_rag.benchmark.run.arms import ROUTING_ARMS
 from mmad_rag.benchmark.run.records import OutcomeRow, Run
+from mmad_rag.fields import Field
 from mmad_rag.reading.citations import cited_passages
-from mmad_rag.records import (
-    Field,
-    Hit,
-    Knowledge,
-    Outcome,
-    Passage,
-    Question,
-    Route,
-    RouteOutcome,
-    Subtask,
-)
+from mmad_rag.records import Hit, Knowledge, Outcome, Passage, Question, Route, RouteOutcome
 
 
 class Turned(StrEnum):
@@ -132,18 +123,18 @@ def find_flips(
             found[Turned.RIGHT if after else Turned.WRONG].append(question)
 
     def sample(turned: Turned) -> FlipSample:
-        drawn = _drawn(found[turned], count, seed)
+        drawn = _drawn(found[turned], run.columns.names, count, seed)
         flips = tuple(_flip(run, question, rows[question.id], baseline, arm) for question in drawn)
         return FlipSample(turned, len(found[turned]), flips)
 
     return sample(Turned.RIGHT), sample(Turned.WRONG)
 
 
-def _drawn(questions: Sequence[Question], count: int, seed: int) -> list[Question]:
+def _drawn(questions: Sequence[Question], subtasks: Sequence[str], count: int, seed: int) -> list[Question]:
     def lot(question: Question) -> str:  # a hash, because a library's shuffle may change with its version
         return hashlib.sha256(json.dumps(["flip", seed, question.id]).encode()).hexdigest()
 
-    by_subtask: dict[Subtask, list[Question]] = {subtask: [] for subtask in Subtask}
+    by_subtask: dict[str, list[Question]] = {subtask: [] for subtask in subtasks}
     for question in sorted(questions, key=lot):
         by_subtask[question.subtask].append(question)
     rounds = chain.from_iterable(zip_longest(*by_subtask.values()))

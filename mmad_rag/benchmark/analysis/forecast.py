@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from mmad_rag.benchmark.analysis.circular import circular_subset
 from mmad_rag.benchmark.data.mmad import Benchmark
+from mmad_rag.benchmark.data.question_sets import columns_of
 from mmad_rag.benchmark.data.selection import Selection
 from mmad_rag.benchmark.run.reader import HEADER_FILE, questions_sha256, read_run
 from mmad_rag.benchmark.run.records import Run, RunHeader, refuse_another
@@ -202,5 +203,6 @@ def _bought(
         else:
             too_many = size
     drawn = sample(affordable).questions if affordable else ()
-    gains = detectable_gains(drawn, discordance=discordance) if drawn else ()
+    columns = columns_of(selection.questions)
+    gains = detectable_gains(drawn, columns=columns, discordance=discordance) if drawn else ()
     return BudgetForecast(budget, affordable, gains)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmad_rag.benchmark.run.records import OutcomeRow
-from mmad_rag.benchmark.score.macro_average import COLUMNS
 from mmad_rag.benchmark.score.score import rows_of_arm
 from mmad_rag.benchmark.stats.resample import (
     REPLICATES,
@@ -95,7 +94,7 @@ def specific_values(
     drawn = averages_over(strata, drawn_images(strata, replicates, seed))
     spread = drawn[1] - drawn[0]
     values = []
-    for place, column in enumerate(COLUMNS):
+    for place, column in enumerate(strata[0].columns.with_average):
         before, after = float(observed[0][place]), float(observed[1][place])
         if not np.isnan(before):
             low, high = np.nanquantile(spread[:, place], (0.025, 0.975))

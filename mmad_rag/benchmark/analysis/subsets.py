@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from mmad_rag.benchmark.analysis.compare import Comparison, compare_joint
 from mmad_rag.benchmark.run.records import Run
+from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_run
-from mmad_rag.benchmark.score.table import Rule, ScoreTable
+from mmad_rag.benchmark.score.table import ScoreTable
 from mmad_rag.benchmark.stats.resample import join_arms
 from mmad_rag.records import RouteOutcome
 
@@ -29,6 +30,13 @@ class Subset:
     """Every other arm against the baseline; empty without the baseline."""
 
 
+def arm_tables(run: Run, arms: Sequence[str]) -> tuple[tuple[str, ScoreTable], ...]:
+    """Arm and its scores by the rule `fixed`, in the order given."""
+    return tuple(
+        (arm, score_run(run.rows, run.questions, Rule.FIXED, arm, columns=run.columns)) for arm in arms
+    )
+
+
 def on_subset(
     run: Run,
     name: str,
@@ -44,17 +52,19 @@ def on_subset(
     part = run.only(questions)
     if not part.questions:
         return None
-    tables = tuple((arm, score_run(part.rows, part.questions, Rule.FIXED, arm)) for arm in arms)
+    tables = arm_tables(part, arms)
     comparisons: tuple[Comparison, ...] = ()
     if baseline in arms and len(arms) > 1:
-        joint = join_arms(part.rows, part.questions, arms, replicates=replicates, seed=seed)
+        joint = join_arms(
+            part.rows, part.questions, arms, columns=part.columns, replicates=replicates, seed=seed
+        )
         others = (arm for arm in arms if arm != baseline)
         comparisons = tuple(compare_joint(joint, baseline, arm, margin=margin) for arm in others)
     return Subset(name, len(part.questions), len(run.questions), tables, comparisons)
 
 
 def rightly_routed(run: Run, arm: str) -> frozenset[str]:
-    """Ids of the questions whose picture an arm routed to the true product alone."""
+    """Ids of the questions whose image an arm routed to the true product alone."""
     product = {question.id: question.product for question in run.questions}
     return frozenset(
         row.question

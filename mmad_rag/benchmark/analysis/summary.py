@@ -1,4 +1,4 @@
-"""Sum up a run: every arm's scores, every difference, and how the pictures were routed."""
+"""Sum up a run: every arm's scores, every difference, and how the images were routed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from mmad_rag.benchmark.analysis.circular import CircularScore, circular_scores
 from mmad_rag.benchmark.analysis.compare import Comparison, compare_joint
 from mmad_rag.benchmark.analysis.cost import Spending, spending
 from mmad_rag.benchmark.analysis.decompose import Decomposition, decompose_joint
-from mmad_rag.benchmark.analysis.subsets import Subset, on_subset, rightly_routed
+from mmad_rag.benchmark.analysis.subsets import Subset, arm_tables, on_subset, rightly_routed
 from mmad_rag.benchmark.analysis.two_runs import put_together
 from mmad_rag.benchmark.run.arms import ROUTING_ARMS
 from mmad_rag.benchmark.run.records import Run
 from mmad_rag.benchmark.score.first_token_score import SecondReading, second_reading
-from mmad_rag.benchmark.score.score import score_run
-from mmad_rag.benchmark.score.table import Rule, ScoreTable
+from mmad_rag.benchmark.score.table import ScoreTable
 from mmad_rag.benchmark.stats.resample import REPLICATES, join_arms
 from mmad_rag.benchmark.stats.verdict import MARGIN
 from mmad_rag.errors import DataError
@@ -27,7 +26,7 @@ from mmad_rag.records import RouteOutcome
 
 @dataclass(frozen=True, slots=True)
 class RoutingCounts:
-    """How the pictures of an arm were routed; each picture counts once."""
+    """How the images of an arm were routed; each image counts once."""
 
     arm: str
     images: int
@@ -42,7 +41,7 @@ class RoutingCounts:
 
     def __str__(self) -> str:
         return (
-            f"routing in {self.arm}: {self.right} of {self.images} pictures to the right product, "
+            f"routing in {self.arm}: {self.right} of {self.images} images to the right product, "
             f"{self.near_tie} near-ties with it, {self.wrong} wrong, {self.unknown} called unknown"
         )
 
@@ -62,7 +61,7 @@ class RunSummary:
     hard: Subset | None = None
     """The same arms on the hard subset; None where the run has none, or asks none of it."""
     rightly_routed: tuple[Subset, ...] = ()
-    """Each arm that routed, on the questions whose picture it routed rightly, beside the baseline."""
+    """Each arm that routed, on the questions whose image it routed rightly, beside the baseline."""
     circular: tuple[CircularScore, ...] = ()
     """One per arm for a run with circular evaluation."""
     second_reading: tuple[SecondReading, ...] = ()
@@ -99,9 +98,9 @@ def summarise(
     arms = [arm.name for arm in run.header.arms]
     if baseline not in arms and baseline != "none":
         raise DataError(f"the run {run.folder} has no arm {baseline!r}; it has {', '.join(arms)}")
-    tables = tuple((arm, score_run(run.rows, run.questions, Rule.FIXED, arm)) for arm in arms)
+    tables = arm_tables(run, arms)
     compared = [arm for arm in arms if arm != baseline] if baseline in arms else []
-    joint = join_arms(run.rows, run.questions, arms, replicates=replicates, seed=seed)
+    joint = join_arms(run.rows, run.questions, arms, columns=run.columns, replicates=replicates, seed=seed)
     comparisons = tuple(compare_joint(joint, baseline, arm, margin=margin) for arm in compared)
     routing = tuple(routing_counts(run, arm) for arm in arms if arm in ROUTING_ARMS)
 
@@ -151,8 +150,8 @@ def summarise_two(
     """
     two = put_together(first, second)
     run, arms = two.run, [arm.name for arm in two.run.header.arms]
-    tables = tuple((arm, score_run(run.rows, run.questions, Rule.FIXED, arm)) for arm in arms)
-    joint = join_arms(run.rows, run.questions, arms, replicates=replicates, seed=seed)
+    tables = arm_tables(run, arms)
+    joint = join_arms(run.rows, run.questions, arms, columns=run.columns, replicates=replicates, seed=seed)
     comparisons = tuple(compare_joint(joint, before, after, margin=margin) for before, after in two.pairs)
     return TwoRunsSummary(two.differences, RunSummary(tables, comparisons, (), decompose_joint(joint)))
 

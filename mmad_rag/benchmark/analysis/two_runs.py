@@ -63,7 +63,8 @@ def put_together(first: Run, second: Run) -> TwoRuns:
         f"{arm}: {' and '.join(_told(arms[0][arm], arms[1][arm])) or 'nothing'} differs" for arm in shared
     )
     pairs = tuple((f"{names[0]}:{arm}", f"{names[1]}:{arm}") for arm in shared)
-    return TwoRuns(Run(first.folder, header, first.questions, rows, hard=first.hard), pairs, differences)
+    both = Run(first.folder, header, first.questions, rows, hard=first.hard, whole_columns=first.columns)
+    return TwoRuns(both, pairs, differences)
 
 
 def _names(first: Run, second: Run) -> tuple[str, str]:

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from mmad_rag.benchmark.audit.choose_hard import RULE, hard_subset, knowledge_sha256
 from mmad_rag.benchmark.audit.leakage import LeakReport, leak_report
 from mmad_rag.benchmark.audit.shortcuts import chance_of, shortcut_credits
+from mmad_rag.benchmark.data.columns import Columns
 from mmad_rag.benchmark.data.mmad import Benchmark
-from mmad_rag.benchmark.score.macro_average import COLUMNS
+from mmad_rag.benchmark.data.question_sets import columns_of
 from mmad_rag.benchmark.stats.resample import averages_over, drawn_images, every_image_once, strata_of
 from mmad_rag.knowledge import KnowledgeBase
 from mmad_rag.records import Question
@@ -58,7 +59,7 @@ class QuestionFlags:
     question: str
     """Its id."""
     hit_by: tuple[str, ...]
-    """Shortcuts that pick the right option and no other; a tie is no hit."""
+    """Shortcuts that pick the right option and no other; a tie is not a hit."""
     hard: bool
     """Whether it is in the hard subset."""
 
@@ -103,19 +104,20 @@ def audit_questions(
     """Score every shortcut, choose the hard subset, and measure the leak of a knowledge base.
 
     Args:
-        benchmark: The question set; its pictures are not looked at.
+        benchmark: The question set; its images are not looked at.
         base: For the readers and the leak; None leaves both out.
         replicates: Bootstrap draws, at least 1.
         seed: Of the draws.
         progress: Told of each stage how much is done, and of how much.
     """
     questions = benchmark.questions
+    columns = columns_of(questions)
     products = None if base is None else {product.product: product for product in base.products}
     found = {name.value: credit for name, credit in shortcut_credits(questions, products).items()}
     credit = {CHANCE: chance_of(questions), **found}
     table = np.column_stack(list(credit.values()))
     progress("scores", 0, 2)
-    scores = _scores(questions, table, tuple(credit), replicates, seed)
+    scores = _scores(questions, columns, table, tuple(credit), replicates=replicates, seed=seed)
     progress("scores", 1, 2)
     hard = frozenset(
         hard_subset(
@@ -126,7 +128,9 @@ def audit_questions(
     )
     chosen = [place for place, item in enumerate(questions) if item.id in hard]
     left = [questions[place] for place in chosen]
-    hard_scores = _scores(left, table[chosen], tuple(credit), replicates, seed) if left else ()
+    hard_scores: tuple[ShortcutScore, ...] = ()
+    if left:
+        hard_scores = _scores(left, columns, table[chosen], tuple(credit), replicates=replicates, seed=seed)
     progress("scores", 2, 2)
     flags = tuple(
         QuestionFlags(item.id, tuple(name for name in found if found[name][place] == 1.0), item.id in hard)
@@ -139,22 +143,25 @@ def audit_questions(
 
 def _scores(
     questions: Sequence[Question],
+    columns: Columns,
     table: npt.NDArray[np.float64],
     names: Sequence[str],
+    *,
     replicates: int,
     seed: int,
 ) -> tuple[ShortcutScore, ...]:
     """By name, which stand in the order of the table's columns; the first is chance."""
-    strata = strata_of(questions, table)
+    strata = strata_of(questions, table, columns)
     observed = [average[0] for average in averages_over(strata, [every_image_once(strata)])]
     drawn = averages_over(strata, drawn_images(strata, replicates, seed))
-    places = [place for place in range(len(COLUMNS)) if not np.isnan(observed[0][place])]
+    headed = columns.with_average
+    places = [place for place in range(len(headed)) if not np.isnan(observed[0][place])]
     return tuple(
         ShortcutScore(
             name,
             tuple(
                 ShortcutCell(
-                    COLUMNS[place],
+                    headed[place],
                     float(mine[place]),
                     *_ends(draws[:, place]),
                     float(mine[place] - observed[0][place]),

@@ -2,7 +2,7 @@
 
 The rule, `RULE`, is fixed before any model is seen. A *cell* is a dataset's questions of one subtask. The
 excess of a shortcut on a question is its credit less chance; its surplus in a cell is the mean excess, and
-in Anomaly Detection the mean of the means on normal and on abnormal images, as the score is. While any
+in a detection column the mean of the means on normal and on abnormal images, as the score is. While any
 surplus is above 0, the question is taken out that weighs most on the surpluses: the sum over shortcuts of
 surplus x (excess - mean excess of its side) / questions of its side, where only surpluses above 0 count.
 Equals are told apart by a hash of the id. Where no question weighs more than another, the whole cell goes.
@@ -28,10 +28,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from mmad_rag.benchmark.audit.shortcuts import chance_of, shortcut_credits
 from mmad_rag.benchmark.data.mmad import Benchmark
+from mmad_rag.benchmark.data.question_sets import columns_of
 from mmad_rag.benchmark.score.macro_average import side_of
 from mmad_rag.errors import DataError
 from mmad_rag.knowledge import KnowledgeBase
-from mmad_rag.records import Question, Subtask
+from mmad_rag.records import Question
 
 RULE = "hard/1"
 """Name and version of the rule."""
@@ -75,13 +76,13 @@ def hard_subset(
         excess: Credit less chance, by question and shortcut: shape (questions, shortcuts).
         progress: Told after each cell how many cells are done, and of how many.
     """
-    cells: dict[tuple[str, Subtask], list[int]] = defaultdict(list)
+    cells: dict[tuple[str, str], list[int]] = defaultdict(list)
     for place, item in enumerate(questions):
         cells[item.dataset, item.subtask].append(place)
     left: set[int] = set()
+    detection = columns_of(questions).detection
     for done, ((_, subtask), places) in enumerate(cells.items(), start=1):
-        detection = subtask is Subtask.ANOMALY_DETECTION
-        sides = [side_of(questions[place].label) if detection else 0 for place in places]
+        sides = [side_of(questions[place].label) if subtask == detection else 0 for place in places]
         ties = [
             hashlib.sha256(questions[place].id.encode("utf-8", "surrogatepass")).digest() for place in places
         ]
@@ -118,7 +119,7 @@ def choose_hard(benchmark: Benchmark, base: KnowledgeBase | None) -> HardSubset:
     """Choose the hard subset of a whole question file; takes about 2 s for 11,656 questions.
 
     Args:
-        benchmark: The question file; its pictures are not looked at.
+        benchmark: The question file; its images are not looked at.
         base: What the text-only readers are given; None leaves them out.
     """
     products = None if base is None else {product.product: product for product in base.products}
@@ -161,7 +162,7 @@ def read_hard(path: Path) -> HardSubset:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check the path") from error
     except ValidationError as error:
-        raise DataError(f"{path} is no hard subset; write one by `mmad-rag audit --out`") from error
+        raise DataError(f"{path} is not a hard subset; write one by `mmad-rag audit --out`") from error
     if subset.version != HARD_VERSION:
         raise DataError(
             f"{path} has version {subset.version}, not {HARD_VERSION}; write it again by "

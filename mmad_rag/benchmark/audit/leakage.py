@@ -4,8 +4,9 @@ The overlap of an option with an entry is the share of the option's distinct con
 entry's title or passages. The leak of a question is the overlap of the right option less the mean overlap
 of the others, in percentage points: 0 where the words tell nothing, 100 where only the right option's words
 stand there. A question about the object is held against the product's normal entry, one about a defect
-against the entry of the image's label, or against all defects together where no entry has that label.
-Anomaly Detection is left out: "Yes." and "No." have no content words. A high leak is no fault as such:
+against the entry of the image's label, or against all defects together where no entry has that label, and one
+of a column that does not say which of both its questions are about against all entries together. The
+detection column is left out: "Yes." and "No." have no content words. A high leak is not a fault as such:
 knowledge that is right says what is right.
 """
 
@@ -18,16 +19,18 @@ from functools import cache
 
 import numpy as np
 
-from mmad_rag.benchmark.score.macro_average import COLUMNS
+from mmad_rag.benchmark.data.columns import Subject
+from mmad_rag.benchmark.data.question_sets import columns_of
 from mmad_rag.benchmark.stats.resample import averages_over, drawn_images, every_image_once, strata_of
 from mmad_rag.knowledge import Product, passages_of
-from mmad_rag.records import NORMAL_ENTRY, Choice, Question, Subtask
+from mmad_rag.records import NORMAL_ENTRY, Choice, Question
 from mmad_rag.words import content_words
 
 ANY_DEFECT = "(all defects)"
 """Stands for an entry where no entry has the image's label."""
 
-_OF_THE_OBJECT = (Subtask.OBJECT_CLASSIFICATION, Subtask.OBJECT_ANALYSIS)
+ANY_ENTRY = "(all entries)"
+"""Stands for an entry where a question may be about the object or about a defect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class EntryLeak:
     product: str
     """MMAD's category name."""
     entry: str
-    """`normal`, the id of a defect, or `ANY_DEFECT`."""
+    """`normal`, the id of a defect, `ANY_DEFECT` or `ANY_ENTRY`."""
     questions: int
     """Held against the entry."""
     leak: float
@@ -69,7 +72,7 @@ class LeakReport:
     questions: int
     """That were held against an entry."""
     left_out: int
-    """Questions outside Anomaly Detection about products that the base does not hold."""
+    """Questions outside the detection column about products that the base does not hold."""
 
 
 def leak_report(
@@ -83,7 +86,9 @@ def leak_report(
         replicates: Bootstrap draws, at least 1.
         seed: Of the draws.
     """
-    asked = [item for item in questions if item.subtask is not Subtask.ANOMALY_DETECTION]
+    columns = columns_of(questions)
+    subjects = {column.name: column.subject for column in columns.each}
+    asked = [item for item in questions if item.subtask != columns.detection]
     known = [item for item in asked if item.product in products]
     if not known:
         return LeakReport((), (), 0, len(asked))
@@ -95,20 +100,20 @@ def leak_report(
     leaks: list[float] = []
     by_entry: dict[tuple[str, str], list[float]] = defaultdict(list)
     for item in known:
-        entry = _entry_of(item, products[item.product])
+        entry = _entry_of(item, products[item.product], subjects[item.subtask])
         leaks.append(_leak(item, words_of(item.product, entry)))
         by_entry[item.product, entry].append(100 * leaks[-1])
-    strata = strata_of(known, np.array(leaks)[:, None])
+    strata = strata_of(known, np.array(leaks)[:, None], columns)
     observed = averages_over(strata, [every_image_once(strata)])[0][0]
     drawn = averages_over(strata, drawn_images(strata, replicates, seed))[0]
-    columns = [
+    values = [
         LeakValue(column, float(observed[place]), *_ends(drawn[:, place]))
-        for place, column in enumerate(COLUMNS)
+        for place, column in enumerate(columns.with_average)
         if not np.isnan(observed[place])
     ]
     entries = [EntryLeak(*place, len(each), float(np.mean(each))) for place, each in by_entry.items()]
     entries.sort(key=lambda item: (-item.leak, item.product, item.entry))
-    return LeakReport(tuple(columns), tuple(entries), len(known), len(asked) - len(known))
+    return LeakReport(tuple(values), tuple(entries), len(known), len(asked) - len(known))
 
 
 def _ends(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> tuple[float, float]:
@@ -116,8 +121,10 @@ def _ends(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> tuple[fl
     return float(low), float(high)
 
 
-def _entry_of(question: Question, product: Product) -> str:
-    if question.subtask in _OF_THE_OBJECT:
+def _entry_of(question: Question, product: Product, subject: Subject | None) -> str:
+    if subject is None:
+        return ANY_ENTRY
+    if subject is Subject.OBJECT:
         return NORMAL_ENTRY
     found = (defect.id for defect in product.defects if question.label in defect.folders)
     return next(found, ANY_DEFECT)
@@ -127,7 +134,7 @@ def _words(product: Product, entry: str) -> frozenset[str]:
     passages = [
         passage
         for passage in passages_of(product)
-        if passage.entry == entry or (entry == ANY_DEFECT and passage.entry != NORMAL_ENTRY)
+        if entry in (passage.entry, ANY_ENTRY) or (entry == ANY_DEFECT and passage.entry != NORMAL_ENTRY)
     ]
     texts = [text for passage in passages for text in (passage.title, passage.text)]
     return frozenset(word for text in texts for word in content_words(text))

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from mmad_rag.benchmark.data.mmad import Benchmark
 from mmad_rag.errors import DataError
-from mmad_rag.records import Question, Subtask
+from mmad_rag.records import Question
 
 _UNSEEN = "known from public copies; whether a copy has been corrected cannot be seen from the file"
 _NUT = re.compile(r"\bnuts?\b", re.IGNORECASE)
@@ -49,7 +49,7 @@ def _localization(prefix: str) -> Callable[[Benchmark], tuple[Question, ...]]:
         return tuple(
             question
             for question in benchmark.questions
-            if question.image_path.startswith(prefix) and question.subtask is Subtask.DEFECT_LOCALIZATION
+            if question.image_path.startswith(prefix) and question.subtask == "Defect Localization"
         )
 
     return found
@@ -74,7 +74,7 @@ ERRATA: Mapping[str, Erratum] = MappingProxyType(
             ),
             Erratum(
                 "transistor-misplaced",
-                "answers to where the defect is in pictures of misplaced transistors are wrong; which ones "
+                "answers to where the defect is in images of misplaced transistors are wrong; which ones "
                 "is not known here, so it takes all of them",
                 _UNSEEN,
                 _localization("DS-MVTec/transistor/image/misplaced/"),

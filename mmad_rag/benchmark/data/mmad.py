@@ -9,6 +9,9 @@ MMAD: arXiv 2410.09453 (ICLR 2025). The file is one object, image path -> record
         "mask_path": "rbg_mask/broken_large/000_rbg_mask.png",
         "similar_templates": ["MVTec-AD/bottle/train/good/001.png"],
         "random_templates": ["MVTec-AD/bottle/train/good/004.png"]}}
+
+MMAD's nine types are reported in seven columns. Another question set in this form has types of its own, and a
+column for each.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 
+from mmad_rag.benchmark.data.columns import AVERAGE, Column, Columns, Subject
+from mmad_rag.benchmark.data.question_types import TypeReader
 from mmad_rag.benchmark.data.strict_json import (
     MEND,
     as_list,
@@ -29,7 +34,7 @@ from mmad_rag.benchmark.data.strict_json import (
     parse_json,
 )
 from mmad_rag.errors import DataError
-from mmad_rag.records import Choice, Json, Question, Subtask
+from mmad_rag.records import Choice, Json, Question
 
 FILE_NAME = "mmad.json"
 """The file that holds the questions, in the data folder."""
@@ -40,23 +45,36 @@ LETTERS = ("A", "B", "C", "D", "E")
 NORMAL_LABEL = "good"
 """The label component of a normal image's path, in all four datasets."""
 
-SUBTASK_OF_TYPE: Mapping[str, Subtask] = MappingProxyType(
-    {
-        **{subtask.value: subtask for subtask in Subtask},
-        "Object Structure": Subtask.OBJECT_ANALYSIS,
-        "Object Details": Subtask.OBJECT_ANALYSIS,
-    }
+DETECTION = "Anomaly Detection"
+"""MMAD's type that asks whether an image is normal."""
+
+MMAD_COLUMNS = Columns(
+    (
+        Column(DETECTION, "AD", (DETECTION,)),
+        Column("Defect Classification", "DefCls", ("Defect Classification",), Subject.DEFECT),
+        Column("Defect Localization", "DefLoc", ("Defect Localization",), Subject.DEFECT),
+        Column("Defect Description", "DefDesc", ("Defect Description",), Subject.DEFECT),
+        Column("Defect Analysis", "DefAna", ("Defect Analysis",), Subject.DEFECT),
+        Column("Object Classification", "ObjCls", ("Object Classification",), Subject.OBJECT),
+        Column(
+            "Object Analysis",
+            "ObjAna",
+            ("Object Analysis", "Object Structure", "Object Details"),
+            Subject.OBJECT,
+        ),
+    ),
+    detection=DETECTION,
 )
-"""MMAD's nine raw question types -> the seven columns that they are reported in."""
+"""The seven columns of MMAD's table, with the nine raw types that fold into them."""
 
 
 class TemplateKind(StrEnum):
-    """Which of a record's lists of normal example pictures is meant."""
+    """Which of a record's lists of normal example images is meant."""
 
     RANDOM = "random"
-    """`random_templates`: any normal training pictures of the product."""
+    """`random_templates`: any normal training images of the product."""
     SIMILAR = "similar"
-    """`similar_templates`: the normal training pictures nearest to the image."""
+    """`similar_templates`: the normal training images nearest to the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +96,9 @@ class ImageRecord:
     path: str
     """The image, exactly as in the file."""
     similar: tuple[str, ...]
-    """Normal pictures nearest to the image."""
+    """Normal images nearest to the image."""
     random: tuple[str, ...]
-    """Normal pictures drawn at random."""
+    """Normal images drawn at random."""
     mask: str | None
     """The defect's mask; None for a normal image."""
 
@@ -107,7 +125,7 @@ def load_questions(data: Path) -> Benchmark:
     """Read `mmad.json` in the folder `data`.
 
     Raises:
-        DataError: the file is absent, is no JSON, or breaks the schema; the message names the question.
+        DataError: the file is absent, is not JSON, or breaks the schema; the message names the question.
     """
     path = data / FILE_NAME
     try:
@@ -118,12 +136,13 @@ def load_questions(data: Path) -> Benchmark:
         ) from error
     questions: list[Question] = []
     images: dict[str, ImageRecord] = {}
+    types = TypeReader(MMAD_COLUMNS.folds)
     for image_path, value in as_object(parse_json(raw, path), str(path)).items():
         where = f"{path}, image {image_path}"
         record = as_object(value, where)
         parts = _parts(image_path, where)
         images[image_path] = _image_record(image_path, record, parts, where)
-        questions.extend(_questions(image_path, record, parts, where))
+        questions.extend(_questions(image_path, record, parts, types, where))
     if not questions:
         raise DataError(f"{path} holds no questions; {MEND}")
     missing = tuple(image for image in images if not _is_file(data / image))
@@ -136,7 +155,7 @@ def split_path(path: str) -> PathParts:
     """Take an image path apart; the four datasets share the form `dataset/product/split/label/file`.
 
     Raises:
-        DataError: the path has another form.
+        DataError: the path has another form, or its dataset is called `Average`.
 
     Example:
         >>> split_path("VisA/pcb1/test/bad/004.JPG").label
@@ -147,11 +166,13 @@ def split_path(path: str) -> PathParts:
         raise DataError(
             f"the image path {path!r} is not of the form dataset/product/split/label/file; correct it"
         )
+    if components[0] == AVERAGE:
+        raise DataError(f"the dataset of {path!r} is called as the average over datasets is; rename it")
     return PathParts(components[0], components[1], components[3])
 
 
 def templates_of(benchmark: Benchmark, image_path: str, kind: TemplateKind) -> tuple[Path, ...]:
-    """The normal example pictures of an image that exist, in the file's order, never the image itself."""
+    """The normal example images of an image that exist, in the file's order, never the image itself."""
     record = benchmark.images[image_path]
     names = record.similar if kind is TemplateKind.SIMILAR else record.random
     paths = [benchmark.root / name for name in dict.fromkeys(names) if name != image_path]
@@ -181,16 +202,15 @@ def _templates(record: Json, name: str, where: str) -> Iterator[str]:
         yield as_relative_path(template, f"{where}, {name}")
 
 
-def _questions(image_path: str, record: Json, parts: PathParts, where: str) -> Iterator[Question]:
+def _questions(
+    image_path: str, record: Json, parts: PathParts, types: TypeReader, where: str
+) -> Iterator[Question]:
     if "conversation" not in record:
         raise DataError(f"{where}: 'conversation' is missing; {MEND}")
     for position, value in enumerate(as_list(record["conversation"], f"{where}, conversation")):
         place = f"{where}, question {position}"
         entry = as_object(value, place)
         raw_type = as_text(entry, "type", place)
-        if raw_type not in SUBTASK_OF_TYPE:
-            known = ", ".join(SUBTASK_OF_TYPE)
-            raise DataError(f"{place}: the type {raw_type!r} is none of {known}; {MEND}")
         choices = _choices(entry, place)
         answer = as_text(entry, "Answer", place)
         if answer not in [choice.letter for choice in choices]:
@@ -203,7 +223,7 @@ def _questions(image_path: str, record: Json, parts: PathParts, where: str) -> I
             choices=choices,
             answer=answer,
             type=raw_type,
-            subtask=SUBTASK_OF_TYPE[raw_type],
+            subtask=types.column_of(raw_type, place),
             dataset=parts.dataset,
             product=parts.product,
             label=parts.label,

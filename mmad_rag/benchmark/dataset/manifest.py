@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,8 +12,8 @@ from types import MappingProxyType
 
 from mmad_rag.benchmark.data.strict_json import as_object, as_relative_path, as_text, parse_json
 from mmad_rag.benchmark.dataset.file_hash import HashedFile, HashKind
-from mmad_rag.benchmark.run.store import hold
 from mmad_rag.errors import DataError
+from mmad_rag.files import FolderLock, atomic_write, draft_of
 
 WORK_FOLDER = ".mmad-download"
 """Where unfinished files are kept inside a data folder, beside the lock."""
@@ -34,22 +33,14 @@ def data_lock(folder: Path) -> Iterator[Path]:
         work.mkdir(parents=True, exist_ok=True)
         if work.is_symlink():
             raise DataError(f"{work} is a link; remove it, nothing is written outside {folder}")
-        file = os.open(work / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        busy = f"another process is writing the data folder {folder}; wait for it, or give another folder"
+        lock = FolderLock(work / "lock", busy=DataError(busy))
     except OSError as error:
         raise DataError(
             f"the data folder {folder} cannot be written ({error.strerror}); give another one"
         ) from error
-    try:
-        hold(file)
-    except OSError:
-        os.close(file)
-        raise DataError(
-            f"another process is writing the data folder {folder}; wait for it, or give another folder"
-        ) from None
-    try:
+    with lock:
         yield work
-    finally:
-        os.close(file)
 
 
 MANIFEST = "hashes.json"
@@ -73,7 +64,8 @@ class DataManifest:
 
 def is_ours(path: str) -> bool:
     """Whether a path in a data folder is the manifest or an unfinished file, whatever its case."""
-    return path.split("/", maxsplit=1)[0].casefold() in (MANIFEST, WORK_FOLDER)
+    first = path.split("/", maxsplit=1)[0].casefold()
+    return first in (MANIFEST, WORK_FOLDER) or draft_of(first) == MANIFEST
 
 
 def checked_file(path: object, size: object, kind: HashKind, digest: object, where: str) -> HashedFile:
@@ -88,7 +80,7 @@ def checked_file(path: object, size: object, kind: HashKind, digest: object, whe
             f"{where}: the path {name!r} is kept for this library's own files; it cannot be fetched"
         )
     if type(size) is not int or size < 0:
-        raise DataError(f"{where}, {name}: the size {size!r} is no number of bytes; try again later")
+        raise DataError(f"{where}, {name}: the size {size!r} is not a number of bytes; try again later")
     if not isinstance(digest, str) or not _HEX[kind].fullmatch(digest):
         raise DataError(f"{where}, {name}: the hash {digest!r} is no {kind.value}; try again later")
     return HashedFile(name, size, kind, digest)
@@ -142,10 +134,8 @@ def write_manifest(folder: Path, manifest: DataManifest) -> None:
         for file in sorted(manifest.files.values(), key=lambda file: file.path)
     }
     top = {"version": _VERSION, "dataset": manifest.dataset, "revision": manifest.revision, "files": files}
-    part = folder / WORK_FOLDER / MANIFEST
     try:
-        part.write_text(json.dumps(top, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, folder / MANIFEST)  # noqa: PTH105 - Path.replace hides that it is atomic
+        atomic_write(folder / MANIFEST, (json.dumps(top, indent=1) + "\n").encode())
     except OSError as error:
         raise DataError(
             f"{folder / MANIFEST} cannot be written ({error.strerror}); free space or give another folder"

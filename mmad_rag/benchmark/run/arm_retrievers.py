@@ -10,7 +10,7 @@ from functools import cached_property
 from mmad_rag.encoders import load_encoder
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import SpecError
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.records import NORMAL_ENTRY, EncodedImage, Knowledge, Question, Route, RouteOutcome
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever, Retriever
 from mmad_rag.retrieve.clip import passage_similarity
@@ -29,13 +29,13 @@ class ArmRetrievers:
     Args:
         index: Where knowledge comes from.
         config: How knowledge is looked up.
-        by_words: Passages are found by their words and defects never by the picture, whatever vectors the
+        by_words: Passages are found by their words and defects never by the image, whatever vectors the
             index holds.
     """
 
     def __init__(
         self,
-        index: KnowledgeIndex,
+        index: IndexData,
         config: RetrievalConfig,
         *,
         by_words: bool = False,
@@ -53,7 +53,7 @@ class ArmRetrievers:
 
     @cached_property
     def clip(self) -> ClipRetriever:
-        """Looks for the product in the picture."""
+        """Looks for the product in the image."""
         return replace(self.config, encoder=self._encoder).clip(self.index)
 
     @cached_property
@@ -101,7 +101,7 @@ class ArmRetrievers:
 class _Nothing:
     """A retriever for a product that the index does not hold: it finds nothing."""
 
-    def __init__(self, index: KnowledgeIndex, product: str) -> None:
+    def __init__(self, index: IndexData, product: str) -> None:
         self._index = index
         self._product = product
 
@@ -116,10 +116,10 @@ class _Nothing:
 
 
 def other_product(question: Question, products: Sequence[str], *, seed: int = 0) -> str:
-    """Another product than the question's, drawn by its picture's path: the same in every run.
+    """Another product than the question's, drawn by its image's path: the same in every run.
 
     Args:
-        question: About which picture.
+        question: About which image.
         products: To draw from.
         seed: Of the draw; 0 draws by the path alone.
 

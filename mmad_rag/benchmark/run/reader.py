@@ -13,6 +13,7 @@ from mmad_rag.benchmark.analysis.circular import circular_subset
 from mmad_rag.benchmark.audit.choose_hard import HardSubset, read_hard
 from mmad_rag.benchmark.run.records import RUN_VERSION, OutcomeRow, Run, RunHeader
 from mmad_rag.errors import DataError
+from mmad_rag.files import first_problem
 from mmad_rag.records import Passage, Question
 
 HEADER_FILE = "run.json"
@@ -38,10 +39,11 @@ def read_header(folder: Path) -> RunHeader:
     try:
         header = HEADER_JSON.validate_json(path.read_bytes(), strict=True)
     except OSError as error:
-        raise DataError(f"{folder} is no run folder ({path}: {error.strerror}); check the path") from error
+        raise DataError(f"{folder} is not a run folder ({path}: {error.strerror}); check the path") from error
     except ValidationError as error:
         raise DataError(
-            f"{path} is damaged, or written by another version ({_first(error)}); restore it from a copy"
+            f"{path} is damaged, or written by another version ({first_problem(error)}); "
+            "restore it from a copy"
         ) from error
     if header.version != RUN_VERSION:
         raise DataError(
@@ -55,7 +57,7 @@ def read_run(folder: Path) -> Run:
     """Read a run folder, also while it is being written; a torn last row is left out.
 
     Raises:
-        DataError: it is no run folder, or it is damaged; the message names file and line.
+        DataError: it is not a run folder, or it is damaged; the message names file and line.
     """
     header = read_header(folder)
     path = folder / QUESTIONS_FILE
@@ -148,7 +150,7 @@ def read_lines(raw: bytes, path: Path, adapter: TypeAdapter[_T]) -> Iterator[_T]
             yield adapter.validate_json(line, strict=True)
         except ValidationError as error:
             raise DataError(
-                f"{path} line {number} is damaged ({_first(error)}); restore the file from a copy, "
+                f"{path} line {number} is damaged ({first_problem(error)}); restore the file from a copy, "
                 "or move the folder away and start again"
             ) from error
 
@@ -162,12 +164,6 @@ def split_torn(raw: bytes) -> tuple[bytes, bytes]:
     except ValidationError:
         return whole, torn
     return raw + b"\n", b""  # only the line end was cut off
-
-
-def _first(error: ValidationError) -> str:
-    problem = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in problem["loc"])
-    return f"{place}: {problem['msg']}" if place else problem["msg"]
 
 
 def _read(path: Path) -> bytes:

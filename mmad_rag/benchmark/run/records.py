@@ -11,6 +11,8 @@ from typing import Annotated
 from pydantic import Field
 
 from mmad_rag.benchmark.audit.choose_hard import HardSubset
+from mmad_rag.benchmark.data.columns import Columns
+from mmad_rag.benchmark.data.question_sets import columns_of
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Passage, Question, RouteOutcome, Usage
 
@@ -60,19 +62,19 @@ class RunHeader:
     arms: tuple[ArmHeader, ...]
     """The conditions, in the order they are asked."""
     images: Annotated[bool, Field(alias="pictures")]
-    """Whether the query pictures are shown; False for a run over the text alone."""
+    """Whether the query images are shown; False for a run over the text alone."""
     wording: str
     """Name of the prompt's wording."""
     shots: int
-    """Normal example pictures shown with each question, at most."""
+    """Normal example images shown with each question, at most."""
     templates: str
-    """Which list those pictures are taken from: `random` or `similar`."""
+    """Which list those images are taken from: `random` or `similar`."""
     parser_version: int
     """Of the reply parser."""
     shuffle_options: int | None = None
     """Seed of the order in which each question's options were shown; None for the file's order."""
     image_size: int | None = None
-    """Longest side, in pixels, that pictures were scaled down to; None for pictures as they are."""
+    """Longest side, in pixels, that images were scaled down to; None for images as they are."""
     errata: tuple[str, ...] = ()
     """Names of the known errata whose questions were left out."""
     circular: int = 0
@@ -120,7 +122,7 @@ class OutcomeRow:
     prompt: str | None = None
     """SHA-256 (hex) of the prompt before retrieval; None when no prompt could be made."""
     references: int = 0
-    """Normal example pictures in the prompt, before an arm took the pictures out of it."""
+    """Normal example images in the prompt, before an arm took the images out of it."""
     route: RouteOutcome | None = None
     """What routing concluded; None in an arm without knowledge."""
     products: tuple[str, ...] = ()
@@ -159,6 +161,13 @@ class Run:
     """Id -> passage, of those that rows name; arms that keep none are left out, see `Arm.keeps_passages`."""
     hard: HardSubset | None = None
     """The hard subset that was fixed before the run began."""
+    whole_columns: Columns | None = None
+    """The columns of the whole run, where this is a part of one."""
+
+    @property
+    def columns(self) -> Columns:
+        """The columns that the run's questions are reported in; a part of a run keeps those of the whole."""
+        return columns_of(self.questions) if self.whole_columns is None else self.whole_columns
 
     def only(self, questions: Collection[str]) -> Run:
         """The run, restricted to the questions with these ids; those it does not ask are passed over."""
@@ -168,6 +177,7 @@ class Run:
             questions=tuple(question for question in self.questions if question.id in wanted),
             rows=tuple(row for row in self.rows if row.question in wanted),
             rotated=tuple(row for row in self.rotated if row.question in wanted),
+            whole_columns=self.columns,
         )
 
 

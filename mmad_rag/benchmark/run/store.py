@@ -17,7 +17,6 @@ import contextlib
 import dataclasses
 import itertools
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -40,17 +39,15 @@ from mmad_rag.benchmark.run.reader import (
 )
 from mmad_rag.benchmark.run.records import OutcomeRow, RunHeader, refuse_another
 from mmad_rag.errors import DataError
+from mmad_rag.files import FolderLock, atomic_write
 from mmad_rag.records import Outcome, Passage, Question, Usage
 
 OUR_NAMES = (HEADER_FILE, QUESTIONS_FILE, HARD_FILE, PASSAGES_FILE, "outcomes.")
 """How the names of the files of a run begin."""
 
 
-def lock_run(folder: Path) -> int:
+def lock_run(folder: Path) -> FolderLock:
     """Open the outcomes for appending, and hold them against every other process that writes.
-
-    Returns:
-        The file's descriptor; the lock is let go when it is closed.
 
     Raises:
         DataError: the folder holds something else, is being written by another process, or cannot be written.
@@ -60,30 +57,11 @@ def lock_run(folder: Path) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         foreign = [item.name for item in folder.iterdir() if not item.name.lstrip(".").startswith(OUR_NAMES)]
         if foreign and not path.exists():
-            raise DataError(f"{folder} is no run folder, it holds {min(foreign)}; give another --out")
-        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            raise DataError(f"{folder} is not a run folder, it holds {min(foreign)}; give another --out")
+        busy = f"another process is writing the run in {folder}; wait for it to end, or give another --out"
+        return FolderLock(path, busy=DataError(busy))
     except OSError as error:
         raise DataError(f"{folder} cannot be written ({error.strerror}); give another --out") from error
-    try:
-        hold(file)
-    except OSError:
-        os.close(file)
-        raise DataError(
-            f"another process is writing the run in {folder}; wait for it to end, or give another --out"
-        ) from None
-    return file
-
-
-def hold(file: int) -> None:
-    """Take the lock or raise OSError; the system lets go of it when the process ends, however it ends."""
-    if sys.platform == "win32":  # pragma: no cover
-        import msvcrt
-
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 class RunStore:
@@ -113,7 +91,7 @@ class RunStore:
         self._max_usage: dict[str, Usage] = {}
         self._uncounted = 0
         self._known: dict[tuple[str, str, int], tuple[str, Outcome]] = {}
-        self._file = lock_run(folder)
+        self._lock = lock_run(folder)
         try:
             self.header = self._begin(header, questions, hard)
             for row in self._recover():
@@ -133,11 +111,10 @@ class RunStore:
 
     def close(self) -> None:
         """Write everything to disk and let go of the lock."""
-        if self._file >= 0:
+        if self._lock.file >= 0:
             with contextlib.suppress(OSError):
-                os.fsync(self._file)
-            os.close(self._file)
-            self._file = -1
+                os.fsync(self._lock.file)
+        self._lock.release()
 
     @property
     def spent(self) -> Spent:
@@ -162,14 +139,14 @@ class RunStore:
         """
         self._passages.keep(passages)
         line = ROW_JSON.dump_json(row) + b"\n"
-        size = os.fstat(self._file).st_size
+        size = os.fstat(self._lock.file).st_size
         try:
             written = 0
             while written < len(line):
-                written += os.write(self._file, line[written:])
+                written += os.write(self._lock.file, line[written:])
         except OSError as error:
             with contextlib.suppress(OSError):
-                os.ftruncate(self._file, size)
+                os.ftruncate(self._lock.file, size)
             raise DataError(
                 f"an outcome cannot be written to {self.folder / OUTCOMES_FILE} ({error.strerror}); "
                 "mend that and give the same command again: nothing else is lost"
@@ -207,7 +184,7 @@ class RunStore:
             refuse_another(found, header, self.folder)
             self._restore(questions, hard)
             return found
-        if os.fstat(self._file).st_size:
+        if os.fstat(self._lock.file).st_size:
             raise DataError(f"{self.folder} has outcomes but no {HEADER_FILE}; give another --out")
         self._restore(questions, hard)
         _write(path, HEADER_JSON.dump_json(header, indent=2, by_alias=True) + b"\n")
@@ -229,10 +206,10 @@ class RunStore:
         raw = path.read_bytes()
         whole, torn = split_torn(raw)
         if len(whole) > len(raw):
-            os.write(self._file, b"\n")
+            os.write(self._lock.file, b"\n")
         elif torn:
             _write(_free_name(self.folder), torn)
-            os.ftruncate(self._file, len(whole))
+            os.ftruncate(self._lock.file, len(whole))
         return read_lines(whole, path, ROW_JSON)
 
 
@@ -241,33 +218,25 @@ def _tokens(usage: Usage) -> int:
 
 
 def clear_run(folder: Path) -> None:
-    """Take the run out of a folder, so that another one can begin there; what is no file of a run stays.
+    """Take the run out of a folder, so that another one can begin there; what is not a file of a run stays.
 
     Raises:
         DataError: the folder holds something else and no run, is being written by another process, or cannot
             be written.
     """
-    file = lock_run(folder)
-    try:
-        os.ftruncate(file, 0)  # first: a header without outcomes is a run that has just begun
-        for path in folder.iterdir():
-            if path.name != OUTCOMES_FILE and path.name.lstrip(".").startswith(OUR_NAMES):
-                path.unlink()
-    except OSError as error:
-        raise DataError(f"{folder} cannot be cleared ({error.strerror}); give another --out") from error
-    finally:
-        os.close(file)
+    with lock_run(folder) as lock:
+        try:
+            os.ftruncate(lock.file, 0)  # first: a header without outcomes is a run that has just begun
+            for path in folder.iterdir():
+                if path.name != OUTCOMES_FILE and path.name.lstrip(".").startswith(OUR_NAMES):
+                    path.unlink()
+        except OSError as error:
+            raise DataError(f"{folder} cannot be cleared ({error.strerror}); give another --out") from error
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file in one step: whoever reads it sees all of it or nothing."""
-    draft = path.with_name(f".{path.name}.draft")
     try:
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        atomic_write(path, data)
     except OSError as error:
         raise DataError(
             f"{path} cannot be written ({error.strerror}); free space or give another --out"

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmad_rag.benchmark.data.mmad import SUBTASK_OF_TYPE
+from mmad_rag.benchmark.data.question_sets import FOLDS
+from mmad_rag.benchmark.data.question_types import TypeReader
 from mmad_rag.benchmark.data.strict_json import MEND, as_list, as_object, as_text, parse_json
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.errors import DataError
@@ -24,9 +25,9 @@ class AnswerRecord:
     question: str
     """The question as it was asked."""
     question_type: str
-    """MMAD's raw type, one of nine."""
+    """The raw type; MMAD has nine."""
     correct_answer: str | None
-    """The letter of the right option; None where the file holds something that is no text."""
+    """The letter of the right option; None where the file holds something that is not text."""
     gpt_answer: str | None
     """The letter that was read; anything else, or None, where no choice could be read."""
 
@@ -34,7 +35,7 @@ class AnswerRecord:
 def read_answers(path: Path) -> tuple[AnswerRecord, ...]:
     """Read a JSON list of `{"image", "question", "question_type", "correct_answer", "gpt_answer"}`.
 
-    An answer that could not be read is an empty text, null or anything else that is no letter: it stays in
+    An answer that could not be read is an empty text, null or anything else that is not a letter: it stays in
     the list, and the scoring rule decides what becomes of it.
 
     Raises:
@@ -47,15 +48,14 @@ def read_answers(path: Path) -> tuple[AnswerRecord, ...]:
     values = as_list(parse_json(raw, path), str(path))
     if not values:
         raise DataError(f"{path} holds no answers; {MEND}")
-    return tuple(_record(value, f"{path}, record {number}") for number, value in enumerate(values))
+    types = TypeReader(FOLDS)
+    return tuple(_record(value, types, f"{path}, record {number}") for number, value in enumerate(values))
 
 
-def _record(value: object, where: str) -> AnswerRecord:
+def _record(value: object, types: TypeReader, where: str) -> AnswerRecord:
     entry = as_object(value, where)
     question_type = as_text(entry, "question_type", where)
-    if question_type not in SUBTASK_OF_TYPE:
-        known = ", ".join(SUBTASK_OF_TYPE)
-        raise DataError(f"{where}: the question type {question_type!r} is none of {known}; {MEND}")
+    types.column_of(question_type, where)
     return AnswerRecord(
         as_text(entry, "image", where),
         _question(entry, where),
@@ -87,7 +87,7 @@ ARM = "answers"
 def answers_as_rows(
     records: Sequence[AnswerRecord], questions: Sequence[Question], *, name: str = "the answers"
 ) -> tuple[OutcomeRow, ...]:
-    """One row per question: what the file answers; invalid where that is no option, else failed.
+    """One row per question: what the file answers; invalid where that is not an option, else failed.
 
     A record whose question is more than the question's words (some of MMAD's scripts keep the options with
     them) belongs to the one question about its image whose words it holds.

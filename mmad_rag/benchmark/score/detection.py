@@ -1,10 +1,10 @@
-"""Overkill and miss rate: which way Anomaly Detection goes wrong.
+"""Overkill and miss rate: which way the detection of anomalies goes wrong.
 
     overkill = 100 * false alarms / questions on normal images     (share of good pieces called defective)
     miss     = 100 * misses / questions on abnormal images         (share of defective pieces called good)
 
-Both per dataset, over the Anomaly Detection questions that count by the rule; `Average` is the mean over the
-datasets.
+Both per dataset, over those questions of the detection column (MMAD's is Anomaly Detection) that count by the
+rule; `Average` is the mean over the datasets.
 
 `fixed`: a false alarm is a wrong answer on a normal image, a miss one on an abnormal image. An answer that
 could not be read, or never came, says neither and stays in the denominator. A run knows the options: a wrong
@@ -30,7 +30,7 @@ _VERDICT = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class DetectionAnswer:
-    """An answer to one Anomaly Detection question."""
+    """An answer to a question whether an image is normal."""
 
     dataset: str
     normal: bool

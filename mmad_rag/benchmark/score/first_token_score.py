@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from mmad_rag.benchmark.run.first_token import likeliest
 from mmad_rag.benchmark.run.records import OutcomeRow, Run
+from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_run
-from mmad_rag.benchmark.score.table import AVERAGE, Rule
+from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.records import Outcome, Question
 
 
@@ -28,7 +29,7 @@ class SecondReading:
     by_first_token: float
     """The score by the likeliest letter at the first position, see `first_token`."""
     invalid: int
-    """Replies whose first token is no choice."""
+    """Replies whose first token is not a choice."""
     alike: int
     """Replies that both readings read alike, among those with probabilities."""
 
@@ -59,7 +60,8 @@ def second_reading(run: Run) -> tuple[SecondReading, ...]:
 
 
 def _percent(rows: Sequence[OutcomeRow], run: Run, arm: str) -> float:
-    return score_run(rows, run.questions, Rule.FIXED, arm).cell(AVERAGE, AVERAGE).percent or 0.0
+    table = score_run(rows, run.questions, Rule.FIXED, arm, columns=run.columns)
+    return table.cell(AVERAGE, AVERAGE).percent or 0.0
 
 
 def _read(row: OutcomeRow, question: Question) -> OutcomeRow:

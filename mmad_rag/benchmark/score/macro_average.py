@@ -1,4 +1,4 @@
-"""The nested macro average of MMAD's table, for one table or for many at once."""
+"""The nested macro average of a table of scores, for one table or for many at once."""
 
 from __future__ import annotations
 
@@ -7,23 +7,17 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mmad_rag.benchmark.data.columns import Columns
 from mmad_rag.benchmark.data.mmad import NORMAL_LABEL
-from mmad_rag.benchmark.score.table import AVERAGE
-from mmad_rag.records import Subtask
-
-SUBTASKS = tuple(Subtask)
-"""The subtasks, in the order of the table's columns."""
-
-COLUMNS = (*(subtask.value for subtask in SUBTASKS), AVERAGE)
-"""The columns of the table, in order."""
 
 NORMAL, ABNORMAL = 0, 1
 """The sides of an image, as positions on the last axis of a count."""
 
 Counts: TypeAlias = npt.NDArray[np.float64]
-"""Questions counted by (..., dataset, subtask, side): shape (..., datasets, 7, 2)."""
+"""Questions counted by (..., dataset, subtask, side): shape (..., datasets, subtasks, 2)."""
 Table: TypeAlias = npt.NDArray[np.float64]
-"""Percent by (..., dataset or average, subtask or average): (..., datasets + 1, 8); NaN where undefined."""
+"""Percent by (..., dataset or average, subtask or average): (..., datasets + 1, subtasks + 1); NaN where
+undefined."""
 
 
 def side_of(label: str) -> int:
@@ -31,16 +25,17 @@ def side_of(label: str) -> int:
     return NORMAL if label == NORMAL_LABEL else ABNORMAL
 
 
-def nested_macro(correct: Counts, total: Counts) -> Table:
-    """MMAD's table from counts.
+def nested_macro(correct: Counts, total: Counts, columns: Columns) -> Table:
+    """The table from counts, as MMAD has it.
 
-    A cell is the accuracy over all its questions; for Anomaly Detection it is the mean of the accuracies on
+    A cell is the accuracy over all its questions; in the detection column it is the mean of the accuracies on
     normal and on abnormal images (balanced accuracy). The last column is the mean of a dataset's cells, the
     last row the mean of a column over the datasets. What has no questions is left out of the means.
     """
     cells = _percent(correct.sum(axis=-1), total.sum(axis=-1))
-    detection = SUBTASKS.index(Subtask.ANOMALY_DETECTION)
-    cells[..., detection] = _mean(_percent(correct, total)[..., detection, :], axis=-1)
+    if columns.detection is not None:
+        detection = columns.places[columns.detection]
+        cells[..., detection] = _mean(_percent(correct, total)[..., detection, :], axis=-1)
     rows = np.concatenate([cells, _mean(cells, axis=-1)[..., None]], axis=-1)
     return np.concatenate([rows, _mean(rows, axis=-2)[..., None, :]], axis=-2)
 

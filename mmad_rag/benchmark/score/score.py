@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
-
-from mmad_rag.benchmark.data.mmad import LETTERS, SUBTASK_OF_TYPE, split_path
+from mmad_rag.benchmark.data.columns import Columns
+from mmad_rag.benchmark.data.question_sets import columns_of
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.score.answers_file import AnswerRecord
-from mmad_rag.benchmark.score.detection import DetectionAnswer, detection_rates, says_the_opposite
-from mmad_rag.benchmark.score.macro_average import COLUMNS, NORMAL, SUBTASKS, nested_macro, side_of
-from mmad_rag.benchmark.score.strict_mmad import score_strict_mmad
-from mmad_rag.benchmark.score.table import AVERAGE, Cell, Rule, ScoreRow, ScoreTable
+from mmad_rag.benchmark.score.rules import Rule, scorer_of
+from mmad_rag.benchmark.score.table import ScoreTable
 from mmad_rag.errors import DataError
-from mmad_rag.records import Outcome, Question, Subtask
-
-_OUTCOMES = tuple(Outcome)
-_CORRECT = _OUTCOMES.index(Outcome.CORRECT)
+from mmad_rag.records import Question
 
 
 def score_answers(records: Sequence[AnswerRecord], rule: Rule, *, name: str = "the answers") -> ScoreTable:
     """Score an answers file.
 
-    `fixed`: every question counts, an answer that is no letter is wrong, normal and abnormal are told apart
+    `fixed`: every question counts, any answer but a letter is wrong, normal and abnormal are told apart
     by the label component of the path, a question that stands there twice is refused. `strict-mmad`: see
     the module `strict_mmad`.
 
@@ -41,19 +32,7 @@ def score_answers(records: Sequence[AnswerRecord], rule: Rule, *, name: str = "t
     """
     if not records:
         raise DataError("there are no answers to score")
-    if rule is Rule.STRICT_MMAD:
-        return score_strict_mmad(records)
-    questions = defaultdict(list)
-    for number, record in enumerate(records):
-        questions[record.image, record.question_type, record.question].append(number)
-    (image, _, question), numbers = max(questions.items(), key=lambda item: len(item[1]))
-    if len(numbers) > 1:
-        places = ", ".join(map(str, numbers))
-        raise DataError(
-            f"{name}, records {places}: {image} has {len(numbers)} answers to {question!r}; keep one, "
-            "or score by strict-mmad"
-        )
-    return _fixed([_marked(record, f"{name}, record {number}") for number, record in enumerate(records)])
+    return scorer_of(rule).score_records(records, name=name)
 
 
 def score_run(
@@ -63,6 +42,7 @@ def score_run(
     arm: str,
     *,
     by_product: bool = False,
+    columns: Columns | None = None,
 ) -> ScoreTable:
     """Score one arm of a run.
 
@@ -74,21 +54,15 @@ def score_run(
         rule: How to score.
         arm: Which arm.
         by_product: One row per product, `dataset/product`, in place of one per dataset; by `fixed` only.
+        columns: The columns of the question set that the questions are a part of; None takes those that the
+            questions themselves are reported in.
 
     Raises:
         DataError: a question has no outcome in this arm, or two; or products are asked for by `strict-mmad`.
     """
     by_question = rows_of_arm(rows, questions, arm)
-    if rule is Rule.STRICT_MMAD and by_product:
-        raise DataError("MMAD's script knows no products; leave --by product out, or score by --rule fixed")
-    if rule is Rule.STRICT_MMAD:
-        answers = [_answer(question, by_question[question.id]) for question in questions]
-        return score_answers(answers, rule)
-    marks = [_judged(question, by_question[question.id]) for question in questions]
-    if by_product:
-        names = [f"{question.dataset}/{question.product}" for question in questions]
-        marks = [replace(mark, group=name) for mark, name in zip(marks, names, strict=True)]
-    return _fixed(marks)
+    wanted = columns_of(questions) if columns is None else columns
+    return scorer_of(rule).score_rows(questions, by_question, wanted, by_product=by_product)
 
 
 def rows_of_arm(rows: Sequence[OutcomeRow], questions: Sequence[Question], arm: str) -> dict[str, OutcomeRow]:
@@ -115,74 +89,3 @@ def rows_of_arm(rows: Sequence[OutcomeRow], questions: Sequence[Question], arm: 
             "give the `mmad-rag eval` command again to finish the run"
         )
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """What the fixed rule needs to know of a question."""
-
-    group: str
-    """The row of the table: the dataset, or the product."""
-    subtask: Subtask
-    side: int
-    outcome: Outcome
-    miscalled: bool
-    """See `DetectionAnswer`; of no meaning outside Anomaly Detection."""
-
-
-def _judged(question: Question, row: OutcomeRow) -> _Mark:
-    opposite = says_the_opposite(question, row.letter, row.outcome)
-    return _Mark(question.dataset, question.subtask, side_of(question.label), row.outcome, opposite)
-
-
-def _marked(record: AnswerRecord, where: str) -> _Mark:
-    try:
-        parts = split_path(record.image)
-    except DataError as error:
-        raise DataError(f"{where}: {error}, or score by strict-mmad") from None
-    if record.correct_answer not in LETTERS or record.gpt_answer not in LETTERS:
-        outcome = Outcome.INVALID
-    else:
-        outcome = Outcome.CORRECT if record.correct_answer == record.gpt_answer else Outcome.WRONG
-    subtask = SUBTASK_OF_TYPE[record.question_type]
-    return _Mark(parts.dataset, subtask, side_of(parts.label), outcome, outcome is Outcome.WRONG)
-
-
-def _answer(question: Question, row: OutcomeRow) -> AnswerRecord:
-    return AnswerRecord(question.image_path, question.id, question.type, question.answer, row.letter)
-
-
-def _fixed(marks: Sequence[_Mark]) -> ScoreTable:
-    datasets = tuple(dict.fromkeys(mark.group for mark in marks))
-    rows_of = {name: row for row, name in enumerate(datasets)}
-    counts = np.zeros((len(datasets), len(SUBTASKS), 2, len(_OUTCOMES)))
-    for mark in marks:
-        place = (rows_of[mark.group], SUBTASKS.index(mark.subtask))
-        counts[(*place, mark.side, _OUTCOMES.index(mark.outcome))] += 1
-    table = nested_macro(counts[..., _CORRECT], counts.sum(axis=-1))
-    by_cell = _with_sums(counts.sum(axis=2))
-    rows = [
-        ScoreRow(name, tuple(_cell(*both) for both in zip(percents, outcomes, strict=True)))
-        for name, percents, outcomes in zip((*datasets, AVERAGE), table, by_cell, strict=True)
-    ]
-    detection = detection_rates(
-        [
-            DetectionAnswer(mark.group, mark.side == NORMAL, mark.miscalled)
-            for mark in marks
-            if mark.subtask is Subtask.ANOMALY_DETECTION
-        ],
-        datasets,
-    )
-    return ScoreTable(Rule.FIXED, COLUMNS, tuple(rows), detection, len(marks), len(marks))
-
-
-def _with_sums(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Counts by (dataset, subtask, outcome), with a column and a row of sums."""
-    wide = np.concatenate([counts, counts.sum(axis=1, keepdims=True)], axis=1)
-    return np.concatenate([wide, wide.sum(axis=0, keepdims=True)], axis=0)
-
-
-def _cell(percent: float, outcomes: npt.NDArray[np.float64]) -> Cell:
-    correct, wrong, invalid, failed = (int(count) for count in outcomes)
-    n = correct + wrong + invalid + failed
-    return Cell(None if np.isnan(percent) else float(percent), n, correct, wrong, invalid, failed)

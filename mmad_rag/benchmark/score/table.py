@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.errors import DataError
 
-AVERAGE = "Average"
-"""The name of the last row and of the last column."""
-
-
-class Rule(StrEnum):
-    """A way of scoring, by name."""
-
-    FIXED = "fixed"
-    """Every question counts; what could not be read, or got no reply, is wrong."""
-    STRICT_MMAD = "strict-mmad"
-    """What MMAD's own script computes, its quirk included."""
+__all__ = ["AVERAGE", "Cell", "DetectionRates", "ScoreRow", "ScoreTable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +40,7 @@ class ScoreRow:
 
 @dataclass(frozen=True, slots=True)
 class DetectionRates:
-    """Which way Anomaly Detection goes wrong in one dataset; the formulas stand in the module `detection`."""
+    """Which way detection goes wrong in one dataset; the formulas stand in the module `detection`."""
 
     name: str
     """E.g. `DS-MVTec`, or `Average`."""
@@ -72,14 +62,14 @@ class DetectionRates:
 class ScoreTable:
     """Scores by one rule."""
 
-    rule: Rule
-    """How they were computed."""
+    rule: str
+    """How they were computed: one of `Rule`."""
     columns: tuple[str, ...]
     """Subtasks, then `Average`."""
     rows: tuple[ScoreRow, ...]
     """Datasets in the order of their first question, then `Average`."""
     detection: tuple[DetectionRates, ...]
-    """Overkill and miss rates, in the order of the rows."""
+    """Overkill and miss rates, in the order of the rows; empty for questions that do not ask for defects."""
     questions: int
     """All that were handed in."""
     counted: int

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mmad_rag.benchmark.score.macro_average import SUBTASKS, nested_macro, side_of
+from mmad_rag.benchmark.data.columns import Columns
+from mmad_rag.benchmark.data.question_sets import columns_of
+from mmad_rag.benchmark.score.macro_average import nested_macro, side_of
 from mmad_rag.benchmark.stats.verdict import MARGIN, Verdict, judge
 from mmad_rag.benchmark.stats.wild_bootstrap import wild_bootstrap
 from mmad_rag.records import Question
@@ -22,9 +24,9 @@ class LeftOut:
     datasets: npt.NDArray[np.int64]
     """The dataset of each product, by number: (products,)."""
     asked: npt.NDArray[np.bool_]
-    """Whether a product has questions of a column: (products, 8)."""
+    """Whether a product has questions of a column: (products, columns)."""
     averages: npt.NDArray[np.float64]
-    """Percent without the product, by arm and column: (products, arms, 8)."""
+    """Percent without the product, by arm and column: (products, arms, columns)."""
 
     def groups(self, column: int) -> list[npt.NDArray[np.int64]]:
         """The products that have questions of a column, by dataset."""
@@ -32,19 +34,24 @@ class LeftOut:
         return [np.flatnonzero(inside & (self.datasets == d)) for d in np.unique(self.datasets[inside])]
 
 
-def leave_out(questions: Sequence[Question], right: npt.NDArray[np.bool_]) -> LeftOut:
+def leave_out(
+    questions: Sequence[Question], right: npt.NDArray[np.bool_], columns: Columns | None = None
+) -> LeftOut:
     """Leave out each product once; a product that two datasets share is two products.
 
     Args:
         questions: What was asked.
         right: Whether each was answered rightly, by arm: (questions, arms).
+        columns: Of the table; None takes those of the questions.
     """
+    wanted = columns_of(questions) if columns is None else columns
+    subtasks = wanted.places
     datasets = list(dict.fromkeys(question.dataset for question in questions))
     places = {key: row for row, key in enumerate(dict.fromkeys((q.dataset, q.product) for q in questions))}
-    counts = np.zeros((len(places), len(SUBTASKS), 2, 1 + right.shape[1]))
+    counts = np.zeros((len(places), len(subtasks), 2, 1 + right.shape[1]))
     where = (
         np.array([places[question.dataset, question.product] for question in questions]),
-        np.array([SUBTASKS.index(question.subtask) for question in questions]),
+        np.array([subtasks[question.subtask] for question in questions]),
         np.array([side_of(question.label) for question in questions]),
     )
     np.add.at(counts, where, np.column_stack([np.ones(len(questions)), right]))
@@ -53,7 +60,9 @@ def leave_out(questions: Sequence[Question], right: npt.NDArray[np.bool_]) -> Le
     np.add.at(totals, dataset, counts)
     without = np.repeat(totals[None], len(places), axis=0)
     without[np.arange(len(places)), dataset] -= counts
-    arms = [nested_macro(without[..., arm], without[..., 0])[:, -1] for arm in range(1, counts.shape[-1])]
+    arms = [
+        nested_macro(without[..., arm], without[..., 0], wanted)[:, -1] for arm in range(1, counts.shape[-1])
+    ]
     asked = counts[..., 0].sum(axis=2) > 0
     everything = np.ones((len(places), 1), dtype=np.bool_)
     return LeftOut(dataset, np.concatenate([asked, everything], axis=1), np.stack(arms, axis=1))

@@ -24,10 +24,12 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mmad_rag.benchmark.score.macro_average import COLUMNS, side_of
+from mmad_rag.benchmark.data.columns import Columns
+from mmad_rag.benchmark.data.question_sets import columns_of
+from mmad_rag.benchmark.score.macro_average import side_of
 from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.errors import DataError
-from mmad_rag.records import Question, Subtask
+from mmad_rag.records import Question
 
 DISCORDANCE = 0.20
 """Share of questions on which arms disagree: knowledge changes about one answer in five, either way."""
@@ -55,6 +57,7 @@ class DetectableGain:
 def detectable_gains(
     questions: Sequence[Question],
     *,
+    columns: Columns | None = None,
     discordance: float = DISCORDANCE,
     image_correlation: float = IMAGE_CORRELATION,
     product_spread: float = PRODUCT_SPREAD,
@@ -63,6 +66,7 @@ def detectable_gains(
 
     Args:
         questions: What would be asked.
+        columns: Of the question set that the questions are a part of; None takes those of the questions.
         discordance: In (0, 1].
         image_correlation: In [0, 1].
         product_spread: Percentage points, 0 or more.
@@ -73,13 +77,14 @@ def detectable_gains(
     if not 0 < discordance <= 1 or not 0 <= image_correlation <= 1 or not product_spread >= 0:
         raise DataError(
             f"a discordance of {discordance}, a correlation of {image_correlation} and a spread of "
-            f"{product_spread} are no assumptions; give numbers in (0, 1], in [0, 1] and of 0 or more"
+            f"{product_spread} are not assumptions; give numbers in (0, 1], in [0, 1] and of 0 or more"
         )
     if not questions:
         raise DataError("no questions can show no gain; ask some")
+    wanted = columns_of(questions) if columns is None else columns
     gains = []
-    for column in COLUMNS:
-        weights = _weights(questions, column)
+    for column in wanted.with_average:
+        weights = _weights(questions, column, wanted.detection)
         if not weights:
             continue
         these = _on_these(weights, discordance, image_correlation)
@@ -97,10 +102,16 @@ def detectable_gains(
     return tuple(gains)
 
 
-def _weights(questions: Sequence[Question], column: str) -> list[tuple[Question, float]]:
+def _weights(
+    questions: Sequence[Question], column: str, detection: str | None
+) -> list[tuple[Question, float]]:
     """Every question of a column with its share in the column's percent, as a fraction of 1."""
-    inside = [item for item in questions if column in (AVERAGE, item.subtask.value)]
-    cells = Counter((item.dataset, item.subtask, _side(item)) for item in inside)
+
+    def side(item: Question) -> int:
+        return side_of(item.label) if item.subtask == detection else 0
+
+    inside = [item for item in questions if column in (AVERAGE, item.subtask)]
+    cells = Counter((item.dataset, item.subtask, side(item)) for item in inside)
     sides = Counter((dataset, subtask) for dataset, subtask, _ in cells)
     subtasks = Counter(dataset for dataset, _ in sides)
     return [
@@ -110,14 +121,10 @@ def _weights(questions: Sequence[Question], column: str) -> list[tuple[Question,
             / len(subtasks)
             / subtasks[item.dataset]
             / sides[item.dataset, item.subtask]
-            / cells[item.dataset, item.subtask, _side(item)],
+            / cells[item.dataset, item.subtask, side(item)],
         )
         for item in inside
     ]
-
-
-def _side(question: Question) -> int:
-    return side_of(question.label) if question.subtask is Subtask.ANOMALY_DETECTION else 0
 
 
 def _on_these(

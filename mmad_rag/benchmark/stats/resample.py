@@ -9,8 +9,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mmad_rag.benchmark.data.columns import Columns
+from mmad_rag.benchmark.data.question_sets import columns_of
 from mmad_rag.benchmark.run.records import OutcomeRow
-from mmad_rag.benchmark.score.macro_average import SUBTASKS, Table, nested_macro, side_of
+from mmad_rag.benchmark.score.macro_average import Table, nested_macro, side_of
 from mmad_rag.benchmark.score.score import rows_of_arm
 from mmad_rag.benchmark.stats.jackknife import LeftOut, leave_out
 from mmad_rag.errors import DataError
@@ -26,7 +28,10 @@ class Stratum:
     dataset: int
     side: int
     counts: npt.NDArray[np.float64]
-    """By image, subtask and measure (questions, then what is right in each arm): (images, 7, 1 + arms)."""
+    """By image, subtask and measure (questions, then what is right in each arm): (images, subtasks,
+    1 + arms)."""
+    columns: Columns
+    """The subtasks, in order; the same in every stratum of a question set."""
 
 
 Weights: TypeAlias = Sequence[npt.NDArray[np.float64]]
@@ -34,22 +39,27 @@ Weights: TypeAlias = Sequence[npt.NDArray[np.float64]]
 
 
 def strata_of(
-    questions: Sequence[Question], right: npt.NDArray[np.bool_] | npt.NDArray[np.float64]
+    questions: Sequence[Question],
+    right: npt.NDArray[np.bool_] | npt.NDArray[np.float64],
+    columns: Columns | None = None,
 ) -> tuple[Stratum, ...]:
     """Sort images into strata.
 
     Args:
         questions: What was asked.
         right: Whether each was answered rightly, or how much was gained, by arm: shape (questions, arms).
+        columns: Of the table; None takes those of the questions.
     """
+    wanted = columns_of(questions) if columns is None else columns
+    places = wanted.places
     datasets = tuple(dict.fromkeys(question.dataset for question in questions))
     counts: dict[tuple[int, int], dict[str, npt.NDArray[np.float64]]] = {}
     measures = np.column_stack([np.ones(len(questions)), right])
     for question, measured in zip(questions, measures, strict=True):
         images = counts.setdefault((datasets.index(question.dataset), side_of(question.label)), {})
-        image = images.setdefault(question.image_path, np.zeros((len(SUBTASKS), measures.shape[1])))
-        image[SUBTASKS.index(question.subtask)] += measured
-    return tuple(Stratum(*place, np.stack(list(images.values()))) for place, images in counts.items())
+        image = images.setdefault(question.image_path, np.zeros((len(places), measures.shape[1])))
+        image[places[question.subtask]] += measured
+    return tuple(Stratum(*place, np.stack(list(images.values())), wanted) for place, images in counts.items())
 
 
 def every_image_once(strata: Sequence[Stratum]) -> Weights:
@@ -71,16 +81,16 @@ def _drawn(images: int, size: int, rng: np.random.Generator) -> npt.NDArray[np.f
 
 
 def averages_over(strata: Sequence[Stratum], draws: Iterable[Weights]) -> tuple[npt.NDArray[np.float64], ...]:
-    """The table's last row per draw: for every arm an array of shape (draws, 8)."""
+    """The table's last row per draw: for every arm an array of shape (draws, columns)."""
     datasets = 1 + max(stratum.dataset for stratum in strata)
-    measures = strata[0].counts.shape[-1]
+    _, subtasks, measures = strata[0].counts.shape
     tables: tuple[list[Table], ...] = tuple([] for _ in range(1, measures))
     for weights in draws:
-        counts = np.zeros((len(weights[0]), datasets, len(SUBTASKS), 2, measures))
+        counts = np.zeros((len(weights[0]), datasets, subtasks, 2, measures))
         for stratum, weight in zip(strata, weights, strict=True):
             counts[:, stratum.dataset, :, stratum.side] = np.tensordot(weight, stratum.counts, axes=1)
         for measure, table in enumerate(tables, start=1):
-            table.append(nested_macro(counts[..., measure], counts[..., 0])[:, -1])
+            table.append(nested_macro(counts[..., measure], counts[..., 0], strata[0].columns)[:, -1])
     return tuple(np.concatenate(table) for table in tables)
 
 
@@ -100,12 +110,14 @@ class JointArms:
     """Question id -> its row, per arm."""
     questions: tuple[Question, ...]
     """What was asked."""
+    columns: Columns
+    """Of the table, in the order of every axis of columns; `Average` follows on those axes."""
     right: npt.NDArray[np.bool_]
     """Whether each question was answered rightly: (questions, arms)."""
     observed: npt.NDArray[np.float64]
-    """The table's last row in percent, by arm and column; NaN where nothing was asked: (arms, 8)."""
+    """The table's last row in percent, by arm and column; NaN where nothing was asked: (arms, columns)."""
     drawn: npt.NDArray[np.float64]
-    """The same per draw: (replicates, arms, 8)."""
+    """The same per draw: (replicates, arms, columns)."""
     left_out: LeftOut
     """The same without each product."""
     images: int
@@ -123,6 +135,7 @@ def join_arms(
     questions: Sequence[Question],
     arms: Sequence[str],
     *,
+    columns: Columns | None = None,
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> JointArms:
@@ -132,6 +145,7 @@ def join_arms(
         rows: Outcomes of a run, of any arms.
         questions: What was asked.
         arms: Which arms.
+        columns: Of the question set that the questions are a part of; None takes those of the questions.
         replicates: Bootstrap draws, at least 1.
         seed: Of the draws: the same seed draws the same images, whatever the arms.
 
@@ -142,9 +156,12 @@ def join_arms(
         raise DataError(f"{replicates} bootstrap draws give no interval; give 1 or more")
     sides = tuple(rows_of_arm(rows, questions, arm) for arm in arms)
     right = np.array([[side[item.id].outcome is Outcome.CORRECT for side in sides] for item in questions])
-    strata = strata_of(questions, right)
+    wanted = columns_of(questions) if columns is None else columns
+    strata = strata_of(questions, right, wanted)
     observed = np.stack([average[0] for average in averages_over(strata, [every_image_once(strata)])])
     drawn = np.stack(averages_over(strata, drawn_images(strata, replicates, seed)), axis=1)
     images = sum(len(stratum.counts) for stratum in strata)
-    left_out = leave_out(questions, right)
-    return JointArms(tuple(arms), sides, tuple(questions), right, observed, drawn, left_out, images, seed)
+    left_out = leave_out(questions, right, wanted)
+    return JointArms(
+        tuple(arms), sides, tuple(questions), wanted, right, observed, drawn, left_out, images, seed
+    )

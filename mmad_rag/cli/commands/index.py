@@ -15,16 +15,13 @@ from mmad_rag.cli.console import note, out, print_json
 from mmad_rag.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from mmad_rag.index import KnowledgeIndex
-
-index_app = typer.Typer(help="Index folders.", no_args_is_help=True)
+    from mmad_rag.index.data import IndexData
 
 FolderArgument: TypeAlias = Annotated[
     Path, typer.Argument(metavar="DIR", help="Index folder, as built by `mmad-rag build-index`.")
 ]
 
 
-@index_app.command("show")
 def show(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Show what an index holds: counts, encoder, and what there is of each product."""
     from mmad_rag.index import KnowledgeIndex
@@ -49,8 +46,8 @@ def show(folder: FolderArgument, as_json: JsonOption = False) -> None:
     counts = manifest.counts
     out().print(
         f"{folder}: {counts.products} products, {counts.passages} passages, {counts.keys} text keys, "
-        f"{sum(row.references + row.defect_references for row in rows)} reference pictures\n"
-        f"pictures and keys by {manifest.encoder.spec} ({manifest.encoder.dim} numbers), "
+        f"{sum(row.references + row.defect_references for row in rows)} reference images\n"
+        f"images and keys by {manifest.encoder.spec} ({manifest.encoder.dim} numbers), "
         f"passages by {passages_by}\n"
         f"views of each reference: {', '.join(manifest.recipe.views)}\n"
         f"fingerprint {index.fingerprint}",
@@ -67,7 +64,6 @@ def show(folder: FolderArgument, as_json: JsonOption = False) -> None:
     out().print(table)
 
 
-@index_app.command("verify")
 def verify(
     folder: FolderArgument,
     knowledge: Annotated[
@@ -106,17 +102,17 @@ def verify(
         raise typer.Exit(1)
 
 
-@index_app.command("remove")
 def remove(
     folder: FolderArgument,
     product: Annotated[str, typer.Argument(metavar="PRODUCT", help="The product's name.")],
     as_json: JsonOption = False,
 ) -> None:
     """Take a product out of an index, with its passages, keys and references; nothing is embedded."""
-    _change(folder, lambda index: index.remove(product), f"without {product}", as_json)
+    from mmad_rag.index.build.change import remove_products
+
+    _change(folder, lambda index: remove_products(index, [product]), f"without {product}", as_json)
 
 
-@index_app.command("rename")
 def rename(
     folder: FolderArgument,
     old: Annotated[str, typer.Argument(metavar="OLD", help="The product's name in the index.")],
@@ -124,20 +120,20 @@ def rename(
     as_json: JsonOption = False,
 ) -> None:
     """Give a product of an index another name; nothing is embedded and no text changes."""
-    index = _change(folder, lambda index: index.rename(old, new), f"{old} is now {new}", as_json)
+    from mmad_rag.index.build.change import rename_product
+
+    index = _change(folder, lambda index: rename_product(index, old, new), f"{old} is now {new}", as_json)
     said = f"Unlike {old.replace('_', ' ')}: "
     still = sorted({passage.product for passage in index.passages if passage.text.startswith(said)})
     if still:
         note(f"the texts of {', '.join(still)} still say {old}; correct tell_apart in their product files")
 
 
-def _change(
-    folder: Path, change: Callable[[KnowledgeIndex], KnowledgeIndex], what: str, as_json: bool
-) -> KnowledgeIndex:
+def _change(folder: Path, change: Callable[[IndexData], IndexData], what: str, as_json: bool) -> IndexData:
     from mmad_rag.index.folder.write import update_index
     from mmad_rag.retrieve.routing.calibrate import calibrated
 
-    def changed(found: KnowledgeIndex) -> KnowledgeIndex:
+    def changed(found: IndexData) -> IndexData:
         if found.manifest.calibration is None:
             return change(found)
         note_lost_calibration(found.manifest.calibration)
@@ -163,14 +159,14 @@ class _ProductRow:
 
     product: str
     references: int
-    """Pictures of the normal state, each counted once however many views it has."""
+    """Images of the normal state, each counted once however many views it has."""
     defect_references: int
-    """Pictures of its defects, likewise."""
+    """Images of its defects, likewise."""
     keys: int
     passages: int
 
 
-def _rows(index: KnowledgeIndex) -> tuple[_ProductRow, ...]:
+def _rows(index: IndexData) -> tuple[_ProductRow, ...]:
     from mmad_rag.records import NORMAL_ENTRY
 
     images = {(item.product, item.entry, item.digest) for item in index.references}

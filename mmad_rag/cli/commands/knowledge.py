@@ -13,12 +13,9 @@ from mmad_rag.cli.console import note, out, print_json, print_table
 from mmad_rag.cli.options import JsonOption
 from mmad_rag.errors import KnowledgeError
 
-knowledge_app = typer.Typer(help="The product files.", no_args_is_help=True)
-
 _FOLDER = Path("knowledge")
 
 
-@knowledge_app.command("lint")
 def lint(
     folder: Annotated[Path, typer.Argument(help="Folder of <product>.yaml files.")],
     as_json: JsonOption = False,
@@ -44,7 +41,6 @@ def lint(
         raise typer.Exit(1)
 
 
-@knowledge_app.command("new")
 def new(
     product: Annotated[str, typer.Argument(help="Lower-case words joined by underscores, e.g. gear_wheel.")],
     folder: Annotated[Path, typer.Option("--out", help="Knowledge folder that the file goes to.")] = _FOLDER,
@@ -52,7 +48,7 @@ def new(
         str | None, typer.Option("--name", help='What fits "a photo of a ..."; else made of PRODUCT.')
     ] = None,
     images: Annotated[
-        Path | None, typer.Option("--images", help="Folder of normal pictures, used as references.")
+        Path | None, typer.Option("--images", help="Folder of normal images, used as references.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -71,7 +67,7 @@ def new(
     if written.references:
         where = f"{written.copied} of them copied into {folder}" if written.copied else "where they lie"
         console.print(
-            f"{len(written.references)} reference pictures listed, {where}", markup=False, soft_wrap=True
+            f"{len(written.references)} reference images listed, {where}", markup=False, soft_wrap=True
         )
     console.print(
         f"next: replace every TODO in it, then run `mmad-rag knowledge lint {folder}`",
@@ -80,7 +76,6 @@ def new(
     )
 
 
-@knowledge_app.command("show")
 def show(
     product: Annotated[str, typer.Argument(help="The product's name.")],
     folder: Annotated[Path, typer.Option("--knowledge", help="Folder of <product>.yaml files.")] = _FOLDER,
@@ -110,7 +105,6 @@ def show(
         console.print(line)
 
 
-@knowledge_app.command("import-mmad")
 def import_mmad(
     file: Annotated[Path, typer.Argument(help="MMAD's domain_knowledge.json.")],
     folder: Annotated[
@@ -137,7 +131,6 @@ def import_mmad(
     )
 
 
-@knowledge_app.command("schema")
 def schema(
     file: Annotated[Path | None, typer.Option("--out", help="Write it to this file instead.")] = None,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmad_rag.benchmark.score.table import Rule
+from mmad_rag.benchmark.score.rules import RULES_SAID, Rule
 from mmad_rag.cli.console import note, out, print_json, print_table
 from mmad_rag.cli.options import JsonOption, PricesOption
 from mmad_rag.cli.summary import print_decomposition, print_summary
@@ -38,7 +38,7 @@ def score(
     ],
     rule: Annotated[
         Rule,
-        typer.Option(help="fixed: every question counts. strict-mmad: MMAD's own script, quirk included."),
+        typer.Option(help=" ".join(f"{name}: {said}." for name, said in RULES_SAID.items())),
     ] = Rule.FIXED,
     by: Annotated[
         Group, typer.Option("--by", help="One row per dataset, or per product (rule fixed, runs only).")
@@ -64,11 +64,18 @@ def score(
         if hard:
             run = _hard_part(run)
         tables = {
-            arm.name: score_run(run.rows, run.questions, rule, arm.name, by_product=by is Group.PRODUCT)
+            arm.name: score_run(
+                run.rows,
+                run.questions,
+                rule,
+                arm.name,
+                by_product=by is Group.PRODUCT,
+                columns=run.columns,
+            )
             for arm in run.header.arms
         }
     elif by is Group.PRODUCT or hard or answered:
-        raise DataError(f"{answers} is no run folder: --by product, --hard and --answered need one")
+        raise DataError(f"{answers} is not a run folder: --by product, --hard and --answered need one")
     elif data is not None:
         asked = load_questions(data).questions
         rows = answers_as_rows(read_answers(answers), asked, name=str(answers))
@@ -80,9 +87,10 @@ def score(
         return
     for name, table in tables.items():
         print_table(score_table(table, name))
-        out().print(detection_line(table), markup=False, soft_wrap=True)
-        for line in score_notes(table):
-            note(line)
+        if line := detection_line(table):
+            out().print(line, markup=False, soft_wrap=True)
+        for remark in score_notes(table):
+            note(remark)
 
 
 def compare(

@@ -21,14 +21,14 @@ from mmad_rag.index.build.contents import (
 from mmad_rag.index.build.embed import Progress
 from mmad_rag.index.build.references import FoundReference
 from mmad_rag.index.build.reuse import known_vectors
-from mmad_rag.index.knowledge_index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.manifest import EncoderStamp
 from mmad_rag.knowledge import KnowledgeBase, load_knowledge
 from mmad_rag.records import NORMAL_ENTRY
 
 
 def add_knowledge(
-    index: KnowledgeIndex,
+    index: IndexData,
     knowledge: KnowledgeBase | Path | str,
     encoder: Encoder | str,
     *,
@@ -37,7 +37,7 @@ def add_knowledge(
     references_per_product: int | None = None,
     defect_references: Path | None = None,
     progress: Progress | None = None,
-) -> KnowledgeIndex:
+) -> IndexData:
     """Add the products of a knowledge base, replacing those that are there; see `KnowledgeIndex.add`."""
     base = knowledge if isinstance(knowledge, KnowledgeBase) else load_knowledge(knowledge)
     loaded = _matching(index.manifest.encoder, encoder)
@@ -66,15 +66,15 @@ def add_knowledge(
 
 
 def add_references(
-    index: KnowledgeIndex,
+    index: IndexData,
     product: str,
     paths: Sequence[Path],
     encoder: Encoder | str,
     *,
     entry: str = NORMAL_ENTRY,
     progress: Progress | None = None,
-) -> KnowledgeIndex:
-    """Add pictures of a product that is there; see `KnowledgeIndex.add_references`."""
+) -> IndexData:
+    """Add images of a product that is there; see `KnowledgeIndex.add_references`."""
     refuse_unknown(index, product)
     entries = {index.passages[row].entry for row in index.rows_of_product[product]} | {NORMAL_ENTRY}
     if entry not in entries:
@@ -102,9 +102,7 @@ def add_references(
     )
 
 
-def _text_encoder(
-    index: KnowledgeIndex, encoder: Encoder, text_encoder: Encoder | str | None
-) -> Encoder | None:
+def _text_encoder(index: IndexData, encoder: Encoder, text_encoder: Encoder | str | None) -> Encoder | None:
     """The encoder of passages: the given one, that of keys if it is the same, or as the manifest says."""
     stamp = index.manifest.text_encoder
     if stamp is None:

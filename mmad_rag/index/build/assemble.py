@@ -24,13 +24,13 @@ from mmad_rag.index.build.embed import (
     embed_texts,
 )
 from mmad_rag.index.build.reuse import KeySource, KnownVectors, ViewSource, key_source, view_source
-from mmad_rag.index.build.views import VIEWS_VERSION, view_of
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.folder.check import not_unit
 from mmad_rag.index.folder.files import file_contents
-from mmad_rag.index.knowledge_index import KnowledgeIndex
 from mmad_rag.index.manifest import FORMAT, Counts, EncoderStamp, FileStamp, Manifest, Recipe
 from mmad_rag.index.rows import Key, KeyKind, Reference
 from mmad_rag.index.search import APPROXIMATE_ABOVE
+from mmad_rag.index.views import VIEWS_VERSION, view_of
 from mmad_rag.records import EncodedImage, FloatArray, Passage
 from mmad_rag.version import __version__
 
@@ -45,14 +45,14 @@ def assemble(
     views: tuple[str, ...],
     known: KnownVectors,
     progress: Progress | None = None,
-) -> KnowledgeIndex:
-    """Embed what is not known and join it with what is; the same text or picture is embedded once.
+) -> IndexData:
+    """Embed what is not known and join it with what is; the same text or image is embedded once.
 
     Raises:
         KnowledgeError: nothing could be routed to.
         EncoderError: there are references and no image tower; a key is too long; a vector has no direction.
-        IndexMismatchError: a picture must be embedded of which only the hash is known.
-        ImageError: a picture cannot be read.
+        IndexMismatchError: an image must be embedded of which only the hash is known.
+        ImageError: an image cannot be read.
     """
     stamp, text_stamp = _stamp(encoder), _stamp(text) if text else None
     recipe = Recipe(
@@ -104,14 +104,14 @@ def vectors_of_references(
 
     Raises:
         EncoderError: there are references and no image tower, or a vector has no direction.
-        IndexMismatchError: a picture must be embedded of which only the hash is known.
-        ImageError: a picture cannot be read.
+        IndexMismatchError: an image must be embedded of which only the hash is known.
+        ImageError: an image cannot be read.
     """
     if not references:
         return np.empty((0, encoder.dim), np.float32)
     tower = encoder.images
     if tower is None:
-        raise EncoderError(f"the encoder {encoder.spec} has no image tower; choose one that sees pictures")
+        raise EncoderError(f"the encoder {encoder.spec} has no image tower; choose one that sees images")
     vectors = _filled(
         [view_source(reference) for reference in references],
         known.references,
@@ -134,7 +134,7 @@ def stamped(
     passage_vectors: FloatArray | None,
     key_vectors: FloatArray,
     reference_vectors: FloatArray,
-) -> KnowledgeIndex:
+) -> IndexData:
     """An index of these parts, whose manifest holds their hashes."""
     refuse_unroutable(keys, references, encoder)
     arrays = {"keys": key_vectors, "references": reference_vectors}
@@ -157,17 +157,15 @@ def stamped(
             for name, data in sorted(files.items())
         },
     )
-    return KnowledgeIndex(
-        manifest, passages, keys, references, passage_vectors, key_vectors, reference_vectors
-    )
+    return IndexData(manifest, passages, keys, references, passage_vectors, key_vectors, reference_vectors)
 
 
 def refuse_unroutable(keys: Sequence[Key], references: Sequence[Reference], encoder: EncoderStamp) -> None:
-    """Raise KnowledgeError when no picture could be routed to any product."""
+    """Raise KnowledgeError when no image could be routed to any product."""
     if not keys and not references:
         raise KnowledgeError(
-            f"the encoder {encoder.spec} sees pictures only and there are no reference pictures: "
-            "no picture could be routed; give --references DIR, or an encoder with a text tower"
+            f"the encoder {encoder.spec} sees images only and there are no reference images: "
+            "no image could be routed; give --references DIR, or an encoder with a text tower"
         )
 
 
@@ -203,18 +201,18 @@ def _embed_keys(sources: Sequence[KeySource], encoder: Encoder) -> FloatArray:
 
 
 def _views(sources: Sequence[ViewSource], paths: Mapping[str, Path]) -> Iterator[EncodedImage]:
-    """What the encoder is shown. Views of one picture stand together: it is opened once for all of them."""
+    """What the encoder is shown. Views of one image stand together: it is opened once for all of them."""
     lost = {source.digest for source in sources if source.digest not in paths}
     if lost:
         raise IndexMismatchError(
-            f"{len(lost)} reference picture(s) must be embedded again, of which the index holds only hashes; "
+            f"{len(lost)} reference image(s) must be embedded again, of which the index holds only hashes; "
             "build it again with --references"
         )
     for digest, views in groupby(sources, key=lambda source: source.digest):
         image = open_image(paths[digest])
         if image.digest != digest:
             raise ImageError(
-                f"the reference picture {paths[digest]} was changed while it was embedded; build again"
+                f"the reference image {paths[digest]} was changed while it was embedded; build again"
             )
         for source in views:
             yield view_of(image, source.view)

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmad_rag.errors import InputError, KnowledgeError
 from mmad_rag.index.build.assemble import stamped
-from mmad_rag.index.knowledge_index import KnowledgeIndex
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.rows import reference_order
 from mmad_rag.records import Passage
 
@@ -19,7 +19,7 @@ _PRODUCT = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 _LONGEST_NAME = 64
 
 
-def remove_products(index: KnowledgeIndex, products: Collection[str]) -> KnowledgeIndex:
+def remove_products(index: IndexData, products: Collection[str]) -> IndexData:
     """Leave products out with all that belongs to them; see `KnowledgeIndex.remove`."""
     for product in products:
         refuse_unknown(index, product)
@@ -37,16 +37,14 @@ def remove_products(index: KnowledgeIndex, products: Collection[str]) -> Knowled
     )
 
 
-def remove_references(
-    index: KnowledgeIndex, product: str, digests: Collection[str] | None = None
-) -> KnowledgeIndex:
-    """Leave reference pictures of a product out; see `KnowledgeIndex.remove_references`."""
+def remove_references(index: IndexData, product: str, digests: Collection[str] | None = None) -> IndexData:
+    """Leave reference images of a product out; see `KnowledgeIndex.remove_references`."""
     refuse_unknown(index, product)
     own = {reference.digest for reference in index.references if reference.product == product}
     gone = own if digests is None else set(digests)
     if unknown := gone - own:
         raise InputError(
-            f"{product} has no reference picture with the hash {min(unknown)}; "
+            f"{product} has no reference image with the hash {min(unknown)}; "
             "`mmad-rag index show DIR --json` lists them"
         )
     return _selected(
@@ -62,14 +60,14 @@ def remove_references(
     )
 
 
-def rename_product(index: KnowledgeIndex, old: str, new: str) -> KnowledgeIndex:
+def rename_product(index: IndexData, old: str, new: str) -> IndexData:
     """Give a product another name; see `KnowledgeIndex.rename`."""
     refuse_unknown(index, old)
     if new in index.products:
         raise InputError(f"the index holds a product {new} already; remove it first, or choose another name")
     if not _PRODUCT.fullmatch(new) or len(new) > _LONGEST_NAME:
         raise InputError(
-            f"{new!r} is no name of a product; give lower-case words joined by underscores, "
+            f"{new!r} is not a name of a product; give lower-case words joined by underscores, "
             f"at most {_LONGEST_NAME} characters"
         )
 
@@ -95,7 +93,7 @@ def rename_product(index: KnowledgeIndex, old: str, new: str) -> KnowledgeIndex:
     )
 
 
-def refuse_unknown(index: KnowledgeIndex, product: str) -> None:
+def refuse_unknown(index: IndexData, product: str) -> None:
     """Raise InputError when the index holds no such product."""
     if product not in index.products:
         near = difflib.get_close_matches(product, index.products, n=3, cutoff=0.4) or index.products[:3]
@@ -113,12 +111,12 @@ def _order(count: int, key: Callable[[int], str] | Callable[[int], tuple[str, ..
 
 
 def _selected(
-    index: KnowledgeIndex,
+    index: IndexData,
     knowledge: Mapping[str, str],
     passages: Sequence[int],
     keys: Sequence[int],
     references: Sequence[int],
-) -> KnowledgeIndex:
+) -> IndexData:
     """An index of these rows in this order, by the same encoders and recipe."""
     manifest, vectors = index.manifest, index.passage_vectors
     return stamped(

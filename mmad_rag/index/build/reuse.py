@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from mmad_rag.index.build.embed import KEY_TEMPLATES, TEXTS_VERSION
-from mmad_rag.index.build.views import VIEWS_VERSION
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.rows import Key, KeyKind, Reference
+from mmad_rag.index.views import VIEWS_VERSION
 from mmad_rag.records import FloatArray
-
-if TYPE_CHECKING:
-    from mmad_rag.index.knowledge_index import KnowledgeIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,7 @@ class ViewSource:
     """What the vector of a reference depends on, beside the encoder."""
 
     digest: str
-    """SHA-256 (hex) of the picture's bytes."""
+    """SHA-256 (hex) of the image's bytes."""
     view: str
 
 
@@ -49,12 +46,10 @@ class Reuse:
     taken_over: int
     """From the older index."""
     embedded: int
-    """Made anew; rows with the same text or picture count each, although they are embedded once."""
+    """Made anew; rows with the same text or image count each, although they are embedded once."""
 
 
-def known_vectors(
-    index: KnowledgeIndex | None, *, fingerprint: str, text_fingerprint: str | None
-) -> KnownVectors:
+def known_vectors(index: IndexData | None, *, fingerprint: str, text_fingerprint: str | None) -> KnownVectors:
     """What an index knows that was made by these encoders in the way of this version.
 
     Args:
@@ -92,7 +87,7 @@ def known_vectors(
     return KnownVectors(keys, passages, references)
 
 
-def reuse_of(index: KnowledgeIndex, older: KnowledgeIndex | None) -> Reuse:
+def reuse_of(index: IndexData, older: IndexData | None) -> Reuse:
     """How many rows of `index` an older index spared, when it was given as `reuse`."""
     text = index.manifest.text_encoder
     known = known_vectors(

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.rows import reference_order
 from mmad_rag.records import FloatArray
-
-if TYPE_CHECKING:
-    from mmad_rag.index.knowledge_index import KnowledgeIndex
 
 _LENGTH_TOLERANCE = 1e-3
 
 
-def problems_of(index: KnowledgeIndex) -> Iterator[str]:
+def problems_of(index: IndexData) -> Iterator[str]:
     """Every contradiction within an index: counts, order, ids, products, views, vectors."""
     yield from _wrong_counts(index)
     yield from _wrong_products(index)
@@ -58,7 +55,7 @@ def not_unit(vectors: FloatArray) -> str | None:
     return f"row {first} has the length {lengths[first]:.4g}, not 1 ({len(wrong)} row(s) are wrong)"
 
 
-def _wrong_counts(index: KnowledgeIndex) -> Iterator[str]:
+def _wrong_counts(index: IndexData) -> Iterator[str]:
     counts = index.manifest.counts
     for name, counted, found in (
         ("products", counts.products, len(index.manifest.knowledge)),
@@ -70,7 +67,7 @@ def _wrong_counts(index: KnowledgeIndex) -> Iterator[str]:
             yield f"the manifest counts {counted} {name}, there are {found}"
 
 
-def _wrong_products(index: KnowledgeIndex) -> Iterator[str]:
+def _wrong_products(index: IndexData) -> Iterator[str]:
     products = set(index.manifest.knowledge)
     for name, rows in (
         ("passages", [passage.product for passage in index.passages]),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.folder.check import problems_of
 from mmad_rag.index.folder.files import (
     KEY_VECTORS,
@@ -19,7 +20,6 @@ from mmad_rag.index.folder.files import (
     references_from,
     vectors_from,
 )
-from mmad_rag.index.knowledge_index import KnowledgeIndex
 from mmad_rag.index.manifest import Manifest
 
 _Part = TypeVar("_Part")
@@ -29,7 +29,7 @@ _Part = TypeVar("_Part")
 class Parsed:
     """What the files hold."""
 
-    index: KnowledgeIndex | None
+    index: IndexData | None
     """None when a file is not as this version writes it."""
     problems: tuple[str, ...]
     """Empty when the index is whole."""
@@ -64,7 +64,5 @@ def parse_index(contents: Mapping[str, bytes], manifest: Manifest) -> Parsed:
         passage_vectors = part(PASSAGE_VECTORS, lambda data: vectors_from(data, len(passages), text.dim))
     if problems or key_vectors is None or reference_vectors is None:
         return Parsed(None, tuple(problems))
-    index = KnowledgeIndex(
-        manifest, passages, keys, references, passage_vectors, key_vectors, reference_vectors
-    )
+    index = IndexData(manifest, passages, keys, references, passage_vectors, key_vectors, reference_vectors)
     return Parsed(index, tuple(problems_of(index)))

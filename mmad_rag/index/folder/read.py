@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmad_rag.errors import IndexMismatchError
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.folder.files import (
     KEY_VECTORS,
     KEYS,
@@ -20,7 +21,6 @@ from mmad_rag.index.folder.files import (
     name_on_disk,
 )
 from mmad_rag.index.folder.parse import parse_index
-from mmad_rag.index.knowledge_index import KnowledgeIndex
 from mmad_rag.index.manifest import FileStamp, Manifest
 
 MANIFEST = "manifest.json"
@@ -42,7 +42,7 @@ class FileGoneError(IndexMismatchError):
     """A file that the manifest names is absent: damage, unless a writer has just replaced the index."""
 
 
-def load_index(folder: Path) -> KnowledgeIndex:
+def load_index(folder: Path) -> IndexData:
     """Read an index folder; see `KnowledgeIndex.load`.
 
     A writer replaces the manifest first and removes the files of the older index then. So a file that is gone
@@ -79,7 +79,7 @@ def read_manifest(folder: Path) -> ReadManifest:
             f"there is no index at {folder} (no {MANIFEST}); {mending(folder)}"
         ) from None
     except NotADirectoryError:
-        raise IndexMismatchError(f"{folder} is no folder; {mending(folder)}") from None
+        raise IndexMismatchError(f"{folder} is not a folder; {mending(folder)}") from None
     except OSError as error:
         raise damaged(folder, f"{MANIFEST} cannot be read ({error.strerror})") from None
     except ValueError as error:
@@ -105,7 +105,7 @@ def read_file(folder: Path, name: str, stamp: FileStamp) -> bytes:
 
     Raises:
         FileGoneError: it is absent.
-        IndexMismatchError: it was changed, cut off, or is no plain file.
+        IndexMismatchError: it was changed, cut off, or is not a plain file.
     """
     on_disk = name_on_disk(name, stamp.sha256)
     try:

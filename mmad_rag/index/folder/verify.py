@@ -10,9 +10,9 @@ from pathlib import Path
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import IndexMismatchError, KnowledgeError
 from mmad_rag.index.build.contents import keys_of
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.folder.parse import parse_index
 from mmad_rag.index.folder.read import manifest_identity, read_file, read_manifest
-from mmad_rag.index.knowledge_index import KnowledgeIndex
 from mmad_rag.index.manifest import EncoderStamp
 from mmad_rag.knowledge import load_knowledge, passages_of
 from mmad_rag.knowledge.base import ProductFile
@@ -87,8 +87,8 @@ def _against_encoder(stamp: EncoderStamp, encoder: Encoder) -> Iterator[str]:
         yield f"vectors have {stamp.dim} numbers, those of {encoder.spec} have {encoder.dim}"
 
 
-def _against_knowledge(index: KnowledgeIndex, knowledge: Path, folder: Path) -> Iterator[str]:
-    """What changed in the product files since; a file that only says the same otherwise is no finding."""
+def _against_knowledge(index: IndexData, knowledge: Path, folder: Path) -> Iterator[str]:
+    """What changed in the product files since; a file that only says the same otherwise is not a finding."""
     try:
         base = load_knowledge(knowledge)
     except KnowledgeError as error:
@@ -109,7 +109,7 @@ def _against_knowledge(index: KnowledgeIndex, knowledge: Path, folder: Path) -> 
             yield f"{files[product].path} changed since the index was built ({', '.join(changed)}); {rebuild}"
 
 
-def _changes(index: KnowledgeIndex, file: ProductFile) -> Iterator[str]:
+def _changes(index: IndexData, file: ProductFile) -> Iterator[str]:
     """What of a product file the index holds otherwise."""
     product = file.product
     held = Counter(index.passages[row] for row in index.rows_of_product[product.product])
@@ -123,7 +123,7 @@ def _changes(index: KnowledgeIndex, file: ProductFile) -> Iterator[str]:
         ((held - wanted).total(), "passage(s) gone"),
         ((keys_wanted - keys_held).total(), "key(s) new"),
         ((keys_held - keys_wanted).total(), "key(s) gone"),
-        (sum(digest not in own for digest in digests), "reference picture(s) new"),
+        (sum(digest not in own for digest in digests), "reference image(s) new"),
     ):
         if count:
             yield f"{count} {what}"

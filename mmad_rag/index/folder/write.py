@@ -13,30 +13,29 @@ left over.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mmad_rag.errors import IndexMismatchError
-from mmad_rag.files import LOCK, locked
+from mmad_rag.files import FolderLock, atomic_write, draft_of
+from mmad_rag.index.data import IndexData
 from mmad_rag.index.folder.files import file_contents, name_on_disk
 from mmad_rag.index.folder.read import MANIFEST, load_index
-from mmad_rag.index.knowledge_index import KnowledgeIndex
 
 _DATA = re.compile(r"(passages|keys|references)(\.[0-9a-f]{12})?\.(jsonl|npy)")
 """Format 1 wrote names without a hash."""
-_DRAFT = ".draft"
+_LOCK = ".index.lock"
+_WAIT_S = 10.0
 
 
-def save_index(index: KnowledgeIndex, folder: Path) -> None:
+def save_index(index: IndexData, folder: Path) -> None:
     """Write an index, replacing an older one there; see `KnowledgeIndex.save`."""
     with _writing(folder):
         _write(index, folder)
 
 
-def update_index(folder: Path, change: Callable[[KnowledgeIndex], KnowledgeIndex]) -> KnowledgeIndex:
+def update_index(folder: Path, change: Callable[[IndexData], IndexData]) -> IndexData:
     """Load an index, change it and write it, while no other process can write.
 
     Returns:
@@ -63,7 +62,18 @@ def refuse_foreign(folder: Path) -> None:
         names = {""}
     foreign = {name for name in names if not _is_ours(name)}
     if foreign and not (MANIFEST in names and any(_DATA.fullmatch(name) for name in names)):
-        raise IndexMismatchError(f"{folder} exists and is no index; choose another folder with --out")
+        raise IndexMismatchError(f"{folder} exists and is not an index; choose another folder with --out")
+
+
+def index_lock(folder: Path) -> FolderLock:
+    """The lock of an index folder that is there.
+
+    Raises:
+        IndexMismatchError: another process holds it for more than ten seconds.
+        OSError: the lock file cannot be opened.
+    """
+    busy = f"another process is writing the index {folder}; wait for it to end, or choose another folder"
+    return FolderLock(folder / _LOCK, busy=IndexMismatchError(busy), wait_s=_WAIT_S)
 
 
 @contextlib.contextmanager
@@ -72,7 +82,7 @@ def _writing(folder: Path) -> Iterator[None]:
     refuse_foreign(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder):
+        with index_lock(folder):
             yield
     except OSError as error:
         raise IndexMismatchError(
@@ -81,17 +91,15 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _write(index: KnowledgeIndex, folder: Path) -> None:
+def _write(index: IndexData, folder: Path) -> None:
     contents = file_contents(index.passages, index.keys, index.references, index.arrays())
     files = {name_on_disk(name, index.manifest.files[name].sha256): data for name, data in contents.items()}
     for name, data in files.items():
         if not _holds(folder / name, data):
-            _replace(folder / name, data)
-    _sync_folder(folder)
-    _replace(folder / MANIFEST, index.manifest.to_json())
-    _sync_folder(folder)
+            atomic_write(folder / name, data)
+    atomic_write(folder / MANIFEST, index.manifest.to_json())
     for path in folder.iterdir():
-        left_over = _is_ours(path.name) and path.name not in {*files, MANIFEST, LOCK}
+        left_over = _is_ours(path.name) and path.name not in {*files, MANIFEST, _LOCK}
         if left_over:
             with contextlib.suppress(
                 OSError
@@ -100,11 +108,8 @@ def _write(index: KnowledgeIndex, folder: Path) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    return (
-        name in (MANIFEST, LOCK)
-        or _DATA.fullmatch(name) is not None
-        or (name.startswith(".") and name.endswith(_DRAFT) and _is_ours(name[1 : -len(_DRAFT)]))
-    )
+    name = draft_of(name) or name
+    return name in (MANIFEST, _LOCK) or _DATA.fullmatch(name) is not None
 
 
 def _holds(path: Path, data: bytes) -> bool:
@@ -113,24 +118,3 @@ def _holds(path: Path, data: bytes) -> bool:
         return not path.is_symlink() and path.stat().st_size == len(data) and path.read_bytes() == data
     except OSError:
         return False
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file in one step: whoever reads it sees all of it or nothing."""
-    draft = path.with_name(f".{path.name}{_DRAFT}")
-    with draft.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make names durable, so that after a power cut the manifest never names a file that is not there."""
-    if sys.platform == "win32":  # pragma: no cover
-        return
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

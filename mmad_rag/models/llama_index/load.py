@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mmad_rag.errors import ExtraError, MmadRagError, ModelActionError, SpecError
+from mmad_rag.files import first_line
 from mmad_rag.models.llama_index.model import LlamaIndexModel
 from mmad_rag.models.options import ModelOptions
 
@@ -45,7 +46,7 @@ def load_llama_index(name: str, options: ModelOptions) -> LlamaIndexModel:
     except MmadRagError:
         raise
     except Exception as error:  # each provider's own code
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        reason = first_line(error)
         raise ModelActionError(
             f"the LLM llama_index:{name} cannot be made ({reason}); "
             "set what its provider asks for, such as its key, or make the LLM in a program and hand it to "
@@ -101,7 +102,7 @@ def _arguments(made_by: type[LLM], model: str, options: ModelOptions) -> dict[st
     limit = options.max_completion_tokens or options.max_tokens
     wanted: dict[str, Any] = {
         "model" if "model" in fields or "model_name" not in fields else "model_name": model,
-        "is_chat_model": True,  # OpenAILike is none by default, and drops the pictures then
+        "is_chat_model": True,  # OpenAILike is none by default, and drops the images then
         "temperature": options.temperature,
         "max_tokens": limit,
         "seed": options.seed,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmad_rag.encoders.repair import import_torchvision
 from mmad_rag.errors import EncoderError, InputError, ModelActionError
+from mmad_rag.files import first_line
 from mmad_rag.models.transformers.chat_template import ChatLayout, find_layout
 from mmad_rag.models.transformers.files import CheckpointFiles
 
@@ -28,7 +29,7 @@ class Checkpoint:
     model: Any
     """Loaded, in evaluation mode, its generation settings reduced to its special tokens."""
     processor: Any
-    """Texts and pictures -> tensors, padded on the left."""
+    """Texts and images -> tensors, padded on the left."""
     layout: ChatLayout
     """Prompts -> texts."""
     ends: frozenset[int]
@@ -52,7 +53,7 @@ def load_checkpoint(files: CheckpointFiles, *, device: str, dtype: str) -> Check
 
     Raises:
         InputError: device or dtype do not exist.
-        ModelActionError: it cannot be loaded, or does not answer questions about pictures.
+        ModelActionError: it cannot be loaded, or does not answer questions about images.
     """
     name = f"transformers:{files.name}"
     _check(device, dtype)
@@ -101,11 +102,11 @@ def _load_processor(files: CheckpointFiles, name: str) -> Any:  # noqa: ANN401 -
         )
     except Exception as error:  # each model's own code, on files that may be missing or damaged
         raise ModelActionError(
-            f"the processor of {name} cannot be loaded ({_line(error)}); {_hint(error)}"
+            f"the processor of {name} cannot be loaded ({first_line(error)}); {_hint(error)}"
         ) from error
     if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
         raise ModelActionError(
-            f"{name} has no processor for pictures beside its tokenizer; "
+            f"{name} has no processor for images beside its tokenizer; "
             "take an image-text-to-text model, such as Qwen2.5-VL, LLaVA, SmolVLM or Gemma 3"
         )
     return processor
@@ -120,7 +121,7 @@ def _load_model(files: CheckpointFiles, name: str, *, device: str, dtype: str) -
         config = AutoConfig.from_pretrained(files.folder, trust_remote_code=False, local_files_only=True)
         if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
             raise ModelActionError(
-                f"{name} is a {config.model_type} model, which does not answer questions about pictures; "
+                f"{name} is a {config.model_type} model, which does not answer questions about images; "
                 "take an image-text-to-text model, such as Qwen2.5-VL, LLaVA, SmolVLM or Gemma 3"
             )
         model, info = AutoModelForImageTextToText.from_pretrained(
@@ -146,7 +147,7 @@ def _load_model(files: CheckpointFiles, name: str, *, device: str, dtype: str) -
         raise
     except Exception as error:  # as above; and CUDA's own
         raise ModelActionError(
-            f"{name} cannot be loaded on {device} as {dtype} ({_line(error)}); {_hint(error)}"
+            f"{name} cannot be loaded on {device} as {dtype} ({first_line(error)}); {_hint(error)}"
         ) from error
     return model.eval()
 
@@ -213,7 +214,3 @@ def _hint(error: Exception) -> str:
     if "does not recognize this architecture" in str(error):
         return "upgrade transformers, or take another model"
     return "check the checkpoint, and download it again if it is damaged"
-
-
-def _line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

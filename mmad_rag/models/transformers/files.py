@@ -12,6 +12,7 @@ from pathlib import Path
 from mmad_rag.encoders.hub import quick_hub
 from mmad_rag.encoders.spec import expand
 from mmad_rag.errors import ModelActionError, SpecError
+from mmad_rag.files import first_line
 
 _CHUNK = 1 << 20
 _WEIGHTS = "*.safetensors"
@@ -101,7 +102,9 @@ def _stored_dtypes(folder: Path) -> Iterator[str]:
 def _check(folder: Path, said: str, *, weights: bool) -> None:
     """Told here, because the loading code says the same in ten lines that name other formats."""
     if not (folder / "config.json").is_file():
-        raise ModelActionError(f"{said} has no config.json, so it is no transformers checkpoint; {_USE_HUB}")
+        raise ModelActionError(
+            f"{said} has no config.json, so it is not a transformers checkpoint; {_USE_HUB}"
+        )
     if weights and not any(folder.glob("*.safetensors")):
         raise ModelActionError(
             f"{said} has no weights in .safetensors files, and other files could run code; "
@@ -143,7 +146,9 @@ def _fetch(repository: str, revision: str | None, *, weights: bool) -> Path:
                 )
             )
     except errors.HFValidationError as error:
-        raise SpecError(f"{said} cannot be a name of the model hub ({_line(error)}); {_USE_HUB}") from None
+        raise SpecError(
+            f"{said} cannot be a name of the model hub ({first_line(error)}); {_USE_HUB}"
+        ) from None
     except errors.GatedRepoError:
         raise ModelActionError(
             f"{said} is given only to those who agreed to its terms; "
@@ -164,9 +169,6 @@ def _fetch(repository: str, revision: str | None, *, weights: bool) -> Path:
         ) from None
     except Exception as error:  # the hub's client raises its HTTP library's own, and the disk may be full
         raise ModelActionError(
-            f"{said} could not be fetched ({_line(error)}); try again, make room on the disk, {_OR_LOCAL}"
+            f"{said} could not be fetched ({first_line(error)}); "
+            f"try again, make room on the disk, {_OR_LOCAL}"
         ) from error
-
-
-def _line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

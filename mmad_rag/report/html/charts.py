@@ -16,6 +16,8 @@ _STEPS = (1, 2, 5, 10, 20, 25, 50, 100, 200)
 _WIDTH, _LEFT, _RIGHT = 760.0, 160.0, 170.0
 _TOP, _BOTTOM, _ROW, _APART = 8.0, 28.0, 32.0, 9.0
 _GRID_LINES = 6
+_LONGEST = 22
+"""Characters of a label that fit at the left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def dot_chart(name: str, entries: Sequence[Entry], *, signed: bool) -> Chart:
         y = _TOP + _ROW * (number + 0.5)
         apart = 0.0 if entry.new is None else _APART
         new = None if entry.new is None else mark(entry.new, y + apart / 2)
-        rows.append(Row(entry.label, entry.text, y, mark(entry.here, y - apart / 2), new))
+        rows.append(Row(_fitting(entry.label), entry.text, y, mark(entry.here, y - apart / 2), new))
     ticks = tuple(
         Tick(
             place(number) or 0.0, f"{number:+d}" if signed and number else str(number), signed and not number
@@ -145,6 +147,10 @@ def dot_chart(name: str, entries: Sequence[Entry], *, signed: bool) -> Chart:
     )
     bottom = _TOP + _ROW * len(entries)
     return Chart(name, _WIDTH, bottom + _BOTTOM, left, right, bottom, ticks, tuple(rows))
+
+
+def _fitting(label: str) -> str:
+    return label if len(label) <= _LONGEST else label[: _LONGEST - 1].rstrip() + "…"
 
 
 def _grid(low: float, high: float) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from mmad_rag.benchmark.analysis.summary import RunSummary
 from mmad_rag.benchmark.run.records import Run
 from mmad_rag.errors import DataError
+from mmad_rag.files import atomic_write
 from mmad_rag.report.html.content import page_of
 
 _KEPT = frozenset("\n\t\u200c\u200d")
@@ -97,14 +98,12 @@ def write_page(html: str, path: Path) -> None:
     Raises:
         DataError: something else than a page is there, or it cannot be written.
     """
-    draft = path.with_name(f".{path.name}.draft")
     try:
         if path.exists():
             with path.open("rb") as file:
                 if file.read(len(BEGINNING)).lower() != BEGINNING:
-                    raise DataError(f"{path} is no page and is left as it is; give another --out")
+                    raise DataError(f"{path} is not a page and is left as it is; give another --out")
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(html, encoding="utf-8", newline="\n")
-        draft.replace(path)
+        atomic_write(path, html.encode())
     except OSError as error:
         raise DataError(f"{path} cannot be written ({error.strerror}); give another --out") from error

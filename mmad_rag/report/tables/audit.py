@@ -9,7 +9,7 @@ from rich.table import Table
 from mmad_rag.benchmark.audit.audit import Audit, ShortcutScore
 from mmad_rag.benchmark.audit.leakage import LeakReport
 from mmad_rag.benchmark.score.table import AVERAGE
-from mmad_rag.report.tables.scores import SHORT, plain_table, points
+from mmad_rag.report.tables.scores import add_columns, plain_table, points
 
 WORST = 10
 """Entries listed in the table of the terminal; --json lists all."""
@@ -19,8 +19,7 @@ def shortcuts_table(scores: Sequence[ShortcutScore], title: str) -> Table:
     """Shortcuts down, subtasks across, percent; `*` where the 95 % interval is above chance."""
     shown = plain_table(title)
     shown.add_column("shortcut", no_wrap=True)
-    for cell in scores[0].cells:
-        shown.add_column(SHORT.get(cell.column, cell.column), justify="right", no_wrap=True)
+    add_columns(shown, [cell.column for cell in scores[0].cells])
     for score in scores:
         marks = ("*" if cell.above_low > 0 else " " for cell in score.cells)
         cells = (f"{cell.percent:.1f}{mark}" for cell, mark in zip(score.cells, marks, strict=True))
@@ -46,8 +45,7 @@ def leak_table(report: LeakReport, title: str) -> Table:
     """The leak by subtask, in percentage points of overlap, with its 95 % intervals."""
     shown = plain_table(title)
     shown.add_column("", no_wrap=True)
-    for value in report.columns:
-        shown.add_column(SHORT.get(value.column, value.column), justify="right", no_wrap=True)
+    add_columns(shown, [value.column for value in report.columns])
     shown.add_row("leak", *(points(value.leak) for value in report.columns))
     shown.add_row("95 % from", *(points(value.low) for value in report.columns))
     shown.add_row("95 % to", *(points(value.high) for value in report.columns))
@@ -70,7 +68,7 @@ def entries_table(report: LeakReport) -> Table:
 def audit_notes(audit: Audit) -> Iterator[str]:
     """How to read the tables, with what was left out."""
     yield (
-        "Percent right without picture or model, mean over datasets, rule fixed; *: the 95 % interval of the "
+        "Percent right without image or model, mean over datasets, rule fixed; *: the 95 % interval of the "
         f"difference to chance is above 0 ({audit.replicates} draws of images, seed {audit.seed})."
     )
     if not audit.hard_questions:

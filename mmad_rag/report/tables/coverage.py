@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
+from mmad_rag.fields import FIELDS, Field
 from mmad_rag.knowledge import ProductFile, passages_of
 from mmad_rag.knowledge.lint import uncovered_folders, word_count
-from mmad_rag.records import Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def coverage_table(files: Sequence[ProductFile]) -> Table:
         pad_edge=False,
     )
     table.add_column("product", no_wrap=True)
-    headings = ("words", "keys", "defects", *(_SHORT[field] for field in _FIELDS))
+    headings = ("words", "keys", "defects", *(FIELDS[field].heading for field in _FIELDS))
     for heading in headings:
         table.add_column(heading, justify="right")
     table.add_column("folders", no_wrap=True)
@@ -59,20 +59,7 @@ def coverage_table(files: Sequence[ProductFile]) -> Table:
     return table
 
 
-_SHORT = {
-    Field.VIEW: "view",
-    Field.APPEARANCE: "appear",
-    Field.STRUCTURE: "struct",
-    Field.COMPOSITION: "compos",
-    Field.FUNCTION: "funct",
-    Field.VARIATION: "variat",
-    Field.TELL_APART: "apart",
-    Field.LOCATION: "where",
-    Field.CAUSE: "cause",
-    Field.EFFECT: "effect",
-    Field.LOOK_ALIKE: "alike",
-}
-_FIELDS = tuple(_SHORT)
+_FIELDS = tuple(field for field in Field if FIELDS[field].heading)
 
 
 def _row(file: ProductFile) -> CoverageRow:

@@ -11,7 +11,7 @@ from mmad_rag.benchmark.analysis.forecast import Forecast
 from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.benchmark.stats.power import IMAGE_CORRELATION, PRODUCT_SPREAD, DetectableGain
 from mmad_rag.models.prices import Price
-from mmad_rag.report.tables.scores import SHORT, percent, plain_table
+from mmad_rag.report.tables.scores import add_columns, percent, plain_table
 
 
 def forecast_table(found: Forecast) -> Table:
@@ -35,8 +35,7 @@ def gains_table(gains: Sequence[DetectableGain], title: str) -> Table:
     """The smallest gain that each column can show."""
     shown = plain_table(title)
     shown.add_column("", no_wrap=True)
-    for gain in gains:
-        shown.add_column(SHORT.get(gain.column, gain.column), justify="right", no_wrap=True)
+    add_columns(shown, [gain.column for gain in gains])
     shown.add_row("questions", *(str(gain.questions) for gain in gains))
     shown.add_row("on these products", *(percent(gain.these_products, digits=1) for gain in gains))
     shown.add_row("on new products", *(percent(gain.new_products, digits=1) for gain in gains))

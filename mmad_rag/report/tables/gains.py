@@ -11,6 +11,7 @@ from mmad_rag.benchmark.analysis.cost import ArmCost, CostPerPoint, Spending
 from mmad_rag.benchmark.analysis.decompose import Decomposition
 from mmad_rag.benchmark.analysis.subsets import Subset
 from mmad_rag.benchmark.analysis.summary import RoutingCounts
+from mmad_rag.benchmark.data.question_sets import columns_named
 from mmad_rag.benchmark.score.first_token_score import SecondReading
 from mmad_rag.benchmark.score.table import AVERAGE, DetectionRates, ScoreTable
 from mmad_rag.benchmark.stats.jackknife import NewProducts
@@ -107,7 +108,7 @@ def decomposition_grid(decomposition: Decomposition) -> Grid:
             Cell(_whole(item.percent, NOTHING), (f"[{_whole(item.low, '-∞')}, {_whole(item.high, '∞')}]",))
             for item in decomposition.break_even
         )
-        head = Cell("break-even routing", ("% of pictures to be routed rightly",))
+        head = Cell("break-even routing", ("% of images to be routed rightly",))
         rows.append(_row(head, cells))
     return Grid(
         "Points; below each its 95 % interval on these products, then on new ones",
@@ -117,16 +118,21 @@ def decomposition_grid(decomposition: Decomposition) -> Grid:
     )
 
 
-def detection_grid(tables: Sequence[tuple[str, ScoreTable]]) -> Grid:
-    """Arms down: how often a good piece is called defective, and a defective one good."""
+def detection_grid(tables: Sequence[tuple[str, ScoreTable]]) -> Grid | None:
+    """Arms down: how often a good piece is called defective, and a defective one good.
+
+    None for questions that do not ask for defects.
+    """
+    if not tables[0][1].detection:
+        return None
+    column = columns_named(tables[0][1].columns[:-1]).detection
     names = tuple(rates.name for rates in tables[0][1].detection)
     rows = (
         _row(arm, (cell for rates in table.detection for cell in _detection(rates))) for arm, table in tables
     )
     heads = (f"{name}: {rate}" for name in names for rate in ("overkill", "miss"))
     return Grid(
-        "Anomaly Detection: overkill (good pieces called defective) and miss rate (defective called good), "
-        "percent",
+        f"{column}: overkill (good pieces called defective) and miss rate (defective called good), percent",
         "Arm",
         tuple(heads),
         tuple(rows),
@@ -134,7 +140,7 @@ def detection_grid(tables: Sequence[tuple[str, ScoreTable]]) -> Grid:
 
 
 def routing_grid(routing: Sequence[RoutingCounts]) -> Grid:
-    """Arms down: where their pictures were routed."""
+    """Arms down: where their images were routed."""
     rows = (
         _row(
             item.arm,
@@ -146,7 +152,7 @@ def routing_grid(routing: Sequence[RoutingCounts]) -> Grid:
         for item in routing
     )
     heads = ("Pictures", "Right product", "Near-tie with it", "Wrong product", "Called unknown")
-    return Grid("Pictures by what routing concluded", "Arm", heads, tuple(rows))
+    return Grid("Images by what routing concluded", "Arm", heads, tuple(rows))
 
 
 def subsets_grid(subsets: Sequence[Subset]) -> Grid:
@@ -202,7 +208,7 @@ def second_reading_grid(readings: Sequence[SecondReading]) -> Grid:
         )
         for item in readings
     )
-    heads = ("By words", "By first token", "Read alike", "First token is no choice", "Known")
+    heads = ("By words", "By first token", "Read alike", "First token is not a choice", "Known")
     return Grid("Percent right by two readings of each reply", "Arm", heads, tuple(rows))
 
 

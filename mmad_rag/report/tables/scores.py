@@ -4,43 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from rich.markup import escape
 from rich.table import Table
 
 from mmad_rag.benchmark.analysis.compare import ArmRates, Comparison
 from mmad_rag.benchmark.analysis.knowledge_value import SpecificValue
+from mmad_rag.benchmark.data.question_sets import columns_named, headings_of
 from mmad_rag.benchmark.score.table import AVERAGE, ScoreTable
-from mmad_rag.records import Subtask
-
-SHORT = {
-    Subtask.ANOMALY_DETECTION.value: "AD",
-    Subtask.DEFECT_CLASSIFICATION.value: "DefCls",
-    Subtask.DEFECT_LOCALIZATION.value: "DefLoc",
-    Subtask.DEFECT_DESCRIPTION.value: "DefDesc",
-    Subtask.DEFECT_ANALYSIS.value: "DefAna",
-    Subtask.OBJECT_CLASSIFICATION.value: "ObjCls",
-    Subtask.OBJECT_ANALYSIS.value: "ObjAna",
-    AVERAGE: AVERAGE,
-}
-"""Headings that fit eight columns into eighty characters."""
 
 
 def score_table(table: ScoreTable, title: str) -> Table:
     """One arm or answers file: datasets down, subtasks across, percent in the cells."""
-    shown = plain_table(
-        f"{title}, rule {table.rule.value}: {table.counted} of {table.questions} answers counted"
-    )
+    shown = plain_table(f"{title}, rule {table.rule}: {table.counted} of {table.questions} answers counted")
     shown.add_column("dataset", no_wrap=True)
-    for column in table.columns:
-        shown.add_column(SHORT.get(column, column), justify="right", no_wrap=True)
+    add_columns(shown, table.columns)
     for row in table.rows:
-        shown.add_row(row.name, *(percent(cell.percent) for cell in row.cells))
+        shown.add_row(escape(row.name), *(percent(cell.percent) for cell in row.cells))
     return shown
 
 
-def detection_line(table: ScoreTable) -> str:
-    """Overkill and miss rate of Anomaly Detection: the mean over datasets, then each of them."""
+def detection_line(table: ScoreTable) -> str | None:
+    """Overkill and miss rate of the detection column: the mean over datasets, then each of them.
+
+    None for questions that do not ask for defects.
+    """
+    if not table.detection:
+        return None
     *rows, average = table.detection
-    shown = f"AD: overkill {percent(average.overkill)} %, miss {percent(average.miss)} %"
+    columns = columns_named(table.columns[:-1])
+    heading = columns.headings[columns.detection or AVERAGE]
+    shown = f"{heading}: overkill {percent(average.overkill)} %, miss {percent(average.miss)} %"
     if len(rows) == 1:
         return shown
     each = (f"{row.name} {percent(row.overkill)} and {percent(row.miss)}" for row in rows)
@@ -69,8 +62,7 @@ def arms_table(
     shown = plain_table(f"Percent right of {what}, mean over datasets, rule fixed")
     shown.add_column("arm", no_wrap=True)
     columns = tables[0][1].columns
-    for column in columns:
-        shown.add_column(SHORT.get(column, column), justify="right", no_wrap=True)
+    add_columns(shown, columns)
     for name, table in tables:
         cells = (table.cell(AVERAGE, column) for column in columns)
         shown.add_row(name, *(percent(cell.percent, digits=1) for cell in cells))
@@ -92,8 +84,7 @@ def specific_table(values: Sequence[SpecificValue], title: str) -> Table:
     """What two bases are worth beyond the words that any product's text shares with the options."""
     shown = plain_table(title)
     shown.add_column("base", no_wrap=True)
-    for value in values:
-        shown.add_column(SHORT.get(value.column, value.column), justify="right", no_wrap=True)
+    add_columns(shown, [value.column for value in values])
     for name, found in (
         ("this", [value.base for value in values]),
         ("other", [value.baseline for value in values]),
@@ -129,6 +120,12 @@ def _rates(comparisons: Sequence[Comparison]) -> tuple[ArmRates, ...]:
     """Every arm once, only those that lost something."""
     rates = {side.arm: side for comparison in comparisons for side in (comparison.baseline, comparison.arm)}
     return tuple(side for side in rates.values() if side.invalid or side.failed)
+
+
+def add_columns(shown: Table, columns: Sequence[str]) -> None:
+    """Add a column of numbers for each subtask, and for `Average`, under its heading."""
+    for heading in headings_of(columns).values():
+        shown.add_column(escape(heading), justify="right", no_wrap=True)
 
 
 def plain_table(title: str) -> Table:

@@ -9,12 +9,13 @@ from rich.table import Table
 from mmad_rag.benchmark.analysis.circular import CircularScore
 from mmad_rag.benchmark.analysis.compare import Comparison
 from mmad_rag.benchmark.analysis.decompose import Decomposition
+from mmad_rag.benchmark.data.question_sets import headings_of
 from mmad_rag.benchmark.score.first_token_score import SecondReading
 from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.benchmark.stats.jackknife import NewProducts
 from mmad_rag.benchmark.stats.small_sample import SMALL_CELL
 from mmad_rag.benchmark.stats.verdict import Verdict
-from mmad_rag.report.tables.scores import SHORT, percent, plain_table, points
+from mmad_rag.report.tables.scores import add_columns, percent, plain_table, points
 
 _UNTOLD = "not told"
 
@@ -35,10 +36,9 @@ def verdict_lines(comparisons: Sequence[Comparison]) -> Iterator[str]:
 def _said(verdicts: Mapping[str, Verdict | None]) -> str:
     """E.g. `better on average; better in AD, DefCls; undecided in ObjAna`."""
     parts = [f"{verdicts[AVERAGE] or _UNTOLD} on average"]
+    headings = headings_of(tuple(verdicts))
     for verdict in (*Verdict, None):
-        columns = [
-            SHORT.get(name, name) for name, found in verdicts.items() if found is verdict and name != AVERAGE
-        ]
+        columns = [headings[name] for name, found in verdicts.items() if found is verdict and name != AVERAGE]
         if columns:
             parts.append(f"{verdict or _UNTOLD} in {', '.join(columns)}")
     return "; ".join(parts)
@@ -58,7 +58,8 @@ def verdict_notes(comparisons: Sequence[Comparison]) -> Iterator[str]:
             f"{_UNTOLD}: a dataset has one product in this column, or no two products differ; "
             "ask about more products"
         )
-    if small := [SHORT.get(item.column, item.column) for item in first.columns if item.small]:
+    headings = headings_of([item.column for item in first.columns])
+    if small := [headings[item.column] for item in first.columns if item.small]:
         yield (
             f"Fewer than {SMALL_CELL} questions in {', '.join(small)}: verdicts also need McNemar's exact "
             "test; it and Wilson's intervals stand in --json."
@@ -67,11 +68,9 @@ def verdict_notes(comparisons: Sequence[Comparison]) -> Iterator[str]:
 
 def decomposition_table(decomposition: Decomposition) -> Table:
     """Every effect in points, with its interval on these and on new products, then the break-even point."""
-    shown = plain_table("What the gain is made of, points; break-even in percent of pictures routed rightly")
+    shown = plain_table("What the gain is made of, points; break-even in percent of images routed rightly")
     shown.add_column("effect", no_wrap=True)
-    columns = [item.column for item in decomposition.effects[0].columns]
-    for column in columns:
-        shown.add_column(SHORT.get(column, column), justify="right", no_wrap=True)
+    add_columns(shown, [item.column for item in decomposition.effects[0].columns])
     for effect in decomposition.effects:
         new = [item.new_products for item in effect.columns]
         shown.add_row(f"{effect.name}: {effect.formula}", *(points(item.value) for item in effect.columns))

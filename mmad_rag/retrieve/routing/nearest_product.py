@@ -7,20 +7,21 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mmad_rag.errors import SpecError
-from mmad_rag.index import KnowledgeIndex
-from mmad_rag.records import NORMAL_ENTRY, Field, FloatArray
+from mmad_rag.fields import Field
+from mmad_rag.index.data import IndexData
+from mmad_rag.records import NORMAL_ENTRY, FloatArray
 
 _MARK = "unlike {}: "
 """How a passage that tells two products apart begins, in lower case."""
 
 
-def nearest_product(index: KnowledgeIndex, product: str) -> str:
+def nearest_product(index: IndexData, product: str) -> str:
     """The look-alike of a product; the same for the same index.
 
     1. Candidates are the products that its "tell apart" fields name; else those whose fields name it; else
        all others. Who wrote the files knows best what is taken for what.
     2. Of several, the one whose mean vector has the greatest cosine to the product's own: of its normal
-       reference pictures where both have some, else of its text keys. Vectors are centred on the mean over
+       reference images where both have some, else of its text keys. Vectors are centred on the mean over
        products first, because all vectors of an encoder lie in one narrow cone.
     3. The first by name, where that does not decide.
 
@@ -39,7 +40,7 @@ def nearest_product(index: KnowledgeIndex, product: str) -> str:
     return min(candidates, key=lambda other: (-scores.get(other, -np.inf), other))
 
 
-def _names(index: KnowledgeIndex, product: str, other: str) -> bool:
+def _names(index: IndexData, product: str, other: str) -> bool:
     """Whether a product's file says how to tell it from the other."""
     begins = _MARK.format(other.replace("_", " "))
     passages = (index.passages[row] for row in index.rows_of_product[product])
@@ -48,12 +49,12 @@ def _names(index: KnowledgeIndex, product: str, other: str) -> bool:
     )
 
 
-def _scores(index: KnowledgeIndex, product: str) -> Mapping[str, float]:
+def _scores(index: IndexData, product: str) -> Mapping[str, float]:
     """Other product -> cosine to `product`, by the first kind of vectors that it shares with any other."""
     normal = [
         item.product
         if item.entry == NORMAL_ENTRY
-        else None  # a defect's picture is no picture of the product
+        else None  # a defect's image is not an image of the product
         for item in index.references
     ]
     keys = [key.product for key in index.keys]

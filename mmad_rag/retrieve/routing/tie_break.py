@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.fields import FIELDS, Field
 from mmad_rag.index.build.embed import embed_texts, unit
-from mmad_rag.records import NORMAL_ENTRY, Field, FloatArray, Passage
+from mmad_rag.index.data import IndexData
+from mmad_rag.records import NORMAL_ENTRY, FloatArray, Passage
 from mmad_rag.retrieve.routing.fuse import REFERENCE_WEIGHT, TEXT_WEIGHT
 
-_CONTRASTED = (Field.APPEARANCE, Field.STRUCTURE, Field.COMPOSITION, Field.VIEW)
+_CONTRASTED = tuple(field for field, spec in FIELDS.items() if spec.contrasts)
 _LEAST_REFERENCES = 2
 _AT_MOST = 3.0
 """Deviations: no single kind of evidence may outvote everything else."""
@@ -37,20 +38,20 @@ class _Contrast:
 
 
 class SecondLook:
-    """Compares a picture with two products, and with nothing else.
+    """Compares an image with two products, and with nothing else.
 
     *Sentences.* What the "tell apart" fields of the two say of each other; where they say nothing, what their
-    texts say of the normal state, of which the contrast removes what both have in common. The picture is
-    moved along the difference of both means; it speaks for neither where the mean reference picture lies, and
+    texts say of the normal state, of which the contrast removes what both have in common. The image is
+    moved along the difference of both means; it speaks for neither where the mean reference image lies, and
     one deviation is that of all products' keys along the direction. *References.* The difference of the mean
-    pictures of both, with the spread of their own pictures around their means.
+    images of both, with the spread of their own images around their means.
 
     Args:
         index: Holds passages, keys and references.
         encoder: Of the index; without a text tower only references are compared.
     """
 
-    def __init__(self, index: KnowledgeIndex, encoder: Encoder) -> None:
+    def __init__(self, index: IndexData, encoder: Encoder) -> None:
         self._index = index
         self._encoder = encoder
         self._lock = threading.Lock()

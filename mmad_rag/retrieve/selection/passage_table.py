@@ -11,9 +11,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.fields import Field
+from mmad_rag.index.data import IndexData
 from mmad_rag.prompt import heading_line, passage_line
-from mmad_rag.records import NORMAL_ENTRY, Field, Passage
+from mmad_rag.records import NORMAL_ENTRY, Passage
 from mmad_rag.retrieve.selection.token_estimate import TokenCounter
 
 _SHELVES_KEPT = 512
@@ -46,7 +47,7 @@ class Shelf:
     """Of the heading above an entry's passages: one element per entry."""
 
 
-def shelf_of(index: KnowledgeIndex, product: str, counter: TokenCounter, products: int) -> Shelf:
+def shelf_of(index: IndexData, product: str, counter: TokenCounter, products: int) -> Shelf:
     """The shelf of a product of the index, kept from call to call.
 
     Args:

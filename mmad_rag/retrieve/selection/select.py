@@ -9,9 +9,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mmad_rag.index import KnowledgeIndex
+from mmad_rag.fields import Field
+from mmad_rag.index.data import IndexData
 from mmad_rag.prompt import number_mark, passages_text
-from mmad_rag.records import NORMAL_ENTRY, Field, Hit, Passage
+from mmad_rag.records import NORMAL_ENTRY, Hit, Passage
 from mmad_rag.retrieve.selection.passage_table import Shelf, shelf_of
 from mmad_rag.retrieve.selection.question_fields import asked_fields, field_weights, needs_defects
 from mmad_rag.retrieve.selection.token_estimate import TokenCounter, estimate_tokens
@@ -46,7 +47,7 @@ class _Taken:
 
 
 def select(
-    index: KnowledgeIndex,
+    index: IndexData,
     products: Sequence[str],
     question: str,
     similarity: Similarity,
@@ -58,7 +59,7 @@ def select(
     """The passages to show for a question, normal state first, then defects, in the files' order.
 
     A passage's score is the weight of its field for this question (`field_weights`), plus its similarity to
-    the question (which counts more when its words name no field), plus what the picture says of its defect
+    the question (which counts more when its words name no field), plus what the image says of its defect
     (`evidence`), less a little for each earlier passage of the same field. The highest score that fits is
     taken, again and again. When the question is about defects, the normal state has two fifths of the budget
     and the defects the rest before either may use what the other leaves, so that neither pushes the other
@@ -72,7 +73,7 @@ def select(
         budget: Tokens of all passages with their numbers and headings (`passages_text`), which is never
             exceeded as `counter` counts; 0 gives nothing. The fence around them costs about 60 more.
         counter: Counts the tokens of a text.
-        evidence: Product -> defect id -> how much the picture looks like that defect, in [0, 1] (see
+        evidence: Product -> defect id -> how much the image looks like that defect, in [0, 1] (see
             `entry_evidence`). It orders the defects; none is left out for it.
     """
     taken: list[_Taken] = []

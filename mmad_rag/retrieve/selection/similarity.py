@@ -12,15 +12,15 @@ from functools import lru_cache
 import numpy as np
 
 from mmad_rag.encoders.protocol import Encoder
-from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.build.embed import embed_texts
+from mmad_rag.index.data import IndexData
 from mmad_rag.records import FloatArray
 from mmad_rag.retrieve.selection.select import Similarity
 
 _QUESTIONS_KEPT = 4096
 
 
-def vector_similarity(index: KnowledgeIndex, encoder: Encoder) -> Similarity:
+def vector_similarity(index: IndexData, encoder: Encoder) -> Similarity:
     """Cosines of the question's vector to the passages', scaled to [0, 1] over the passages compared."""
     vectors = index.passage_vectors
     if vectors is None:
@@ -37,7 +37,7 @@ def vector_similarity(index: KnowledgeIndex, encoder: Encoder) -> Similarity:
     return similarity
 
 
-def word_similarity(index: KnowledgeIndex) -> Similarity:
+def word_similarity(index: IndexData) -> Similarity:
     """BM25 scores (Robertson and Zaragoza 2009; the bm25s library), scaled to [0, 1] over the compared.
 
     How rare a word is, is counted over the passages of all products.

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mmad_rag.errors import SpecError
+from mmad_rag.files import first_line
 from mmad_rag.retrieve.selection.token_estimate import estimate_tokens
 
 _CACHE_VARIABLES = ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR")
@@ -72,7 +73,7 @@ def token_counter(model: str) -> NamedCounter:
         installed with llama-index-core); else `ESTIMATE`. Its name says which.
 
     Raises:
-        SpecError: the file does not exist or is no tokenizer.
+        SpecError: the file does not exist or is not a tokenizer.
 
     Example:
         >>> token_counter("my-own-model").name
@@ -118,19 +119,27 @@ def checkpoint_tokenizer(name: str) -> Path | None:
 
 
 def _of_file(path: Path) -> NamedCounter:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return _of_unchanged_file(path.resolve(), found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _of_unchanged_file(path: Path, _size: int, _changed_ns: int) -> NamedCounter:
+    """The file's tokenizer, loaded once while the file stays as it is: large ones take a second."""
     from tokenizers import Tokenizer
 
     try:
         data = path.read_bytes()
         tokenizer = Tokenizer.from_buffer(data)
     except OSError as error:
-        raise SpecError(
-            f"the tokenizer {path} cannot be read ({error.strerror}); give the path of a tokenizer.json"
-        ) from error
+        raise _unreadable(path, error) from error
     except Exception as error:  # the library raises bare exceptions
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise SpecError(
-            f"{path} is no tokenizer ({reason}); give a tokenizer.json of the tokenizers library"
+            f"{path} is not a tokenizer ({reason}); give a tokenizer.json of the tokenizers library"
         ) from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -139,6 +148,12 @@ def _of_file(path: Path) -> NamedCounter:
         return len(tokenizer.encode(_clean(text), add_special_tokens=False).ids)
 
     return NamedCounter(f"tokenizer:{hashlib.sha256(data).hexdigest()[:16]}", count)
+
+
+def _unreadable(path: Path, error: OSError) -> SpecError:
+    return SpecError(
+        f"the tokenizer {path} cannot be read ({error.strerror}); give the path of a tokenizer.json"
+    )
 
 
 def _encoding_name(model: str) -> str | None:

@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mmad_rag.benchmark.analysis.compare import Comparison, Difference, compare_arms
+from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS
 from mmad_rag.benchmark.run.records import OutcomeRow
-from mmad_rag.benchmark.score.macro_average import COLUMNS
+from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_run
-from mmad_rag.benchmark.score.table import AVERAGE, Rule
+from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.benchmark.stats.resample import averages_over, drawn_images, every_image_once, strata_of
 from mmad_rag.errors import DataError
-from mmad_rag.records import Outcome, Question, Subtask
+from mmad_rag.records import Outcome, Question
 from tests.support.bench import question, row
 
-AD, CLS = Subtask.ANOMALY_DETECTION, Subtask.DEFECT_CLASSIFICATION
+AD, CLS = "Anomaly Detection", "Defect Classification"
 
 
 def images(count: int, label: str = "bad", dataset: str = "VisA") -> list[str]:
@@ -60,7 +61,7 @@ def test_a_difference_by_hand() -> None:
     """
     items = [question(image, CLS) for image in images(4)]
     comparison = compared(items, [1, 0, 0, 0], [1, 1, 0, 0])
-    for found, name in zip(comparison.columns, (CLS.value, AVERAGE), strict=True):
+    for found, name in zip(comparison.columns, (CLS, AVERAGE), strict=True):
         assert (found.column, found.questions) == (name, 4)
         assert (found.baseline, found.arm, found.difference) == (25.0, 50.0, 25.0)
         assert (found.low, found.high) == (0.0, 75.0)
@@ -70,7 +71,7 @@ def test_a_difference_by_hand() -> None:
 
 def test_flips_are_counted_in_both_directions() -> None:
     items = [question(image, CLS) for image in images(6)]
-    found = column(compared(items, [1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 0, 0]), CLS.value)
+    found = column(compared(items, [1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 0, 0]), CLS)
     assert (found.wrong_to_right, found.right_to_wrong) == (1, 2)
     assert found.difference == pytest.approx(-100 / 6)
 
@@ -89,8 +90,8 @@ def test_the_nested_macro_by_hand() -> None:
     comparison = compared(items, [1, 1, 0, 0, 1], [1, 1, 1, 1, 0])
     found = [(item.column, item.questions, item.baseline, item.arm) for item in comparison.columns]
     assert found == [
-        (AD.value, 3, 75.0, 100.0),
-        (CLS.value, 2, 50.0, 50.0),
+        (AD, 3, 75.0, 100.0),
+        (CLS, 2, 50.0, 50.0),
         (AVERAGE, 5, (37.5 + 100) / 2, 50.0),
     ]
     average = column(comparison, AVERAGE)
@@ -101,23 +102,23 @@ def test_questions_of_an_image_stay_together() -> None:
     """Ten questions per image, all with the image's outcome, are no more evidence than one."""
     one = [question(image, CLS) for image in images(4)]
     ten = [question(image, CLS, position=place) for image in images(4) for place in range(10)]
-    single = column(compared(one, [0, 0, 0, 0], [0, 1, 0, 0]), CLS.value)
-    many = column(compared(ten, [0] * 40, [0] * 10 + [1] * 10 + [0] * 20), CLS.value)
+    single = column(compared(one, [0, 0, 0, 0], [0, 1, 0, 0]), CLS)
+    many = column(compared(ten, [0] * 40, [0] * 10 + [1] * 10 + [0] * 20), CLS)
     assert (single.low, single.high) == (many.low, many.high) == (0.0, 75.0)
 
 
 def test_an_image_that_never_changes_has_no_interval() -> None:
     items = [question(image, CLS) for image in images(5)]
-    found = column(compared(items, [1, 0, 1, 0, 1], [1, 0, 1, 0, 1]), CLS.value)
+    found = column(compared(items, [1, 0, 1, 0, 1], [1, 0, 1, 0, 1]), CLS)
     assert (found.difference, found.low, found.high) == (0.0, 0.0, 0.0)
 
 
 def test_a_column_that_no_draw_holds_has_no_interval() -> None:
     """Only one of forty images has a localization question; the one draw made here misses it."""
     items = [question(image, CLS) for image in images(40)]
-    items.append(question(images(1)[0], Subtask.DEFECT_LOCALIZATION, position=1))
+    items.append(question(images(1)[0], "Defect Localization", position=1))
     seeds = (compared(items, [0] * 41, [1] * 41, replicates=1, seed=seed) for seed in range(20))
-    found = [column(comparison, Subtask.DEFECT_LOCALIZATION.value) for comparison in seeds]
+    found = [column(comparison, "Defect Localization") for comparison in seeds]
     assert {(item.low, item.high) for item in found} == {(None, None), (100.0, 100.0)}
 
 
@@ -130,7 +131,7 @@ def test_rates_of_unusable_answers() -> None:
     assert (comparison.arm.invalid, comparison.arm.failed) == (2, 1)
     assert (comparison.arm.invalid_rate, comparison.arm.failed_rate) == (0.5, 0.25)
     assert (comparison.baseline.invalid_rate, comparison.baseline.failed_rate) == (0.0, 0.0)
-    assert column(comparison, CLS.value).right_to_wrong == 3
+    assert column(comparison, CLS).right_to_wrong == 3
 
 
 # --- against other computations
@@ -141,7 +142,7 @@ def random_run(seed: int, count: int = 40) -> tuple[list[Question], list[int], l
     items = []
     for dataset in ("VisA", "DS-MVTec", "GoodsAD"):
         for image in images(count // 2, "good", dataset):
-            items += [question(image, AD), question(image, Subtask.OBJECT_ANALYSIS, position=1)]
+            items += [question(image, AD), question(image, "Object Analysis", position=1)]
         for image in images(count, "bad", dataset):
             items += [question(image, AD), question(image, CLS, position=1), question(image, CLS, position=2)]
     none, rag = rng.random((2, len(items))) < [[0.5], [0.6]]
@@ -164,7 +165,7 @@ def told_slowly(items: Sequence[Question], right: Sequence[int], weight: dict[st
         there = [value for value in values if not np.isnan(value)]
         return sum(there) / len(there) if there else float("nan")
 
-    def accuracy(dataset: str, subtask: Subtask, labels: set[str]) -> float:
+    def accuracy(dataset: str, subtask: str, labels: set[str]) -> float:
         chosen = [
             (hit, weight[item.image_path])
             for item, hit in zip(items, right, strict=True)
@@ -175,7 +176,7 @@ def told_slowly(items: Sequence[Question], right: Sequence[int], weight: dict[st
 
     table = []
     for dataset in {item.dataset: None for item in items}:
-        cells = [accuracy(dataset, subtask, {"good", "bad"}) for subtask in Subtask]
+        cells = [accuracy(dataset, subtask, {"good", "bad"}) for subtask in MMAD_COLUMNS.names]
         cells[0] = mean([accuracy(dataset, AD, {"good"}), accuracy(dataset, AD, {"bad"})])
         table.append([*cells, mean(cells)])
     return [mean([cells[place] for cells in table]) for place in range(8)]
@@ -217,7 +218,7 @@ def test_the_interval_agrees_with_scipy() -> None:
     rng = np.random.default_rng(7)
     items = [question(image, CLS) for image in images(150)]
     none, rag = rng.random(150) < 0.5, rng.random(150) < 0.7
-    ours = column(compared(items, list(none), list(rag), replicates=20_000), CLS.value)
+    ours = column(compared(items, list(none), list(rag), replicates=20_000), CLS)
     theirs = stats.bootstrap(
         (100.0 * rag - 100.0 * none,), np.mean, n_resamples=20_000, method="percentile", rng=rng
     ).confidence_interval
@@ -234,7 +235,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
         ease = rng.normal(0, 0.15, 60).repeat(2)  # what the questions of an image share
         none = rng.random(120) < np.clip(0.5 + ease, 0, 1)
         rag = rng.random(120) < np.clip(0.6 + ease, 0, 1)
-        found = column(compared(items, list(none), list(rag), replicates=400, seed=number), CLS.value)
+        found = column(compared(items, list(none), list(rag), replicates=400, seed=number), CLS)
         assert found.low is not None
         assert found.high is not None
         covered += found.low <= 10 <= found.high
@@ -249,7 +250,7 @@ def test_the_same_seed_is_the_same_interval_and_another_seed_a_close_one() -> No
     one, two = column(first, AVERAGE), column(other, AVERAGE)
     assert one.low == pytest.approx(two.low, abs=1.0)
     assert [found.column for found in first.columns] == [
-        name for name in COLUMNS if name in (AD.value, CLS.value, Subtask.OBJECT_ANALYSIS.value, AVERAGE)
+        name for name in MMAD_COLUMNS.with_average if name in (AD, CLS, "Object Analysis", AVERAGE)
     ]
 
 

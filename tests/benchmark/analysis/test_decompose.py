@@ -10,11 +10,11 @@ import pytest
 from mmad_rag.benchmark.analysis.compare import compare_arms
 from mmad_rag.benchmark.analysis.decompose import EFFECTS, Decomposition, decompose, formula_of
 from mmad_rag.benchmark.stats.resample import join_arms
-from mmad_rag.records import Question, Subtask
+from mmad_rag.records import Question
 from tests.benchmark.stats.test_new_products import asked, elsewhere, rows_of
 from tests.support.bench import question
 
-CLS, LOC = Subtask.DEFECT_CLASSIFICATION, Subtask.DEFECT_LOCALIZATION
+CLS, LOC = "Defect Classification", "Defect Localization"
 RATES = {
     "none": 0.4,
     "rag": 0.6,
@@ -89,7 +89,7 @@ def test_formulas_are_written_with_the_names_of_arms() -> None:
 
 
 def test_what_arms_share_cancels_out() -> None:
-    """Knowledge helps with and without the picture in the very same questions: nothing is left."""
+    """Knowledge helps with and without the image in the very same questions: nothing is left."""
     items, arms = drawn_arms()
     gain = {"none": arms["none"], "rag": arms["rag"], "blind": arms["rag"], "blind-none": arms["none"]}
     effects = decompose(rows_of(items, gain), items, list(gain), replicates=50).effects
@@ -112,7 +112,7 @@ def break_even_of(none: int, oracle: int, wrong: int, *, questions: int = 100) -
 def test_break_even_by_hand() -> None:
     """0.8 p + 0.2 (1 - p) = 0.5 at p = 1/2."""
     found = break_even_of(50, 80, 20).break_even
-    assert [item.column for item in found] == [CLS.value, "Average"]
+    assert [item.column for item in found] == [CLS, "Average"]
     assert found[0].percent == pytest.approx(50.0)
     assert found[0].low is not None
     assert found[0].high is not None

@@ -25,9 +25,8 @@ from mmad_rag.report.tables.forecast import budget_line, spending_lines
 from mmad_rag.report.tables.gains import spending_grid
 from tests.benchmark.run.test_store import HEADER
 from tests.support.bench import question, row
-from tests.support.openai_server import OpenAIServer, replies
-from tests.support.paths import ROOT
 from tests.support.running import Cli
+from tests.support.servers.openai_server import OpenAIServer, replies
 from tests.support.world import png
 
 TABLE = """
@@ -38,15 +37,15 @@ prices:
     output: 10000
     as_of: 2026-01-31
     source: a test
-    pictures: {fixed: 100}
+    images: {fixed: 100}
 """
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bench(tmp_path_factory: pytest.TempPathFactory, shipped: KnowledgeIndex) -> Path:
     root = tmp_path_factory.mktemp("bench")
     render_sample(root / "data", products=("bottle", "metal_nut"), per_defect=1, templates=2, unknown=1)
-    KnowledgeIndex.build(ROOT / "knowledge", "builtin:tiny").save(root / "index")
+    shipped.save(root / "index")
     (root / "prices.yaml").write_text(TABLE)
     return root
 
@@ -85,9 +84,9 @@ def test_a_plan_needs_neither_key_nor_endpoint_and_asks_nothing(
     assert {arm["requests"] for arm in arms.values()} == {told["questions"]}
     assert {arm["left"] for arm in arms.values()} == {told["questions"]}
     tokens = {name: arm["input_tokens"] / told["questions"] for name, arm in arms.items()}
-    assert 150 < tokens["none"] < 300  # a picture of 100 tokens and the question
+    assert 150 < tokens["none"] < 300  # an image of 100 tokens and the question
     assert tokens["none"] + 200 < tokens["rag"] < tokens["none"] + 520  # 300 tokens of knowledge at most
-    assert tokens["rag"] - 130 < tokens["blind"] < tokens["rag"] - 80  # a picture less, a sentence more
+    assert tokens["rag"] - 130 < tokens["blind"] < tokens["rag"] - 80  # an image less, a sentence more
     for arm in arms.values():
         assert arm["output_tokens"] == 16 * told["questions"]
         assert arm["usd"] == pytest.approx((arm["input_tokens"] + 10 * arm["output_tokens"]) / 1000, rel=1e-3)
@@ -116,7 +115,7 @@ def test_a_budget_foresees_circular_evaluation(cli: Cli, bench: Path, tmp_path: 
     whole = json.loads(cli(*command(bench, tmp_path / "run", *more, "--budget", 1e9)).out)["plan"]
     assert whole["budget"]["limit"] == whole["questions"]
     refused = cli(*command(bench, tmp_path / "run", *more, "--budget", "inf"))
-    assert (refused.code, "is no sum" in refused.err) == (1, True)
+    assert (refused.code, "is not a sum" in refused.err) == (1, True)
 
 
 def test_budgets_that_buy_nothing_or_everything() -> None:

@@ -7,7 +7,7 @@ import pytest
 from mmad_rag.benchmark.analysis.knowledge_value import ArmPair, specific_values
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.errors import DataError
-from mmad_rag.records import Choice, Outcome, Question, Subtask
+from mmad_rag.records import Choice, Outcome, Question
 
 ARMS = ("this", "this/wrong", "other", "other/wrong")
 THIS, OTHER = ArmPair("this", "this/wrong"), ArmPair("other", "other/wrong")
@@ -23,7 +23,7 @@ def questions(count: int) -> list[Question]:
             choices=choices,
             answer="A",
             type="Defect Analysis",
-            subtask=Subtask.DEFECT_ANALYSIS,
+            subtask="Defect Analysis",
             dataset="VisA",
             product="pcb1",
             label="bad",

@@ -1,4 +1,4 @@
-"""What people look at: a run summed up, routing counted per picture, lost answers named."""
+"""What people look at: a run summed up, routing counted per image, lost answers named."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rich.console import Console
 from mmad_rag.benchmark.analysis.compare import compare_arms
 from mmad_rag.benchmark.analysis.summary import RoutingCounts, summarise
 from mmad_rag.benchmark.run.records import RUN_VERSION, ArmHeader, OutcomeRow, Run, RunHeader
+from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_run
-from mmad_rag.benchmark.score.table import Rule
 from mmad_rag.errors import DataError
-from mmad_rag.records import Choice, Outcome, Question, RouteOutcome, Subtask
+from mmad_rag.records import Choice, Outcome, Question, RouteOutcome
 from mmad_rag.report.tables.scores import arms_notes, arms_table, score_notes, score_table
 
 
@@ -29,7 +29,7 @@ def asked(number: int, place: int) -> Question:
         choices=choices,
         answer="A",
         type="Anomaly Detection",
-        subtask=Subtask.ANOMALY_DETECTION,
+        subtask="Anomaly Detection",
         dataset="VisA",
         product="pcb1",
         label="bad",
@@ -89,7 +89,7 @@ def test_routing_is_counted_once_per_picture() -> None:
     (counts,) = summarise(RUN).routing
     assert counts == RoutingCounts("rag", images=4, right=1, near_tie=1, wrong=1, unknown=1)
     assert str(counts) == (
-        "routing in rag: 1 of 4 pictures to the right product, 1 near-ties with it, 1 wrong, 1 called unknown"
+        "routing in rag: 1 of 4 images to the right product, 1 near-ties with it, 1 wrong, 1 called unknown"
     )
 
 

@@ -10,17 +10,17 @@ import pytest
 
 from mmad_rag.benchmark.audit.audit import CHANCE, Audit, ShortcutCell, audit_questions
 from mmad_rag.benchmark.audit.choose_hard import hard_subset
-from mmad_rag.benchmark.audit.leakage import ANY_DEFECT, leak_report
+from mmad_rag.benchmark.audit.leakage import ANY_DEFECT, ANY_ENTRY, leak_report
 from mmad_rag.benchmark.audit.shortcuts import ShortcutName, centralities, chance_of, shortcut_credits
 from mmad_rag.benchmark.data.mmad import load_questions
 from mmad_rag.knowledge import load_knowledge
-from mmad_rag.records import Choice, Question, Subtask
+from mmad_rag.records import Choice, Question
 from tests.support.running import Cli
 from tests.support.shared import MMAD, needs_shared
 from tests.support.world import World
 
-CLASSIFY = Subtask.DEFECT_CLASSIFICATION
-DETECT = Subtask.ANOMALY_DETECTION
+CLASSIFY = "Defect Classification"
+DETECT = "Anomaly Detection"
 
 
 def ask(
@@ -28,16 +28,14 @@ def ask(
     options: str,
     answer: str,
     *,
-    subtask: Subtask = CLASSIFY,
+    subtask: str = CLASSIFY,
     label: str = "crack",
     product: str = "red_disc",
 ) -> Question:
-    """A question about picture `number`; options are parted by `|`."""
+    """A question about image `number`; options are parted by `|`."""
     image = f"Tiny/{product}/test/{label}/{number}.png"
     choices = tuple(Choice("ABCDE"[place], text) for place, text in enumerate(options.split("|")))
-    return Question(
-        f"{image}#0", image, "Which?", choices, answer, subtask.value, subtask, "Tiny", product, label
-    )
+    return Question(f"{image}#0", image, "Which?", choices, answer, subtask, subtask, "Tiny", product, label)
 
 
 @pytest.fixture
@@ -47,7 +45,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Four pictures of cracks; the longest option is right of three, so that one hit outweighs one miss."""
+    """Four images of cracks; the longest option is right of three, so that one hit outweighs one miss."""
     record = {
         f"Tiny/red_disc/test/crack/{number}.png": {
             "conversation": [
@@ -111,7 +109,7 @@ def test_a_cell_that_is_wholly_given_away_goes() -> None:
 
 
 def test_detection_is_balanced_over_its_sides() -> None:
-    """Always "Yes." hits every abnormal picture and no normal one: at chance as it is."""
+    """Always "Yes." hits every abnormal image and no normal one: at chance as it is."""
     labels = ("crack", "crack", "crack", "good")
     questions = [
         ask(number, "Yes.|No.", "A", subtask=DETECT, label=label) for number, label in enumerate(labels)
@@ -137,7 +135,7 @@ def test_the_leak_is_a_difference_of_overlaps(world: World) -> None:
     questions = [
         ask(0, "thin line|thin zebra|zebra", "A"),
         ask(1, "zebra|grease", "B", label="unlisted"),
-        ask(2, "zebra|smooth", "A", subtask=Subtask.OBJECT_ANALYSIS, label="crack"),
+        ask(2, "zebra|smooth", "A", subtask="Object Analysis", label="crack"),
         ask(3, "Yes.|No.", "A", subtask=DETECT),
         ask(4, "Yes.|zebra", "A", product="unheard"),
     ]
@@ -153,6 +151,18 @@ def test_the_leak_is_a_difference_of_overlaps(world: World) -> None:
     )
     assert (found.questions, found.left_out) == (3, 1)
     assert leak_report(questions[3:], products, replicates=10).columns == ()
+
+
+def test_a_question_of_an_own_type_is_held_against_every_entry(world: World) -> None:
+    """Nobody knows whether it is about the object or a defect: `smooth` is normal, `thin line` a crack."""
+    products = {item.product: item for item in load_knowledge(world.knowledge).products}
+    questions = [
+        ask(0, "thin line|zebra", "A", subtask="Reading"),
+        ask(1, "smooth|zebra", "A", subtask="Reading"),
+    ]
+    found = leak_report(questions, products, replicates=10)
+    assert [(item.entry, item.questions, item.leak) for item in found.entries] == [(ANY_ENTRY, 2, 100.0)]
+    assert [item.column for item in found.columns] == ["Reading", "Average"]
 
 
 def test_the_audit_of_four_questions(data: Path, world: World) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmad_rag.benchmark.data.mmad import (
-    SUBTASK_OF_TYPE,
+    MMAD_COLUMNS,
     Benchmark,
     TemplateKind,
     load_questions,
@@ -23,7 +23,7 @@ from mmad_rag.benchmark.data.mmad import (
 from mmad_rag.benchmark.data.selection import select
 from mmad_rag.errors import DataError
 from mmad_rag.images import open_image
-from mmad_rag.records import Choice, Subtask
+from mmad_rag.records import Choice
 from tests.support.bench import YES_NO, entry, make_benchmark, qa
 from tests.support.shared import MMAD, needs_shared
 
@@ -56,7 +56,7 @@ def test_a_question_is_read_with_everything_its_path_says(tmp_path: Path) -> Non
     assert (question.dataset, question.product, question.label) == ("DS-MVTec", "bottle", "broken_large")
     assert question.choices == (Choice("A", "Yes."), Choice("B", "No."))
     assert (question.answer, question.type) == ("A", "Anomaly Detection")
-    assert question.subtask is Subtask.ANOMALY_DETECTION
+    assert question.subtask == "Anomaly Detection"
     assert benchmark.sha256 == hashlib.sha256((tmp_path / "mmad.json").read_bytes()).hexdigest()
     assert benchmark.root == tmp_path
 
@@ -88,9 +88,18 @@ def test_another_form_of_path_is_refused(path: str) -> None:
 
 
 def test_nine_raw_types_make_seven_subtasks() -> None:
-    assert len(SUBTASK_OF_TYPE) == 9
-    assert set(SUBTASK_OF_TYPE.values()) == set(Subtask)
-    merged = [name for name, subtask in SUBTASK_OF_TYPE.items() if subtask is Subtask.OBJECT_ANALYSIS]
+    assert len(MMAD_COLUMNS.folds) == 9
+    assert MMAD_COLUMNS.names == (
+        "Anomaly Detection",
+        "Defect Classification",
+        "Defect Localization",
+        "Defect Description",
+        "Defect Analysis",
+        "Object Classification",
+        "Object Analysis",
+    )
+    assert tuple(dict.fromkeys(MMAD_COLUMNS.folds.values())) == MMAD_COLUMNS.names
+    merged = [name for name, subtask in MMAD_COLUMNS.folds.items() if subtask == "Object Analysis"]
     assert merged == ["Object Analysis", "Object Structure", "Object Details"]
 
 
@@ -172,7 +181,11 @@ WRONG = [
     (asked(Options={"A": "x", "B": ""}), "Options: 'B' is empty"),
     (asked(Options={"A": "x", "b": "y"}), "the option 'b' is none of A, B, C, D, E"),
     (asked(Options=["x", "y"]), "Options: expected an object"),
-    (asked(type="Defect Guessing"), "the type 'Defect Guessing' is none of"),
+    (asked(type=""), "question 1: 'type' is empty"),
+    (asked(type="defect-analysis"), "the type 'defect-analysis' is another spelling of 'Defect Analysis'"),
+    (asked(type="Reading\n"), "the type 'Reading\\n' holds a line end or control character"),
+    (asked(type="average"), "the type 'average' is called as the average is"),
+    ({"Average/p/test/bad/1.png": {}}, "is called as the average over datasets is"),
     (record(similar_templates="x"), "similar_templates: expected a list"),
     (record(similar_templates=["../secret.png"]), "leaves the data folder"),
     (record(random_templates=["/etc/passwd"]), "leaves the data folder"),
@@ -286,7 +299,7 @@ def test_a_limit_below_one_is_refused(benchmark: Benchmark) -> None:
 
 def test_no_picture_at_all_is_an_error(tmp_path: Path) -> None:
     bare = load_questions(make_benchmark(tmp_path, pictures=False))
-    with pytest.raises(DataError, match="none of the 36 questions has a picture"):
+    with pytest.raises(DataError, match="none of the 36 questions has an image"):
         select(bare)
 
 
@@ -297,11 +310,11 @@ def test_a_sample_spreads_over_products_and_sides(benchmark: Benchmark) -> None:
     assert len(chosen) == 18
     assert len(images) == 6
     assert {question.subtask for question in chosen} == {
-        Subtask.ANOMALY_DETECTION,
-        Subtask.DEFECT_CLASSIFICATION,
-        Subtask.DEFECT_LOCALIZATION,
-        Subtask.OBJECT_CLASSIFICATION,
-        Subtask.OBJECT_ANALYSIS,
+        "Anomaly Detection",
+        "Defect Classification",
+        "Defect Localization",
+        "Object Classification",
+        "Object Analysis",
     }
 
 
@@ -341,13 +354,13 @@ def test_the_real_questions_are_read_whole() -> None:
     assert len(benchmark.questions) == 11656
     assert len(benchmark.missing_images) == 2356 - 125
     assert Counter(question.subtask for question in benchmark.questions) == {
-        Subtask.ANOMALY_DETECTION: 2356,
-        Subtask.DEFECT_CLASSIFICATION: 1529,
-        Subtask.DEFECT_LOCALIZATION: 1527,
-        Subtask.DEFECT_DESCRIPTION: 1539,
-        Subtask.DEFECT_ANALYSIS: 1535,
-        Subtask.OBJECT_CLASSIFICATION: 802,
-        Subtask.OBJECT_ANALYSIS: 786 + 786 + 796,
+        "Anomaly Detection": 2356,
+        "Defect Classification": 1529,
+        "Defect Localization": 1527,
+        "Defect Description": 1539,
+        "Defect Analysis": 1535,
+        "Object Classification": 802,
+        "Object Analysis": 786 + 786 + 796,
     }
     assert len({question.id for question in benchmark.questions}) == 11656
     assert {question.dataset for question in benchmark.questions} == {"DS-MVTec", "VisA"}

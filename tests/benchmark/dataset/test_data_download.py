@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,11 +23,12 @@ from mmad_rag.benchmark.dataset.download_progress import DownloadProgress
 from mmad_rag.benchmark.dataset.file_hash import HashedFile, HashKind, fits
 from mmad_rag.benchmark.dataset.hub import Hub
 from mmad_rag.benchmark.dataset.hub_errors import HubRetryError, unreachable
-from mmad_rag.benchmark.dataset.manifest import MANIFEST, WORK_FOLDER, data_lock, read_manifest
+from mmad_rag.benchmark.dataset.manifest import MANIFEST, WORK_FOLDER, data_lock, is_ours, read_manifest
 from mmad_rag.errors import DataError
 from tests.benchmark.dataset.hub_server import Fault, HubServer, hub
 from tests.support.bench import make_benchmark
 from tests.support.running import Cli
+from tests.support.warm import Warm
 
 __all__ = ["hub"]
 
@@ -183,21 +184,18 @@ def test_a_cut_connection_goes_on_where_it_stopped(stocked: HubServer, tmp_path:
     assert told[-1].done == told[-1].total
 
 
-def test_a_killed_download_goes_on_in_the_middle_of_a_file(stocked: HubServer, tmp_path: Path) -> None:
+def test_a_killed_download_goes_on_in_the_middle_of_a_file(
+    stocked: HubServer, tmp_path: Path, warm: Warm
+) -> None:
     stocked.fail(BIG, Fault(cut=200_000, hold=True))
-    run = "import sys; from mmad_rag.cli import main; sys.argv[0] = 'mmad-rag'; main()"
-    words = [sys.executable, "-c", run, "data", "download", str(tmp_path), "--concurrency", "1"]
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        assert stocked.holding.wait(timeout=30)
-        part = None
-        for _ in range(500):
-            part = next(iter(parts(tmp_path)), None)
-            if part is not None and part.stat().st_size:
-                break
-            stocked.stopping.wait(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait(timeout=10)
-    assert part is not None
+    process = warm.start("mmad-rag", "data", "download", tmp_path, "--concurrency", 1)
+    while not stocked.holding.wait(timeout=0.1):
+        assert process.poll() is None
+    while not (found := [part for part in parts(tmp_path) if part.stat().st_size]):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    (part,) = found
     there = part.stat().st_size
     assert 0 < there <= 200_000
     assert not (tmp_path / BIG).exists()
@@ -367,12 +365,12 @@ def test_a_listing_that_contradicts_itself_is_refused(
 @pytest.mark.parametrize(
     ("start", "raw", "message"),
     [
-        ("/revision", b"<html>", "something that is no JSON"),
+        ("/revision", b"<html>", "something that is not JSON"),
         ("/revision", b"[]", "names no commit"),
         ("/revision", b'{"sha": "main"}', "names no commit"),
         ("/revision", b'{"sha": "%s"}' % (b"0" * 40), "answers with another commit"),
-        ("/tree", b"{}", "is no list of files"),
-        ("/tree", b"[1]", "is no list of files"),
+        ("/tree", b"{}", "is not a list of files"),
+        ("/tree", b"[1]", "is not a list of files"),
         ("/tree", b"[]", "holds no files"),
     ],
 )
@@ -544,14 +542,27 @@ def test_a_folder_that_cannot_be_made_is_named(stocked: HubServer, tmp_path: Pat
         get(tmp_path / "file")
 
 
-def test_a_manifest_that_cannot_be_written_is_said(stocked: HubServer, tmp_path: Path) -> None:
+def test_a_manifest_that_cannot_be_written_is_said(
+    stocked: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / MANIFEST).mkdir()
     with pytest.raises(DataError, match="cannot be read"):
         get(tmp_path)
     (tmp_path / MANIFEST).rmdir()
-    (tmp_path / WORK_FOLDER / MANIFEST).mkdir()
-    with pytest.raises(DataError, match="cannot be written"):
+
+    def full(_draft: Path, _path: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(DataError, match=r"hashes\.json cannot be written \(No space left"):
         get(tmp_path)
+    assert not list(tmp_path.glob("*hashes.json*"))
+
+
+def test_a_manifest_that_a_kill_left_half_written_is_ours() -> None:
+    """Such a file is not called unused, and none of a data set may have its name."""
+    assert is_ours(f".{MANIFEST}.0123abcd.draft")
+    assert not is_ours(".mmad.json.0123abcd.draft")
 
 
 @pytest.mark.parametrize(

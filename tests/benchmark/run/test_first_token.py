@@ -16,17 +16,17 @@ from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.run_arms import run_arms
 from mmad_rag.benchmark.run.settings import RunSettings
 from mmad_rag.benchmark.score.first_token_score import SecondReading, second_reading
+from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_run
-from mmad_rag.benchmark.score.table import Rule
 from mmad_rag.errors import InputError
 from mmad_rag.models.openai.model import OpenAIModel
 from mmad_rag.models.openai.response import read_completion
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.records import Outcome, Prompt, Reply
 from tests.support.bench import arm_of, make_benchmark, row
-from tests.support.openai_asking import KEY, prompt
-from tests.support.openai_server import OpenAIServer, json_body
 from tests.support.running import Cli
+from tests.support.servers.openai_asking import KEY, prompt
+from tests.support.servers.openai_server import OpenAIServer, json_body
 
 
 def test_probabilities_are_summed_over_the_ways_to_write_a_letter() -> None:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,15 +19,15 @@ from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
 from mmad_rag.benchmark.run.settings import RunSettings
 from mmad_rag.benchmark.run.worker import RunProgress
+from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_run
-from mmad_rag.benchmark.score.table import Rule
 from mmad_rag.errors import DataError, ImageError, ModelActionError, ModelRetryError, SpecError
+from mmad_rag.fields import Field
 from mmad_rag.images import open_image
 from mmad_rag.prompt import prompt_digest
 from mmad_rag.reading.parse import PARSER_VERSION
 from mmad_rag.records import (
     EncodedImage,
-    Field,
     Hit,
     Knowledge,
     Outcome,
@@ -44,8 +40,8 @@ from mmad_rag.records import (
 )
 from tests.benchmark.run import killed_run
 from tests.support.bench import arm_of, make_benchmark, scripted
-from tests.support.paths import ROOT
 from tests.support.shared import MMAD, needs_shared
+from tests.support.warm import Warm
 from tests.support.world import COLOURS, png
 
 
@@ -137,7 +133,7 @@ def test_a_run_without_pictures_shows_none_and_asks_every_question(data: Path, t
     assert result.header.images is False
     assert {prompt.image for prompt in model.prompts} == {None}
     assert result.progress.failed == 0
-    with pytest.raises(DataError, match="a run without pictures cannot show 2 example pictures"):
+    with pytest.raises(DataError, match="a run without images cannot show 2 example images"):
         RunSettings(images=False, shots=2)
 
 
@@ -167,7 +163,7 @@ class FullModel:
 
 
 def test_a_row_holds_reply_usage_route_and_passages(data: Path, tmp_path: Path) -> None:
-    """A reply cut in the middle of a character, and a latency that is no number, can be written too."""
+    """A reply cut in the middle of a character, and a latency that is not a number, can be written too."""
     go(data, tmp_path / "out", [arm_of(FullModel())], only="*red_disc/image/bad/000*")
     row = rows(tmp_path / "out")[0]
     assert (row.reply, row.letter, row.model) == ("B. \ufffd", "B", "full-1")
@@ -330,11 +326,11 @@ def test_another_model_needs_another_folder(data: Path, tmp_path: Path) -> None:
         go(data, tmp_path / "out", [arm_of(scripted("A", "two"))])
 
 
-# --- pictures that fail
+# --- images that fail
 
 
 def test_an_unreadable_picture_fails_its_questions_and_no_others(data: Path, tmp_path: Path) -> None:
-    (data / "VisA/blue_bar/test/good/001.png").write_bytes(b"no picture")
+    (data / "VisA/blue_bar/test/good/001.png").write_bytes(b"no image")
     model = scripted("A")
     result = go(data, tmp_path / "out", [arm_of(model)])
     failed = [row for row in rows(tmp_path / "out") if row.outcome is Outcome.FAILED]
@@ -344,14 +340,14 @@ def test_an_unreadable_picture_fails_its_questions_and_no_others(data: Path, tmp
 
 
 def test_an_unreadable_template_fails_the_questions_it_is_for(data: Path, tmp_path: Path) -> None:
-    (data / "MVTec-AD/blue_bar/train/good/000.png").write_bytes(b"no picture")
+    (data / "MVTec-AD/blue_bar/train/good/000.png").write_bytes(b"no image")
     result = go(data, tmp_path / "out", [arm_of(scripted("A"))], shots=2)
     assert result.progress.failed == 12
 
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The pictures that are really opened."""
+    """The images that are really opened."""
     from mmad_rag.benchmark.run import image_cache as pictures
 
     paths: list[Path] = []
@@ -387,7 +383,7 @@ def test_the_cache_keeps_an_error(tmp_path: Path) -> None:
     async def use() -> None:
         cache = ImageCache()
         for _ in range(2):
-            with pytest.raises(ImageError, match="there is no picture"):
+            with pytest.raises(ImageError, match="there is no image"):
                 await cache.open(tmp_path / "none.png")
 
     asyncio.run(use())
@@ -471,20 +467,17 @@ def test_a_cancelled_run_leaves_a_store_that_can_be_continued(data: Path, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_any_moment_ends_in_the_same_scores(tmp_path: Path) -> None:
+def test_a_run_killed_at_any_moment_ends_in_the_same_scores(tmp_path: Path, warm: Warm) -> None:
     """Killed five times and continued: the scores of one go; asked twice is only what was under way."""
     data = make_benchmark(tmp_path / "data", images=4)
     once, log = tmp_path / "once", tmp_path / "asked.log"
     killed_run.run(data, once, tmp_path / "once.log")
-    program = [sys.executable, "-m", "tests.benchmark.run.killed_run"]
-    command = [*program, str(data), str(tmp_path / "out"), str(log)]
+    program = ("python", "-m", "tests.benchmark.run.killed_run")
     for part in range(1, 6):
-        process = subprocess.Popen(command, cwd=ROOT)
-        deadline = time.monotonic() + 60
-        while _lines(log) < 20 * part and process.poll() is None and time.monotonic() < deadline:
+        process = warm.start(*program, data, tmp_path / "out", log)
+        while _lines(log) < 20 * part and process.poll() is None:
             time.sleep(0.002)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        process.kill()
     assert len(read_run(tmp_path / "out").rows) < 144
     killed_run.run(data, tmp_path / "out", log)
     first, second = read_run(once), read_run(tmp_path / "out")

@@ -1,4 +1,4 @@
-"""The protocol of a run: the order of options and the size of pictures, the same in every arm."""
+"""The protocol of a run: the order of options and the size of images, the same in every arm."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.records import RUN_VERSION
 from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
 from mmad_rag.benchmark.run.settings import RunSettings
+from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_run
-from mmad_rag.benchmark.score.table import Rule
 from mmad_rag.errors import DataError
 from mmad_rag.images import open_image, to_rgb
 from mmad_rag.images.encode import scaled_down
@@ -134,7 +134,7 @@ def test_another_order_needs_another_folder(data: Path, tmp_path: Path) -> None:
             go(data, tmp_path / "out", scripted("A"), shuffle=other)
 
 
-# --- size of pictures
+# --- size of images
 
 
 def encoded(image: Image.Image, kind: str) -> EncodedImage:
@@ -181,7 +181,7 @@ def test_no_side_vanishes() -> None:
 
 
 def test_every_picture_of_a_run_is_scaled_down_and_the_size_recorded(data: Path, tmp_path: Path) -> None:
-    """The tiny world's pictures have 16 pixels a side."""
+    """The tiny world's images have 16 pixels a side."""
     first, second, plain = scripted("A", "first"), scripted("A", "second"), scripted("A", "p")
     header = go(data, tmp_path / "out", first, second, size=4, shots=1).header
     assert header.image_size == 4

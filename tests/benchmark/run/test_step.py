@@ -19,19 +19,9 @@ from mmad_rag.benchmark.run.settings import RunSettings
 from mmad_rag.benchmark.run.step import PreparedTask, run_task
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import ImageError, ModelActionError, ModelRetryError, ModelSetUpError
+from mmad_rag.fields import Field
 from mmad_rag.index import KnowledgeIndex
-from mmad_rag.records import (
-    Field,
-    Hit,
-    Knowledge,
-    Outcome,
-    Passage,
-    Prompt,
-    Reply,
-    Route,
-    RouteOutcome,
-    Usage,
-)
+from mmad_rag.records import Hit, Knowledge, Outcome, Passage, Prompt, Reply, Route, RouteOutcome, Usage
 from mmad_rag.retrieve.config import RetrievalConfig
 from tests.support.bench import arm_of, make_benchmark, question, scripted
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from mmad_rag.benchmark.score.answers_file import AnswerRecord
 from mmad_rag.benchmark.score.detection import says_the_opposite
+from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_answers, score_run
-from mmad_rag.benchmark.score.table import AVERAGE, DetectionRates, Rule
+from mmad_rag.benchmark.score.table import AVERAGE, DetectionRates
 from mmad_rag.cli.console import plain
-from mmad_rag.records import Choice, Outcome, Question, Subtask
+from mmad_rag.records import Choice, Outcome, Question
 from mmad_rag.report.tables.scores import detection_line
 from tests.support.bench import question, row
 
@@ -29,7 +30,7 @@ def answer(image: str, gpt: str | None, kind: str = AD) -> AnswerRecord:
 HAND = [
     # DS-MVTec, normal: right, wrong, unreadable, wrong (hidden by it) -> 2 false alarms of 4
     *(answer(GOOD.format(place), gpt) for place, gpt in enumerate(["A", "B", "", "C"])),
-    # DS-MVTec, abnormal: right, wrong, right -> 1 miss of 3; a wrong classification is no miss
+    # DS-MVTec, abnormal: right, wrong, right -> 1 miss of 3; a wrong classification is not a miss
     *(answer(BAD.format(place), gpt) for place, gpt in enumerate("ABA")),
     answer(BAD.format(0), "B", CLS),
     # VisA, normal: none; abnormal: wrong, right -> 1 miss of 2
@@ -38,7 +39,7 @@ HAND = [
 
 
 def test_fixed_by_hand() -> None:
-    """An unreadable answer is no false alarm, but its image counts; an empty side is in no mean."""
+    """An unreadable answer is not a false alarm, but its image counts; an empty side is in no mean."""
     assert score_answers(HAND, Rule.FIXED).detection == (
         DetectionRates("DS-MVTec", 50.0, 100 / 3, 4, 2, 3, 1),
         DetectionRates("VisA", None, 50.0, 0, 0, 2, 1),
@@ -141,7 +142,7 @@ def test_a_run_by_both_rules() -> None:
         asked(GOOD.format(1), "B", "Yes.", "No."),
         asked(BAD.format(0), "A", "Yes, bent.", "Yes, torn.", "No."),
         asked(BAD.format(1), "A", "Yes.", "No."),
-        question(BAD.format(1), Subtask.DEFECT_CLASSIFICATION, position=1),
+        question(BAD.format(1), "Defect Classification", position=1),
         asked(GOOD.format(2), "B", "Yes.", "No."),
     ]
     kinds = [Outcome.WRONG, Outcome.CORRECT, Outcome.WRONG, Outcome.WRONG, Outcome.WRONG, Outcome.FAILED]

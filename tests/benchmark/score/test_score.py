@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmad_rag.benchmark.data.mmad import SUBTASK_OF_TYPE, load_questions
+from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS, load_questions
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.score.answers_file import AnswerRecord, read_answers
+from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_answers, score_run
-from mmad_rag.benchmark.score.table import AVERAGE, Cell, Rule, ScoreTable
+from mmad_rag.benchmark.score.table import AVERAGE, Cell, ScoreTable
 from mmad_rag.errors import DataError
-from mmad_rag.records import Outcome, Question, Subtask
+from mmad_rag.records import Outcome, Question
 from tests.support.bench import question, row
 from tests.support.shared import MMAD, needs_shared
 
@@ -58,7 +59,7 @@ HAND = [
 
 def test_fixed_by_hand() -> None:
     table = score_answers(HAND, Rule.FIXED)
-    assert table.columns == (*(subtask.value for subtask in Subtask), AVERAGE)
+    assert table.columns == (*MMAD_COLUMNS.names, AVERAGE)
     assert [found.name for found in table.rows] == ["DS-MVTec", "VisA", AVERAGE]
     assert percent(table, "DS-MVTec", AD) == 62.5
     assert percent(table, "DS-MVTec", CLS) == 25.0
@@ -155,7 +156,7 @@ def test_strict_equals_fixed_on_complete_readable_answers() -> None:
     records = [
         answer(folder.format(place), gpt, kind)
         for folder in (GOOD, BAD, VISA_GOOD, VISA_BAD)
-        for kind in SUBTASK_OF_TYPE
+        for kind in MMAD_COLUMNS.folds
         for place, gpt in enumerate("AABCD")
     ]
     strict, fixed = score_answers(records, Rule.STRICT_MMAD), score_answers(records, Rule.FIXED)
@@ -272,7 +273,7 @@ def records_of(letters: st.SearchStrategy[str | None]) -> st.SearchStrategy[list
             "GoodsAD/goods/x/torn/1.jpg",
         ]
     )
-    kinds = st.sampled_from(list(SUBTASK_OF_TYPE))
+    kinds = st.sampled_from(list(MMAD_COLUMNS.folds))
     one = st.builds(AnswerRecord, images, st.sampled_from("QRS"), kinds, letters, letters)
     return st.lists(one, min_size=1, max_size=60)
 
@@ -375,8 +376,8 @@ def test_whatever_marks_an_unreadable_answer_is_kept_as_unreadable(tmp_path: Pat
         ([], "holds no answers"),
         ([7], "record 0: expected an object, found a number"),
         (
-            [ENTRY, {**ENTRY, "question_type": "Defect Guessing"}],
-            "record 1: the question type 'Defect Guessing'",
+            [ENTRY, {**ENTRY, "question_type": "anomaly detection"}],
+            "record 1: the type 'anomaly detection' is another spelling of 'Anomaly Detection'",
         ),
         ([{**ENTRY, "image": ""}], "'image' is empty"),
         ([{**ENTRY, "question": None}], "'question' is null"),
@@ -406,8 +407,8 @@ def small_run() -> tuple[list[Question], list[OutcomeRow]]:
     items = [
         question(GOOD.format(0), answer="B"),
         question(BAD.format(0)),
-        question(BAD.format(0), Subtask.DEFECT_CLASSIFICATION, position=1),
-        question(BAD.format(1), Subtask.DEFECT_CLASSIFICATION, position=1),
+        question(BAD.format(0), "Defect Classification", position=1),
+        question(BAD.format(1), "Defect Classification", position=1),
     ]
     outcomes = [Outcome.CORRECT, Outcome.FAILED, Outcome.CORRECT, Outcome.INVALID]
     return items, [row(item, outcome) for item, outcome in zip(items, outcomes, strict=True)]

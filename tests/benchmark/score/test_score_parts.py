@@ -19,13 +19,14 @@ from mmad_rag.benchmark.run.reader import answered_part, read_passages, read_run
 from mmad_rag.benchmark.run.records import RunHeader
 from mmad_rag.benchmark.run.run_arms import run_arms
 from mmad_rag.benchmark.sample import render_sample
+from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_run
-from mmad_rag.benchmark.score.table import Rule
 from mmad_rag.errors import DataError
+from mmad_rag.fields import Field
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.knowledge import load_knowledge
 from mmad_rag.models.builtin.reader import ReaderModel
-from mmad_rag.records import Field, Outcome, Passage, RouteOutcome
+from mmad_rag.records import Outcome, Passage, RouteOutcome
 from tests.support.paths import ROOT
 from tests.support.running import Cli
 
@@ -33,11 +34,11 @@ ARMS = ("none", "rag", "filler")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory, shipped: KnowledgeIndex) -> Path:
     """A run of three arms with the reader over two drawn products, and its hard subset."""
     root = tmp_path_factory.mktemp("finished")
     render_sample(root / "data", products=("bottle", "metal_nut"), per_defect=1, templates=2, unknown=1)
-    index = KnowledgeIndex.build(ROOT / "knowledge", "builtin:tiny", references=root / "data")
+    index = KnowledgeIndex.build(ROOT / "knowledge", "builtin:tiny", references=root / "data", reuse=shipped)
     benchmark = load_questions(root / "data")
     hard = choose_hard(benchmark, load_knowledge(ROOT / "knowledge"))
     arms = build_arms(ARMS, ReaderModel(), index)
@@ -78,9 +79,9 @@ def test_a_hard_subset_is_read_as_it_was_written(finished: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda raw: b"", "is no hard subset; write one by"),
+        (lambda raw: b"", "is not a hard subset; write one by"),
         (lambda raw: raw.replace(b'"version": 1', b'"version": 7'), "has version 7, not 1"),
-        (lambda raw: raw.replace(b'"rule"', b'"ruler"'), "is no hard subset"),
+        (lambda raw: raw.replace(b'"rule"', b'"ruler"'), "is not a hard subset"),
     ],
 )
 def test_a_file_that_is_no_hard_subset_is_refused(
@@ -161,7 +162,7 @@ def test_parts_need_a_run_folder(finished: Path, cli: Cli, tmp_path: Path) -> No
     (tmp_path / "answers.json").write_text("[]")
     for flags in (("--by", "product"), ("--hard",), ("--answered",)):
         refused = cli("score", tmp_path / "answers.json", *flags)
-        assert (refused.code, "is no run folder" in refused.err) == (1, True)
+        assert (refused.code, "is not a run folder" in refused.err) == (1, True)
 
 
 def test_a_run_without_a_hard_subset_says_so(finished: Path, cli: Cli, tmp_path: Path) -> None:
@@ -205,12 +206,11 @@ def passage(number: int, text: str = "It is round.") -> Passage:
     return Passage(f"nut/normal/appearance/{number}", "nut", "normal", Field.APPEARANCE, "Normal", text)
 
 
-def test_every_passage_that_was_shown_is_kept_with_its_text(finished: Path) -> None:
+def test_every_passage_that_was_shown_is_kept_with_its_text(finished: Path, shipped: KnowledgeIndex) -> None:
     run = read_run(finished / "run")
     named = {name for row in run.rows if row.arm == "rag" for name in row.passages}
     assert set(run.passages) == named
-    index = KnowledgeIndex.build(ROOT / "knowledge", "builtin:tiny")
-    texts = {item.id: item.text for item in index.passages}
+    texts = {item.id: item.text for item in shipped.passages}
     assert all(texts[name] == item.text for name, item in run.passages.items())
     assert {row.knowledge is not None for row in run.rows if row.passages} == {True}
     assert {row.knowledge for row in run.rows if row.arm == "none"} == {None}

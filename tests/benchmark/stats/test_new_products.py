@@ -15,15 +15,15 @@ from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.stats.jackknife import NewProducts, leave_out
 from mmad_rag.benchmark.stats.verdict import Verdict
 from mmad_rag.errors import DataError
-from mmad_rag.records import Outcome, Question, Subtask
+from mmad_rag.records import Outcome, Question
 from tests.support.bench import question, row
 from tests.support.paths import ROOT
 
-AD, CLS, LOC = Subtask.ANOMALY_DETECTION, Subtask.DEFECT_CLASSIFICATION, Subtask.DEFECT_LOCALIZATION
+AD, CLS, LOC = "Anomaly Detection", "Defect Classification", "Defect Localization"
 
 
 def asked(
-    dataset: str, products: int, images: int, *, label: str = "bad", subtask: Subtask = CLS
+    dataset: str, products: int, images: int, *, label: str = "bad", subtask: str = CLS
 ) -> list[Question]:
     return [
         question(f"{dataset}/p{product}/test/{label}/{image}.png", subtask)
@@ -74,7 +74,7 @@ def gains(items: Sequence[Question], right: np.ndarray) -> np.ndarray:
 def test_new_products_by_hand() -> None:
     """Three products of two questions gain 0, 50 and 100: mean 50, error 50 / sqrt(3), t(2) = 4.303."""
     items = asked("VisA", 3, 2)
-    found = elsewhere(column(compared(items, [0] * 6, [0, 0, 1, 0, 1, 1]), CLS.value))
+    found = elsewhere(column(compared(items, [0] * 6, [0, 0, 1, 0, 1, 1]), CLS))
     assert found.products == 3
     assert found.df == pytest.approx(2.0)
     assert found.standard_error == pytest.approx(50 / np.sqrt(3))
@@ -185,11 +185,11 @@ def test_a_wide_margin_makes_differences_meaningless() -> None:
 
 def test_small_columns_must_also_pass_the_exact_test() -> None:
     """Three of three images gain: every draw is 100, the flips alone have p = 1/4."""
-    found = column(compared(asked("VisA", 3, 1), [0, 0, 0], [1, 1, 1]), CLS.value)
+    found = column(compared(asked("VisA", 3, 1), [0, 0, 0], [1, 1, 1]), CLS)
     assert (found.low, found.p_value, found.verdict) == (100.0, 0.25, Verdict.UNDECIDED)
     assert found.small is not None
     assert found.small.mcnemar_p == 0.25
-    large = column(compared(asked("VisA", 10, 30), [0] * 300, [1] * 300), CLS.value)
+    large = column(compared(asked("VisA", 10, 30), [0] * 300, [1] * 300), CLS)
     assert large.small is None
 
 
@@ -211,7 +211,7 @@ def test_subtasks_are_adjusted_and_the_average_is_not() -> None:
 
 @pytest.mark.parametrize("margin", [-1.0, float("nan")])
 def test_a_margin_below_zero_is_refused(margin: float) -> None:
-    with pytest.raises(DataError, match="is no margin; give 0 or more"):
+    with pytest.raises(DataError, match="is not a margin; give 0 or more"):
         compared(asked("VisA", 2, 1), [0, 0], [1, 1], margin=margin)
 
 

@@ -34,14 +34,15 @@ from mmad_rag.models.llama_index.model import LlamaIndexModel
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.records import MediaType, Prompt, Reply, Usage
 from tests.house.test_examples import Block, blocks, needs_tiny, play
-from tests.support.openai_asking import CHOICES, picture
-from tests.support.openai_server import OpenAIServer
+from tests.support.servers.openai_asking import CHOICES, picture
+from tests.support.servers.openai_server import OpenAIServer
+from tests.support.warm import Warm
 
 CHAT = LLMMetadata(model_name="seer-1", is_chat_model=True)
 
 
 class Blocking(CustomLLM):  # type: ignore[misc] # LlamaIndex is not type-checked here
-    """Sees pictures, but has a blocking `chat` only."""
+    """Sees images, but has a blocking `chat` only."""
 
     temperature: float = 0.0
     api_key: str = "sk-very-secret"
@@ -66,7 +67,7 @@ class Blocking(CustomLLM):  # type: ignore[misc] # LlamaIndex is not type-checke
         self._seen.append(messages)
         self._under_way.append(1)
         if self._wait is not None:
-            assert self._wait.wait(5)
+            assert self._wait.wait(60)
         assert len(self._under_way) == 1, "two at a time"
         self._under_way.clear()
         if self.raises is not None:
@@ -203,7 +204,9 @@ def test_the_identity_holds_the_settings_and_no_secret() -> None:
 
 
 def test_something_else_is_no_llm() -> None:
-    with pytest.raises(InputError, match="a str is no LLM of LlamaIndex; give an object of a class such as"):
+    with pytest.raises(
+        InputError, match="a str is not an LLM of LlamaIndex; give an object of a class such as"
+    ):
         LlamaIndexModel("gpt-4o")
 
 
@@ -213,12 +216,10 @@ def test_an_llm_that_would_drop_the_pictures_is_refused_them() -> None:
         def metadata(self) -> LLMMetadata:
             return LLMMetadata(model_name="unsure")
 
-    with pytest.raises(
-        ModelActionError, match="turns messages into plain text and would not see the pictures"
-    ):
+    with pytest.raises(ModelActionError, match="turns messages into plain text and would not see the images"):
         ask(MockLLM(max_tokens=3))
     with pytest.raises(
-        ModelActionError, match="no chat model, and such LLMs drop the pictures; make it with is_"
+        ModelActionError, match="no chat model, and such LLMs drop the images; make it with is_"
     ):
         ask(Unsure())
     assert ask(MockLLM(max_tokens=3), Prompt("Is there a defect?", None, CHOICES)).text == "text text text"
@@ -447,12 +448,12 @@ def test_prompts_reach_an_endpoint_through_an_llm_of_ones_own(openai_server: Ope
 
 @needs_tiny
 @pytest.mark.slow
-def test_the_pipeline_of_the_examples_runs_as_it_is_written(tmp_path: Path) -> None:
+def test_the_pipeline_of_the_examples_runs_as_it_is_written(tmp_path: Path, warm: Warm) -> None:
     """In one process, which loads the encoder's libraries once."""
     code = "\n".join(block.text for block in blocks("llama_index_pipeline.md"))
-    lines = play(Block("python", "", code), tmp_path).splitlines()
+    lines = play(warm, Block("python", "", code), tmp_path).splitlines()
     shown = [line for line in lines if "I was shown" in line]
-    assert re.fullmatch(r"I was shown 0 picture\(s\) and \d+ words\.|I was shown \d+ words\.", shown[0])
-    assert re.fullmatch(r"I was shown 1 picture\(s\) and \d+ words\.", shown[1])
+    assert re.fullmatch(r"I was shown 0 image\(s\) and \d+ words\.|I was shown \d+ words\.", shown[0])
+    assert re.fullmatch(r"I was shown 1 image\(s\) and \d+ words\.", shown[1])
     assert re.search(r"^[1-9]\d* passages, the first: metal_nut/", "\n".join(lines), re.MULTILINE)
-    assert re.fullmatch(r"metal_nut \| I was shown 1 picture\(s\) and \d+ words\.", shown[2])
+    assert re.fullmatch(r"metal_nut \| I was shown 1 image\(s\) and \d+ words\.", shown[2])

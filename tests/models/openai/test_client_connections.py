@@ -11,7 +11,7 @@ import pytest
 
 from mmad_rag.models.openai.client import ClientModel, own_connections
 from mmad_rag.records import Prompt
-from tests.support.openai_server import OpenAIServer
+from tests.support.servers.openai_server import OpenAIServer
 
 PROMPT = Prompt("Is there a defect?", None)
 

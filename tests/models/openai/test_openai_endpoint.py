@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from mmad_rag.errors import ModelActionError, SpecError
 from mmad_rag.models import ModelOptions, load_model
 from mmad_rag.models.openai.endpoint import find_endpoint
-from tests.support.openai_asking import KEY, prompt
-from tests.support.openai_server import (
+from tests.support.servers.openai_asking import KEY, prompt
+from tests.support.servers.openai_server import (
     OpenAIServer,
 )
 
@@ -61,9 +61,9 @@ def test_a_key_that_no_header_can_hold_is_refused_without_showing_it(key: str) -
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("localhost:8000/v1", "is no http or https address"),
-        ("ftp://host/v1", "is no http or https address"),
-        ("http:///v1", "is no http or https address"),
+        ("localhost:8000/v1", "is not an http or https address"),
+        ("ftp://host/v1", "is not an http or https address"),
+        ("http:///v1", "is not an http or https address"),
         ("http://host:99999/v1", "cannot be read"),
         ("http://[::1/v1", "cannot be read"),
         ("http://host/v1?api-version=1", "has a query or a fragment"),

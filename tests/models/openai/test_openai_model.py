@@ -17,8 +17,8 @@ from mmad_rag.models import ModelOptions, load_model
 from mmad_rag.models.openai.response import read_completion
 from mmad_rag.prompt import TextPart, render
 from mmad_rag.records import MediaType, Prompt, Reply, Usage
-from tests.support.openai_asking import CHOICES, KEY, Naps, ask, picture, prompt
-from tests.support.openai_server import (
+from tests.support.servers.openai_asking import CHOICES, KEY, Naps, ask, picture, prompt
+from tests.support.servers.openai_server import (
     Behaviour,
     OpenAIServer,
     Request,

@@ -1,4 +1,4 @@
-"""What the options of a model make of a request: fields, headers, and the pictures as they are sent."""
+"""What the options of a model make of a request: fields, headers, and the images as they are sent."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from PIL import Image
 from mmad_rag import ClipRetriever, KnowledgeIndex, RagWrapper
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import ImageError, InputError, ModelActionError
+from mmad_rag.fields import Field
 from mmad_rag.images import open_image
 from mmad_rag.models import ModelOptions, load_model
 from mmad_rag.models.openai.client import ClientModel
 from mmad_rag.models.openai.request import SentImages
-from mmad_rag.records import Field, Hit, Knowledge, MediaType, Passage, Prompt, Route, RouteOutcome
-from tests.support.openai_asking import KEY, picture, prompt
-from tests.support.openai_server import OpenAIServer, Request, fails, replies
+from mmad_rag.records import Hit, Knowledge, MediaType, Passage, Prompt, Route, RouteOutcome
+from tests.support.servers.openai_asking import KEY, picture, prompt
+from tests.support.servers.openai_server import OpenAIServer, Request, fails, replies
 
 
 def encoded(kind: str, size: tuple[int, int] = (60, 30), mode: str = "RGB", **more: Any) -> bytes:  # noqa: ANN401
@@ -39,7 +40,7 @@ def sent(server: OpenAIServer, picture: bytes | None = None, **options: Any) -> 
 
 
 def image_of(request: Request) -> tuple[str, bytes, Image.Image]:
-    """Media type as it is named, bytes, and the picture that they hold."""
+    """Media type as it is named, bytes, and the image that they hold."""
     (url,) = request.image_urls()
     head, _, data = url.partition(",")
     raw = base64.b64decode(data)
@@ -154,7 +155,7 @@ def test_without_a_system_role_the_instruction_comes_first(openai_server: OpenAI
     assert without["content"] == [joined, *rest]
 
 
-# Pictures
+# Images
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])

@@ -140,12 +140,12 @@ def upstream_server() -> Iterator[Upstream]:
 
     thread = threading.Thread(target=loop.run_until_complete, args=(live(),), daemon=True)
     thread.start()
-    assert started.wait(10)
+    assert started.wait(60)
     try:
         yield upstream
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 
@@ -161,7 +161,7 @@ def app_server(app: Starlette) -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         listener.close()
 
 
@@ -171,7 +171,7 @@ def endpoint(retriever: ClipRetriever, url: str, limits: Limits | None = None) -
     limits = limits if limits is not None else Limits()
     with (
         app_server(make_app(retriever, Target(url, limits=limits), limits=limits)) as base,
-        httpx.Client(base_url=base, timeout=20, trust_env=False) as client,
+        httpx.Client(base_url=base, timeout=60, trust_env=False) as client,
     ):
         yield client
 

@@ -9,7 +9,7 @@ from mmad_rag.models.openai.model import OpenAIModel
 from mmad_rag.models.openai.retry import Patience
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.records import Choice, EncodedImage, MediaType, Prompt, Reply
-from tests.support.openai_server import Behaviour, OpenAIServer
+from tests.support.servers.openai_server import Behaviour, OpenAIServer
 
 KEY = "sk-test-0123456789"
 CHOICES = (Choice("A", "Yes."), Choice("B", "No."))

@@ -1,0 +1,54 @@
+"""The question sets whose columns are known, and the columns of every other one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+from mmad_rag.benchmark.data.columns import AVERAGE, Columns, own_columns
+from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS
+from mmad_rag.records import Question
+
+KNOWN: tuple[Columns, ...] = (MMAD_COLUMNS,)
+"""The columns of the sets that have folds, headings or an order of their own."""
+
+FOLDS: Mapping[str, str] = MappingProxyType(
+    {raw: name for known in KNOWN for raw, name in known.folds.items()}
+)
+"""Raw type -> name of its column, in every known set; any other type is reported under its own name."""
+
+
+def columns_of(questions: Sequence[Question]) -> Columns:
+    """The columns that questions are reported in; see `columns_named`."""
+    return columns_named(question.subtask for question in questions)
+
+
+def columns_named(names: Iterable[str]) -> Columns:
+    """The columns that hold questions of these subtasks.
+
+    A known set has all of its columns, those without questions too. A set of other types has a column for
+    each subtask that occurs: first those of known sets, in their order, then its own, in the order of their
+    first question.
+
+    Example:
+        >>> columns_named(["Reading", "Anomaly Detection", "Counting"]).names
+        ('Anomaly Detection', 'Reading', 'Counting')
+    """
+    there = dict.fromkeys(names)
+    for known in KNOWN:
+        if there.keys() <= set(known.names):
+            return known
+    listed = [column for known in KNOWN for column in known.each if column.name in there]
+    others = [name for name in there if name not in {column.name for column in listed}]
+    listed = [
+        replace(column, heading=column.name) if column.heading in others else column for column in listed
+    ]
+    detection = next((known.detection for known in KNOWN if known.detection in there), None)
+    return Columns((*listed, *own_columns(others, listed)), detection)
+
+
+def headings_of(names: Sequence[str]) -> Mapping[str, str]:
+    """Column -> its heading in a table with exactly these columns, in their order; `Average` may be one."""
+    headings = columns_named(name for name in names if name != AVERAGE).headings
+    return {name: headings[name] for name in names}

@@ -1,0 +1,77 @@
+"""What an index holds: passages, keys and references of a catalogue with their vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mmad_rag.index.manifest import Manifest
+from mmad_rag.index.rows import Key, Reference
+from mmad_rag.index.search import Search, VectorSearch
+from mmad_rag.records import FloatArray, Passage
+
+
+@dataclass(frozen=True)
+class IndexData:
+    """Everything that retrieval needs; rows of the arrays belong to the records of the same position.
+
+    Functions take and return this; `KnowledgeIndex` is the same with methods that build, load and change it.
+    """
+
+    manifest: Manifest
+    passages: tuple[Passage, ...]
+    """Sorted by product; within a product in the file's order, normal state first."""
+    keys: tuple[Key, ...]
+    """Sorted by product; empty when the encoder has no text tower."""
+    references: tuple[Reference, ...]
+    """Sorted by product, entry, name, digest and view; one per view of an image."""
+    passage_vectors: FloatArray | None
+    """Shape (passages, text dim); None when passages are found by their words."""
+    key_vectors: FloatArray
+    """Shape (keys, dim)."""
+    reference_vectors: FloatArray
+    """Shape (references, dim)."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex): equal fingerprints give equal hits."""
+        return self.manifest.fingerprint
+
+    @cached_property
+    def products(self) -> tuple[str, ...]:
+        """The catalogue, sorted."""
+        return tuple(sorted(self.manifest.knowledge))
+
+    @cached_property
+    def rows_of_product(self) -> dict[str, tuple[int, ...]]:
+        """Product -> rows of its passages, in order."""
+        rows: dict[str, list[int]] = {product: [] for product in self.products}
+        for row, passage in enumerate(self.passages):
+            rows[passage.product].append(row)
+        return {product: tuple(found) for product, found in rows.items()}
+
+    @cached_property
+    def key_search(self) -> Search:
+        """Search over `key_vectors`."""
+        return VectorSearch(self.key_vectors, self.manifest.approximate_above)
+
+    @cached_property
+    def reference_search(self) -> Search:
+        """Search over `reference_vectors`."""
+        return VectorSearch(self.reference_vectors, self.manifest.approximate_above)
+
+    @cached_property
+    def passage_search(self) -> Search | None:
+        """Search over `passage_vectors`; None when passages have none."""
+        if self.passage_vectors is None:
+            return None
+        return VectorSearch(self.passage_vectors, self.manifest.approximate_above)
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """The arrays by the name of their file, without its suffix."""
+        arrays = {"keys": self.key_vectors, "references": self.reference_vectors}
+        if self.passage_vectors is not None:
+            arrays["passages"] = self.passage_vectors
+        return {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
