@@ -13,6 +13,7 @@ import httpx
 import pytest
 from openai import OpenAI
 
+from mmad_rag import RunSettings, evaluate
 from mmad_rag.benchmark.data.mmad import load_questions
 from mmad_rag.benchmark.run.arms import base_arms
 from mmad_rag.benchmark.sample import render_sample
@@ -145,6 +146,19 @@ def test_eval_measures_what_is_shipped(
     assert asked.count(shipped) == 2  # the image is routed right, so that the oracle shows the same
     header = json.loads((tmp_path / "run" / "run.json").read_text())
     assert [arm["counter"] for arm in header["arms"]] == ["o200k_base"] * 2
+
+
+def test_evaluate_measures_what_is_shipped(
+    house: House, server: OpenAIServer, shipped: list[Any], tmp_path: Path
+) -> None:
+    for number, (model, name) in enumerate(((SPEC, None), (OpenAI(), "gpt-4o"))):
+        before = len(server.requests)
+        evaluate(
+            house.data, model, house.index, arms=("rag",), tokens=BUDGET,
+            settings=RunSettings(only=house.question.image_path), model_name=name,
+            out=tmp_path / str(number), progress=False,
+        )  # fmt: skip
+        assert [request.body["messages"] for request in server.requests[before:]].count(shipped) == 1
 
 
 def test_a_plan_counts_what_is_shipped(

@@ -269,7 +269,7 @@ def test_a_budget_stops_a_run_and_is_told(
     assert len(stopped.run.questions) == 3
     assert "3 of 6 questions are answered in every arm" in stopped.notes[-1]
     assert "3 of 6 questions are answered" in stopped.report().read_text()
-    assert go(1.0, "run").stopped is False
+    assert go(2.0, "run").stopped is False
     with pytest.raises(DataError, match="0 of 6 questions are answered in every arm"):
         go(0.15, "other")
 
