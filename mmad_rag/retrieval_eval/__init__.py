@@ -1,4 +1,4 @@
-"""Labelled images to figures of routing: how often right, how sure, and how honest about the unknown."""
+"""Measure routing on labelled images: its accuracy, confidence, and recognition of unknown products."""
 
 from mmad_rag.retrieval_eval.evaluate import RetrievalEvaluation, evaluate_retrieval, parse_changes
 from mmad_rag.retrieval_eval.result import RetrievalResult
