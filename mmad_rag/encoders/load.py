@@ -11,7 +11,8 @@ from mmad_rag.errors import EncoderError, InputError
 from mmad_rag.files import first_line
 
 DEFAULT_ENCODER = "open_clip:ViT-B-32-256/datacomp_s34b_b86k"
-"""A ViT-B/32 at 256 px trained on DataComp: good on textures, fast enough for a CPU, 600 MB to download."""
+"""Spec of the default encoder: a ViT-B/32 at 256 px trained on DataComp, good on textures, fast enough for a
+CPU, 600 MB to download."""
 
 _PROVIDERS = {
     "open_clip": "mmad_rag.encoders.open_clip_encoder",
@@ -22,7 +23,7 @@ _PROVIDERS = {
 
 
 class _ProviderModule(Protocol):
-    """A module of the table above."""
+    """A module of the table above, typed."""
 
     def load(self, spec: EncoderSpec, *, device: str, batch_size: int) -> Encoder: ...
 
