@@ -21,10 +21,10 @@ __all__ = [
 ]
 
 _LAZY = dict.fromkeys(("Evaluation", "RunSettings", "evaluate"), "mmad_rag.evaluation")
-"""Public name -> the module that it is loaded from when it is first used."""
+"""Public name -> the module that it is loaded from on first use."""
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is asked for
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type depends on the name
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
