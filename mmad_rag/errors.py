@@ -1,7 +1,7 @@
-"""What can go wrong, and what to do about it.
+"""The errors of the library, and what to do about them.
 
 MmadRagError                 any error that the user must act on (printed without traceback, exit code 1)
-├── InputError               something that was handed in cannot be used
+├── InputError               an input cannot be used
 │   ├── ImageError         an image is missing, unreadable, truncated or too large
 │   ├── KnowledgeError       a product file or knowledge folder is wrong
 │   ├── DataError            a benchmark file (mmad.json, answers, run folder) is wrong
@@ -11,7 +11,7 @@ MmadRagError                 any error that the user must act on (printed withou
 ├── ExtraError               an optional library is not installed
 └── ModelError               a model gave no reply
     ├── ModelActionError     the user must act (key, address, model name): a run stops
-    │   └── ModelSetUpError  likely so, because nothing was answered yet
+    │   └── ModelSetUpError  the set-up is likely wrong, because nothing was answered yet
     └── ModelRetryError      the provider failed for now; asking again later may work
 
 Every message says what happened, to which path or value, and what to do next.
@@ -23,7 +23,7 @@ class MmadRagError(Exception):
 
 
 class InputError(MmadRagError, ValueError):
-    """Something that was handed in cannot be used as it is."""
+    """An input cannot be used as it is."""
 
 
 class ImageError(InputError):
@@ -43,11 +43,11 @@ class SpecError(InputError):
 
 
 class IndexMismatchError(MmadRagError):
-    """An index folder is absent, damaged, or does not match the encoder or knowledge it is used with."""
+    """An index folder is absent, damaged, or does not match the encoder or the knowledge used with it."""
 
 
 class EncoderError(MmadRagError):
-    """An encoder could not be loaded, or was asked for something it has no tower for."""
+    """An encoder could not be loaded, or lacks the tower that was requested."""
 
 
 class ExtraError(MmadRagError):
@@ -59,13 +59,13 @@ class ModelError(MmadRagError):
 
 
 class ModelActionError(ModelError):
-    """A model can give no reply until the user acts: a key, an address, a model name. A run stops."""
+    """A model cannot reply until the user acts: a key, an address or a model name is wrong. A run stops."""
 
 
 class ModelSetUpError(ModelActionError):
     """A model's first questions all failed alike, so probably the set-up is wrong.
 
-    A run that holds replies of this model knows better, and goes on.
+    A run that already holds replies of this model goes on.
     """
 
 

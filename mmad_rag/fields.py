@@ -1,4 +1,4 @@
-"""The parts of a product file that become passages: how each is shown, weighed and asked for."""
+"""The parts of a product file that become passages: how each is shown, weighted and asked for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 
 class Field(StrEnum):
-    """Which part of a product file a passage was taken from."""
+    """The part of a product file that a passage was taken from."""
 
     IDENTITY = "identity"
     VIEW = "view"
@@ -30,20 +30,21 @@ class FieldSpec:
     """Everything that the library knows about one field."""
 
     heading: str
-    """Short heading of its column in the coverage table."""
+    """Short heading of the field's column in the coverage table."""
     label: str = ""
-    """What stands before its passages in a prompt; empty where they speak for themselves."""
+    """Text before the field's passages in a prompt; empty if the passages need none."""
     normal: float | None = None
-    """How much it is needed of the normal state when nothing asks for it, in [0, 1]; None where the normal
-    state does not have it."""
+    """Weight of the field in the normal state if no word of the question asks for it, in [0, 1]; None if the
+    normal state does not have it."""
     normal_in_doubt: float | None = None
-    """The same where a defect may be meant; None where that changes nothing."""
+    """The same weight if the question may be about a defect; None if that changes nothing."""
     defect: float | None = None
-    """How much it is needed of a defect when nothing asks for it, in [0, 1]; None where defects lack it."""
+    """Weight of the field in a defect if no word of the question asks for it, in [0, 1]; None if defects lack
+    it."""
     asked_by: tuple[str, ...] = ()
-    """Regular expressions, without regard to case, of the words in a question that ask for it."""
+    """Case-insensitive regular expressions for the words in a question that ask for the field."""
     contrasts: bool = False
-    """Whether its sentences tell a product from one that looks like it."""
+    """Whether the field's sentences tell a product from one that looks like it."""
 
 
 _KINDS = r"\b(types?|kinds?|categor\w*|class\w*|name)\b"
@@ -120,4 +121,4 @@ FIELDS: Mapping[Field, FieldSpec] = MappingProxyType(
         Field.LOOK_ALIKE: FieldSpec(heading="alike", defect=0.15, asked_by=(_KINDS,)),
     }
 )
-"""In the order in which the passages of an entry stand."""
+"""The fields in the order in which the passages of an entry stand."""

@@ -1,4 +1,4 @@
-"""Meet what is outside: files that others read, folders that others write, errors that others raise."""
+"""Handle files that others read, folders that others write, and errors that others raise."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 _PAUSE_S = 0.02
 _DRAFT = re.compile(r"\.(.+?)(?:\.[0-9a-f]{8})?\.draft")
-"""Older versions wrote drafts without the eight digits."""
+"""The pattern of a draft's name; older versions wrote drafts without the eight digits."""
 
 
 # --- files that others read
 
 
 def atomic_write(path: Path, data: bytes) -> None:
-    """Write a file in one step: whoever reads it sees all of it, or what was there before.
+    """Write a file in one step: a reader sees all of it, or the file that was there before.
 
-    Bytes and name are on disk when this returns, so that a power cut takes neither back. The bytes first go
-    into a draft beside the file, which only a kill can leave behind: see `draft_of`.
+    Bytes and name are on disk when this returns, so that they survive a power cut. The bytes first go into a
+    draft beside the file, which only a kill can leave behind: see `draft_of`.
 
     Raises:
         OSError: the file cannot be written.
@@ -51,7 +51,7 @@ def atomic_write(path: Path, data: bytes) -> None:
 
 
 def draft_of(name: str) -> str | None:
-    """The name of the file that a file of this name is a left-over draft of; None when it is not a draft.
+    """The name of the file whose left-over draft has this name; None if it is not the name of a draft.
 
     Example:
         >>> draft_of(".run.json.0123abcd.draft")
@@ -62,14 +62,14 @@ def draft_of(name: str) -> str | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
+    """Write the names in a folder to disk."""
     if sys.platform == "win32":  # pragma: no cover
         return
     file = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(file)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems sync no folder
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot sync a folder
             raise
     finally:
         os.close(file)
@@ -81,12 +81,12 @@ def _sync_folder(folder: Path) -> None:
 class FolderLock:
     """Keeps other processes from writing a folder, by a lock on one of its files; a context manager.
 
-    The system lets go of the lock when the process ends, however it ends.
+    The system releases the lock when the process ends, however it ends.
 
     Args:
-        path: The file, made if need be, in a folder that is there.
-        busy: Raised when another process holds the lock.
-        wait_s: Seconds until then in which the other may let go of it.
+        path: The file, which is created if needed, in an existing folder.
+        busy: The error to raise if another process holds the lock.
+        wait_s: Seconds to wait for the other process to release the lock.
 
     Raises:
         OSError: the file cannot be opened or locked.
@@ -106,7 +106,7 @@ class FolderLock:
             raise
 
     def release(self) -> None:
-        """Let go of the lock; a second call does nothing."""
+        """Release the lock; a second call does nothing."""
         if self.file >= 0:
             os.close(self.file)
             self.file = -1
@@ -121,7 +121,7 @@ class FolderLock:
 
 
 def _hold(file: int) -> bool:
-    """Take the lock; False when another process has it."""
+    """Take the lock; False if another process has it."""
     if sys.platform == "win32":  # pragma: no cover
         import msvcrt
 
@@ -143,12 +143,12 @@ def _hold(file: int) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """What another library's error says, in one line; its kind where it says nothing."""
+    """The message of another library's error in one line; the error's type if there is no message."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def first_problem(error: ValidationError) -> str:
-    """The first thing that pydantic found wrong, as `place: message`, or as the message where all is wrong.
+    """The first problem that pydantic found, as `place: message`, or the message alone if it has no place.
 
     Example:
         `counts.products: Input should be greater than or equal to 0`.

@@ -1,4 +1,4 @@
-"""The exact text that a model receives."""
+"""Render the exact text that a model receives."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from mmad_rag.records import (
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """A piece of text of the user's turn."""
+    """One text of the user's turn."""
 
     text: str
-    """Plain text, no trailing newline."""
+    """Plain text without a trailing newline."""
 
 
 PromptPart: TypeAlias = TextPart | EncodedImage
@@ -40,12 +40,12 @@ PromptPart: TypeAlias = TextPart | EncodedImage
 
 @dataclass(frozen=True, slots=True)
 class RenderedPrompt:
-    """A prompt as text and pictures, ready to be put into a provider's messages."""
+    """A prompt as text and images, ready to be put into a provider's messages."""
 
     system: str
-    """The instruction."""
+    """The system instruction."""
     parts: tuple[PromptPart, ...]
-    """The user's turn, in order: knowledge, references, query picture, question with choices."""
+    """The user's turn in order: knowledge, references, query image, question with choices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Wording:
     closing_choices: str
     closing_open: str
     choice_mark: str = "."
-    """What stands between a choice's letter and its text."""
+    """Text between a choice's letter and its text."""
 
 
 WORDINGS = MappingProxyType(
@@ -90,7 +90,7 @@ WORDINGS = MappingProxyType(
     }
 )
 """Every wording by name; a run records which one it used. `mmad` has the order and the forms of options and
-replies of MMAD's own prompt (arXiv 2410.09453), in sentences of ours."""
+replies of MMAD's own prompt (arXiv 2410.09453), in this library's own sentences."""
 
 _FENCE = "reference_material"
 _FENCE_TAG = re.compile(r"<(?=\s*/?\s*reference_material)", re.IGNORECASE)
@@ -103,9 +103,9 @@ _LABELS = {field: FIELDS[field].label for field in Field if FIELDS[field].label}
 
 
 def render(prompt: Prompt) -> RenderedPrompt:
-    """Turn a prompt into text and pictures.
+    """Turn a prompt into text and images.
 
-    Two prompts that differ in `knowledge` only give the same parts but for one leading text part.
+    Two prompts that differ in `knowledge` only give the same parts except for one leading text part.
 
     Raises:
         SpecError: the prompt names a wording that does not exist.
@@ -138,7 +138,8 @@ def knowledge_text(knowledge: Knowledge) -> str:
 
 
 def joined_texts(parts: Iterable[PromptPart]) -> tuple[PromptPart, ...]:
-    """Texts in a row as one, with an empty line between: most chat templates put nothing between parts."""
+    """Adjacent texts joined into one, with an empty line between them: most chat templates put nothing
+    between parts."""
     joined: list[PromptPart] = []
     for part in parts:
         last = joined[-1] if joined else None
@@ -150,11 +151,12 @@ def joined_texts(parts: Iterable[PromptPart]) -> tuple[PromptPart, ...]:
 
 
 def passages_text(passages: Sequence[Passage], products: int) -> str:
-    """What stands inside the fence below its introduction: a heading per entry, a numbered line per passage.
+    """The text inside the fence below its introduction: a heading per entry, a numbered line per passage.
 
     Args:
-        passages: In the order they are shown; numbered from 1.
-        products: How many products the notes are on; of several, each heading names its own.
+        passages: The passages in the order they are shown; numbered from 1.
+        products: Number of products that the passages are about; if there are several, each heading names its
+            own.
     """
     lines: list[str] = []
     number = 0
@@ -173,26 +175,26 @@ def heading_line(passage: Passage, products: int) -> str:
 
 
 def number_mark(number: int) -> str:
-    """What a passage is cited by."""
+    """The mark by which a passage is cited."""
     return f"[{number}]"
 
 
 def passage_line(passage: Passage) -> str:
-    """A passage behind its number."""
+    """A passage after its number."""
     label = _LABELS.get(passage.field)
     text = _tame(passage.text)
     return f"{label}: {text}" if label else text
 
 
 def prompt_digest(prompt: Prompt) -> str:
-    """SHA-256 (hex) of all that a model is shown: every text and every picture's identity."""
+    """SHA-256 (hex) of everything that a model is shown: every text and every image's identity."""
     rendered = render(prompt)
     shown = ["system", rendered.system, *_digested(rendered.parts)]
     return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
 
 
 def wording_digest(name: str) -> str:
-    """SHA-256 (hex) of all fixed text of a wording, that around knowledge included.
+    """SHA-256 (hex) of all fixed text of a wording, including the text around knowledge.
 
     Raises:
         SpecError: there is no such wording.
@@ -236,5 +238,5 @@ def _name(product: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _tame(text: str) -> str:
-    """One line that cannot close or open the fence."""
+    """The text on one line, changed so that it cannot close or open the fence."""
     return _FENCE_TAG.sub("‹", " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""The frozen values that travel from room to room."""
+"""The frozen records that the parts of the library exchange."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 from mmad_rag.fields import Field
 
 FloatArray: TypeAlias = "npt.NDArray[np.float32]"
-"""float32; vectors are rows, shape (n, d), each of unit L2 length unless a docstring says otherwise."""
+"""An array of float32; vectors are rows, shape (n, d), each of unit L2 length unless a docstring says otherwise."""
 
 
 class MediaType(StrEnum):
@@ -28,20 +28,20 @@ class MediaType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """An image that has been opened once and found good; make one with `mmad_rag.images.open_image`."""
+    """An image that has been opened once and checked; make one with `mmad_rag.images.open_image`."""
 
     data: bytes = field(repr=False)
     """The encoded bytes, as they are sent to a model."""
     media_type: MediaType
-    """What `data` really is (read from the bytes, never from a file name)."""
+    """The media type of `data`, read from the bytes, never from a file name."""
     width: int
-    """Pixels, at least 1, after EXIF rotation."""
+    """Width in pixels, at least 1, after EXIF rotation."""
     height: int
-    """Pixels, at least 1, after EXIF rotation."""
+    """Height in pixels, at least 1, after EXIF rotation."""
     digest: str
-    """SHA-256 (hex) of the bytes as they were handed in: the image's identity."""
+    """SHA-256 (hex) of the original bytes: the image's identity."""
     name: str
-    """Where it came from, for messages only; nothing is ever decided from it."""
+    """The origin of the image, for messages only; nothing is ever decided from it."""
 
 
 NORMAL_ENTRY = "normal"
@@ -53,15 +53,15 @@ class Passage:
     """A retrievable piece of an entry: one or a few sentences about one field."""
 
     id: str
-    """`product/entry/field/n`, unique in an index, stable while the text stays in place."""
+    """The id `product/entry/field/n`, unique in an index, stable while the text stays in place."""
     product: str
     """MMAD's category name, e.g. `metal_nut`."""
     entry: str
-    """`normal`, or the id of a defect."""
+    """Id of the entry: `normal`, or the id of a defect."""
     field: Field
     """The part of the entry that the text was taken from."""
     title: str
-    """What a reader calls the entry, e.g. `Normal state` or `Bent tooth`."""
+    """Title of the entry for readers, e.g. `Normal state` or `Bent tooth`."""
     text: str
     """Plain sentences, never empty."""
 
@@ -71,13 +71,13 @@ class Hit:
     """A passage with its score."""
 
     passage: Passage
-    """What was found."""
+    """The passage that was found."""
     score: float
-    """Higher is better; comparable within one retrieval only."""
+    """The score; higher is better, comparable within one retrieval only."""
 
 
 class RouteOutcome(StrEnum):
-    """What routing concluded about an image."""
+    """The conclusion of routing about an image."""
 
     PRODUCT = "product"
     NEAR_TIE = "near-tie"
@@ -97,53 +97,54 @@ class Candidate:
     reference_score: float | None
     """Cosine of the image to the nearest reference of the product, in [-1, 1]; None without references."""
     text_part: float = 0.0
-    """What text adds to `score`: deviations above the mean over the catalogue, times the weight of text."""
+    """Part of `score` from text: standard deviations above the mean over the catalogue, times the weight of
+    text."""
     reference_part: float = 0.0
-    """What references add to it, likewise."""
+    """Part of `score` from references, computed likewise."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecondLook:
-    """What came of comparing two products that were close by what tells them apart."""
+    """The result of comparing two close candidates by the knowledge that tells them apart."""
 
     pair: tuple[str, str]
-    """The two, in the order before."""
+    """The two products, in the order before the comparison."""
     lead_before: float
-    """How far the first was ahead, in the fused score."""
+    """Lead of the first product in the fused score."""
     lead_after: float
-    """The same with what tells them apart; below 0 the second is ahead now."""
+    """Lead of the first product after the comparison; below 0 the second product is ahead."""
     share: float
-    """How likely the one that is ahead now is right, given that it is one of the two, in [0.5, 1]."""
+    """Probability, in [0.5, 1], that the product now ahead is right, given that one of the two is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """image -> product, with confidence, or "not in the catalogue"."""
+    """The product in an image with a confidence, or "not in the catalogue"."""
 
     outcome: RouteOutcome
-    """Whether one product, two, or none is meant."""
+    """Whether routing concluded one product, two, or none."""
     candidates: tuple[Candidate, ...]
-    """Every product considered, best first; empty when the product was given and not looked for."""
+    """Every candidate product, best first; empty if the product was given and not looked for."""
     products: tuple[str, ...]
     """The products whose knowledge is used: one, two (near-tie), or none."""
     confidence: float
-    """In [0, 1]: how likely the first product is right; in a near-tie or of an unknown image it is low."""
+    """Probability, in [0, 1], that the first product is right; low in a near-tie or for an unknown image."""
     known: float = 0.0
-    """In [0, 1]: how likely the image shows a product of the catalogue at all."""
+    """Probability, in [0, 1], that the image shows a product of the catalogue at all."""
     second_look: SecondLook | None = None
-    """None when the scores decided without one."""
+    """The comparison of the two best candidates; None if the scores decided without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """What was looked up for one prompt."""
+    """The knowledge that was looked up for one prompt."""
 
     route: Route
-    """How the product was found."""
+    """The route to the product."""
     hits: tuple[Hit, ...]
-    """The passages to show, in the order they are shown; empty when nothing is known."""
+    """The passages to show, in the order they are shown; empty if nothing is known."""
     source: str
-    """The fingerprint of the index or retriever that it came from."""
+    """The fingerprint of the index or retriever that gave the knowledge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +152,14 @@ class Choice:
     """One option of a multiple-choice question."""
 
     letter: str
-    """A to E."""
+    """The letter, A to E."""
     text: str
     """The option as the model is shown it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is shown to a model, still structured; a provider renders it (see `mmad_rag.prompt`)."""
+    """The content that a model is shown, still structured; a provider renders it (see `mmad_rag.prompt`)."""
 
     question: str
     """The question's words."""
@@ -169,37 +170,38 @@ class Prompt:
     references: tuple[EncodedImage, ...] = ()
     """Images of normal examples shown beside the query."""
     knowledge: Knowledge | None = None
-    """What was looked up; None when no knowledge is given."""
+    """The knowledge that was looked up; None if no knowledge is given."""
     wording: str = "default"
     """The name of the instruction and layout, one of `mmad_rag.prompt.WORDINGS`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a reply cost, as the provider counted it."""
+    """The tokens of a request and its reply, as the provider counted them."""
 
     prompt_tokens: int
-    """Tokens of everything that was shown."""
+    """Number of tokens of everything that was shown."""
     completion_tokens: int
-    """Tokens of the reply."""
+    """Number of tokens of the reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model answered."""
+    """A model's reply."""
 
     text: str
     """The reply, untouched; may be empty."""
     model: str
-    """The model's own name for itself, as the provider reports it."""
+    """The model's name as the provider reports it."""
     usage: Usage | None = None
-    """Token counts where the provider gives them."""
+    """Token counts if the provider gives them."""
     latency_s: float = 0.0
     """Seconds from request to reply, retries included."""
     knowledge: Knowledge | None = None
-    """What was looked up on the way, when a `RagWrapper` was asked."""
+    """The knowledge that was looked up, if a `RagWrapper` was asked."""
     first_token: Mapping[str, float] | None = None
-    """Likeliest tokens at the reply's first position -> probability in [0, 1]; None where none were given."""
+    """Likeliest tokens at the reply's first position -> probability in [0, 1]; None if the provider gave
+    none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,29 +209,30 @@ class Question:
     """One multiple-choice question of a benchmark."""
 
     id: str
-    """`<image path>#<position in the record's conversation>`, unique in a benchmark."""
+    """The id `<image path>#<position in the record's conversation>`, unique in a benchmark."""
     image_path: str
-    """Relative to the data folder, with forward slashes, exactly as in mmad.json."""
+    """Path of the image relative to the data folder, with forward slashes, exactly as in mmad.json."""
     text: str
     """The question's words."""
     choices: tuple[Choice, ...]
-    """2 to 5 options in the file's order."""
+    """The 2 to 5 options in the file's order."""
     answer: str
     """The letter of the right choice."""
     type: str
-    """The raw type, as in the question file; MMAD has nine."""
+    """The raw type as in the question file; MMAD has nine."""
     subtask: str
-    """The name of the column that the type is reported in; MMAD has seven."""
+    """The name of the column in which the type is reported; MMAD has seven."""
     dataset: str
     """First component of the path, e.g. `DS-MVTec`."""
     product: str
-    """Second component of the path, e.g. `bottle`. Never shown to a retriever outside the oracle arms."""
+    """Second component of the path, e.g. `bottle`; it is never shown to a retriever outside the oracle
+    arms."""
     label: str
     """The label component of the path: `good` or a kind of defect."""
 
 
 class Outcome(StrEnum):
-    """What became of one question in one arm."""
+    """The outcome of one question in one arm."""
 
     CORRECT = "correct"
     WRONG = "wrong"
@@ -240,7 +243,7 @@ class Outcome(StrEnum):
 
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
-"""What may stand in a manifest, a run header or an outcome row."""
+"""A value of a manifest, a run header or an outcome row."""
 
 Json: TypeAlias = dict[str, Any]
 """A JSON object just read from a file, before it is checked and turned into a record."""

@@ -1,4 +1,4 @@
-"""Text as comparable words."""
+"""Turn text into comparable words."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _VOWEL = re.compile(r"[aeiouy]")
 _SHORTEST_STEM = 3
 
 
-@lru_cache(maxsize=4096)  # the passages of a knowledge base recur from question to question
+@lru_cache(maxsize=4096)  # the passages of a knowledge base recur in many questions
 def content_words(text: str) -> tuple[str, ...]:
-    """The words of `text` that carry meaning: lower case, no accents, no stop words, stemmed; in order.
+    """The content words of `text`: lower case, no accents, no stop words, stemmed; in order.
 
     Example:
         >>> content_words("The edges are Scratched, with deep scratches.")

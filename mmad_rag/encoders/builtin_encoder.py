@@ -19,7 +19,7 @@ def load(spec: EncoderSpec, *, device: str, batch_size: int) -> Encoder:
     demo, the tests and a first look, and it knows nothing of real images.
 
     Raises:
-        SpecError: another name than `tiny`, or a path.
+        SpecError: the spec has a name other than `tiny`, or a path.
     """
     if spec.name != "tiny" or spec.path is not None:
         raise spec_error(spec.text, "names no built-in encoder")

@@ -1,4 +1,4 @@
-"""Choose what embeds the passages when nothing particular is asked for."""
+"""Choose what embeds the passages if no text encoder is requested."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import EncoderError
 
 AUTO = "auto"
-"""The default text encoder where it can be had, else words."""
+"""Selects the default text encoder if it is available, otherwise words."""
 WORDS = "words"
-"""No vectors: passages are found by their words (BM25)."""
+"""Selects words: passages have no vectors and are found by their words (BM25)."""
 DEFAULT_TEXT_ENCODER = "sentence_transformers:all-MiniLM-L6-v2"
-"""A small sentence encoder, 90 MB to download."""
+"""Spec of the default text encoder, a small sentence encoder of 90 MB to download."""
 
 _REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
 _NEEDED_FILES = ("modules.json", "config.json", "tokenizer.json", "model.safetensors")
@@ -23,29 +23,29 @@ _BUILTIN = "builtin:"
 
 @dataclass(frozen=True, slots=True)
 class TextEncoderChoice:
-    """What passages are found by."""
+    """How passages are found."""
 
     encoder: Encoder | None
-    """Embeds them; None: they are found by their words."""
+    """The encoder that embeds passages; None if they are found by their words."""
     reason: str
-    """One line for people: which and why; empty when it is what was asked for."""
+    """The choice and its reason in one line for the user; empty if the choice was requested."""
 
 
 def choose_text_encoder(text_encoder: Encoder | str, encoder: Encoder) -> TextEncoderChoice:
-    """Settle what embeds the passages of an index.
+    """Choose what embeds the passages of an index.
 
-    A CLIP's own text tower is never taken unasked: it was trained on captions, not on sentences that answer
-    questions. Ask for it by giving the encoder's own spec.
+    A CLIP's own text tower is only used on request, because it was trained on captions, not on sentences that
+    answer questions. Request it by giving the encoder's own spec.
 
     Args:
-        text_encoder: A loaded encoder, a spec, `words`, or `auto`: `DEFAULT_TEXT_ENCODER` when it is cached
-            or the model hub answers, else words; words beside a `builtin:` encoder, so that nothing is ever
-            fetched for it.
-        encoder: What embeds keys and images; not loaded again when `text_encoder` is its spec.
+        text_encoder: A loaded encoder, a spec, `words`, or `auto`: `DEFAULT_TEXT_ENCODER` if it is cached or
+            the model hub answers, otherwise words. With a `builtin:` encoder `auto` means words, so that
+            nothing is ever fetched.
+        encoder: The encoder of keys and images; it is not loaded again if `text_encoder` is its spec.
 
     Raises:
         SpecError: the spec is unknown or incomplete.
-        EncoderError: what was asked for cannot be loaded or has no text tower.
+        EncoderError: the requested encoder cannot be loaded or has no text tower.
     """
     if text_encoder == AUTO:
         return _automatic(encoder)
@@ -80,20 +80,20 @@ def _words(why: str) -> TextEncoderChoice:
 
 
 def _cached() -> bool:
-    """Whether the whole model lies in the hub's cache, so that it loads without a network."""
+    """Whether the whole model is in the hub's cache, so that it loads without a network."""
     from huggingface_hub import try_to_load_from_cache
 
     return all(isinstance(try_to_load_from_cache(_REPOSITORY, name), str) for name in _NEEDED_FILES)
 
 
 def _hub_answers() -> bool:
-    """One quick question to the hub, through the proxy where there is one."""
+    """Whether the hub answers one quick request, through the proxy if there is one."""
     from huggingface_hub import constants, get_session
 
     if constants.HF_HUB_OFFLINE:
         return False
     try:
         answer = get_session().head(constants.ENDPOINT, timeout=_ANSWER_WITHIN_S)
-    except Exception:  # the session is of httpx or of requests, by the version of the client
+    except Exception:  # the session's type, httpx or requests, depends on the client's version
         return False
     return bool(answer.status_code < 400)

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def fingerprint(model: torch.nn.Module, description: JsonValue) -> str:
-    """SHA-256 (hex) over a model's tensors and a description of what surrounds them.
+    """SHA-256 (hex) over a model's tensors and a description of everything else that changes its vectors.
 
-    The file format of the weights plays no part: the same weights from a .pt and from a .safetensors
-    file have one fingerprint.
+    The file format of the weights does not matter: the same weights in a .pt and in a .safetensors file have
+    one fingerprint.
 
     Args:
-        model: its state dict goes in by name, shape, type and bytes, sorted by name.
+        model: the model, whose state dict is hashed by name, shape, type and bytes, sorted by name.
         description: architecture, preprocessing, tokenizer, and the version of our own pooling.
     """
     import torch

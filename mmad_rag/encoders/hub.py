@@ -1,4 +1,4 @@
-"""Use the model hub, or only what is cached of it when it cannot be reached."""
+"""Use the model hub, or only its cache when the hub cannot be reached."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CONNECT_TIMEOUT_S = 5.0
 
 @contextlib.contextmanager
 def quick_hub() -> Iterator[None]:
-    """Inside this block a hub that cannot be reached is not asked again and again.
+    """Prevent repeated requests to a hub that cannot be reached, inside this block.
 
     The hub's client retries every file for half a minute even when everything is cached. One connection
     attempt decides instead; without a connection the client is put into its own offline mode, for this

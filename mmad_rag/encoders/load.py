@@ -12,7 +12,8 @@ from mmad_rag.files import first_line
 from mmad_rag.installed import ENCODERS, installed_forms, make_installed
 
 DEFAULT_ENCODER = "open_clip:ViT-B-32-256/datacomp_s34b_b86k"
-"""A ViT-B/32 at 256 px trained on DataComp: good on textures, fast enough for a CPU, 600 MB to download."""
+"""Spec of the default encoder: a ViT-B/32 at 256 px trained on DataComp, good on textures, fast enough for a
+CPU, 600 MB to download."""
 
 
 def load_encoder(spec: str, *, device: str = "cpu", batch_size: int = 16) -> Encoder:

@@ -1,4 +1,4 @@
-"""Load a CLIP of open_clip's architectures, from its hub or from a local checkpoint."""
+"""Load a CLIP of open_clip's architectures, from the hub or from a local checkpoint."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ClipTowers:
         return unit_vectors(texts, self._text_batch, dim=self._dim, batch_size=self._batch_size)
 
     def count_tokens(self, text: str) -> int:
-        """Tokens with start and end marks, before any cutting."""
+        """Number of tokens with start and end marks, before any cutting."""
         return self._tokenizer.count(text)
 
     def _image_batch(self, images: Sequence[EncodedImage]) -> torch.Tensor:
@@ -133,7 +133,7 @@ def _build(config: Json) -> torch.nn.Module:
     try:
         with quick_hub() if on_hub else nullcontext():
             return kind(**config)
-    except Exception as error:  # a wrong config fails anywhere inside; a text tower may ask the hub
+    except Exception as error:  # a wrong config can fail anywhere inside; a text tower may query the hub
         reason = first_line(error)
         raise EncoderError(
             f"the architecture cannot be built ({reason}); check the model config, and that the network "
@@ -142,7 +142,7 @@ def _build(config: Json) -> torch.nn.Module:
 
 
 def _in_open_clip_names(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Translate the naming of other and older training code."""
+    """The weights, renamed from the conventions of other and older training code."""
     from open_clip.convert import convert_state_dict
     from open_clip.model import convert_to_custom_text_state_dict
 
@@ -165,7 +165,7 @@ def _load_tag(model: torch.nn.Module, recipe: Recipe) -> None:
     try:
         with quick_hub():
             path = download_pretrained(get_pretrained_cfg(recipe.arch, recipe.tag))
-    except Exception as error:  # the hub's client raises many kinds
+    except Exception as error:  # the hub's client raises many types of errors
         reason = first_line(error)
         name = f"open_clip:{recipe.arch}/{recipe.tag}"
         raise EncoderError(
@@ -174,7 +174,7 @@ def _load_tag(model: torch.nn.Module, recipe: Recipe) -> None:
         ) from error
     try:
         load_checkpoint(model, path, strict=True, weights_only=True)
-    except Exception as error:  # a cut-off download fails anywhere in the reader
+    except Exception as error:  # a truncated download can fail anywhere in the reader
         reason = first_line(error)
         raise EncoderError(
             f"the downloaded weights {path} cannot be loaded ({reason}); delete the file and try again"

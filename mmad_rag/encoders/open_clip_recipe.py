@@ -1,4 +1,4 @@
-"""Decide how an open_clip model is built and fed, before any weights are read."""
+"""Determine how an open_clip model is built and fed, before any weights are read."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Recipe:
     arch: str
     """The name of a built-in architecture; empty for one from a config file."""
     tag: str
-    """The published weights whose training is followed; empty without one."""
+    """Name of the published weights whose training is followed; empty without one."""
     model: Json
     """An open_clip model config (`embed_dim`, `vision_cfg`, `text_cfg`, ...)."""
     preprocess: Json
     """An open_clip preprocessing config without the size; empty for open_clip's defaults."""
     folder: Path | None
-    """Where the config file lies; None for a built-in architecture."""
+    """Folder of the config file; None for a built-in architecture."""
 
 
 def find_recipe(spec: EncoderSpec) -> Recipe:
@@ -35,7 +35,7 @@ def find_recipe(spec: EncoderSpec) -> Recipe:
 
     Raises:
         SpecError: the architecture or tag does not exist, names no weights, or leaves the preprocessing open.
-        EncoderError: the config file is missing or no open_clip config.
+        EncoderError: the config file is missing or not an open_clip config.
     """
     if spec.name.endswith(".json"):
         return _recipe_from_file(expand(spec.name), spec)
@@ -44,7 +44,8 @@ def find_recipe(spec: EncoderSpec) -> Recipe:
 
 
 def _arch_and_tag(spec: EncoderSpec) -> tuple[str, str]:
-    """`ViT-B-32/openai` -> architecture and tag; `ViT-B/32@file` -> `ViT-B-32` and no tag."""
+    """The architecture and the tag of a spec: `ViT-B-32/openai` has both; `ViT-B/32@file` is `ViT-B-32`
+    without a tag."""
     import open_clip
 
     known = set(open_clip.list_models())
@@ -63,7 +64,7 @@ def _arch_and_tag(spec: EncoderSpec) -> tuple[str, str]:
 
 
 def _built_in_recipe(arch: str, tag: str, spec: EncoderSpec) -> Recipe:
-    """The recipe of a built-in architecture as its tag, or all of its tags, were trained."""
+    """The recipe of a built-in architecture, as its tag, or all of its tags, were trained."""
     import open_clip
     from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
@@ -85,7 +86,8 @@ def _built_in_recipe(arch: str, tag: str, spec: EncoderSpec) -> Recipe:
 
 
 def _recipe_from_file(path: Path, spec: EncoderSpec) -> Recipe:
-    """A recipe in open_clip's own JSON, bare or in the hub's form with `model_cfg` and `preprocess_cfg`."""
+    """The recipe in an open_clip JSON file, bare or in the hub's form with `model_cfg` and
+    `preprocess_cfg`."""
     if spec.path is None:
         raise spec_error(spec.text, "names no weights; add @CHECKPOINT")
     try:
@@ -102,7 +104,8 @@ def _recipe_from_file(path: Path, spec: EncoderSpec) -> Recipe:
 
 
 def _preprocess_part(config: Mapping[str, Any]) -> Json:
-    """What of a tag's or a hub's config concerns the image, apart from the size, which the model gives."""
+    """The part of a tag's or a hub's config that concerns the image, without the size, which the model
+    gives."""
     names = ("mean", "std", "interpolation", "resize_mode", "fill_color", "mode")
     return {name: config[name] for name in names if config.get(name) is not None}
 

@@ -1,4 +1,4 @@
-"""Turn texts into the token ids of an open_clip model, never cutting one."""
+"""Turn texts into the token ids of an open_clip model without cutting any."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DEFAULT_CONTEXT = 77
 
 
 class ClipTokenizer:
-    """A tokenizer that refuses what it would have to cut."""
+    """A tokenizer that refuses texts that it would have to cut."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class ClipTokenizer:
         self.description = description
 
     def count(self, text: str) -> int:
-        """Tokens with start and end marks, before any cutting."""
+        """Number of tokens with start and end marks, before any cutting."""
         return len(self._ids(text))
 
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
@@ -66,7 +66,7 @@ def load_tokenizer(text_config: Mapping[str, Any], *, folder: Path | None) -> Cl
     Args:
         text_config: `text_cfg` of a model config; a `bpe_path` in its `tokenizer_kwargs` is relative to
             `folder`.
-        folder: where the config lies; a tokenizer of the hub is looked for there first.
+        folder: folder of the config; a tokenizer of the hub is looked up there first.
 
     Raises:
         EncoderError: the tokenizer's files are missing and cannot be downloaded.
@@ -95,7 +95,7 @@ def _packaged_tokenizer(text_config: Mapping[str, Any], context: int, folder: Pa
     marks = frozenset(tokenizer.all_special_ids)
 
     def ids(text: str) -> list[int]:
-        # A text that spells out an end mark would end there for the model; it is left out instead.
+        # A text that spells out an end mark would end there for the model, so the mark is removed.
         inner = [token for token in tokenizer.encode(text) if token not in marks]
         return [tokenizer.sot_token_id, *inner, tokenizer.eot_token_id]
 
@@ -126,7 +126,7 @@ def _hub_tokenizer(text_config: Mapping[str, Any], context: int, folder: Path | 
                 tokenizer_mode=mode,
                 **(text_config.get("tokenizer_kwargs") or {}),
             )
-    except Exception as error:  # the hub's client raises many kinds
+    except Exception as error:  # the hub's client raises many types of errors
         reason = first_line(error)
         raise EncoderError(
             f"the tokenizer {name} could not be loaded ({reason}); a download needs a network: connect, or "

@@ -1,4 +1,4 @@
-"""What the rest of the library needs from an encoder: images and texts in, unit vectors out."""
+"""The interface of an encoder for the rest of the library: images and texts in, unit vectors out."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class TextTower(Protocol):
         """Embed texts in batches: float32 of shape (len(texts), dim), rows of unit length.
 
         Raises:
-            EncoderError: a text is longer than the context; split it first, nothing is cut silently.
+            EncoderError: a text is longer than the context; texts are never cut silently.
         """
         ...
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of `text` including the start and end marks, before any cutting."""
+        """Number of tokens of `text` including the start and end marks, before any cutting."""
         ...
 
 
@@ -39,15 +39,15 @@ class Encoder:
     """A loaded encoder; get one with `mmad_rag.encoders.load_encoder`."""
 
     spec: str
-    """What it was loaded by, e.g. `open_clip:ViT-B-32-256/datacomp_s34b_b86k`."""
+    """The spec that it was loaded by, e.g. `open_clip:ViT-B-32-256/datacomp_s34b_b86k`."""
     fingerprint: str
     """SHA-256 (hex) over weights and preprocessing: equal fingerprints give equal vectors."""
     dim: int
     """Length of a vector."""
     images: ImageTower | None
-    """None for an encoder of texts only."""
+    """The image tower; None for an encoder of texts only."""
     texts: TextTower | None
-    """None for an encoder of images only. Where both towers exist they share one space."""
+    """The text tower; None for an encoder of images only. Two towers share one space."""
     context: int | None
     """Longest text in tokens including start and end marks; None without a text tower."""
 

@@ -1,8 +1,8 @@
-"""Import torchvision, also beside a torch that it was not built for.
+"""Import torchvision even with a torch that it was not built for.
 
-The torchvision wheel of the public registry is built for a CUDA torch. Beside a CPU torch its compiled part
-does not load, and its import then fails on the first operator that only exists there, although the
-image transforms that encoders need are plain Python. Declaring those operators lets the import through.
+The torchvision wheel of the public registry is built for a CUDA torch. With a CPU torch its compiled part
+does not load, and its import then fails on the first operator that only exists in that part, although the
+image transforms that encoders need are plain Python. Declaring those operators makes the import succeed.
 """
 
 from __future__ import annotations
@@ -56,6 +56,6 @@ def _declare_missing_operators() -> None:
 
 
 def _forget_half_imported() -> None:
-    """Drop the submodules of the failed import, so that the second one runs them again."""
+    """Remove the submodules of the failed import, so that the second import runs them again."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
         del sys.modules[name]

@@ -58,14 +58,14 @@ class SentenceTransformerTowers:
         return unit_vectors(texts, self._text_batch, dim=self._dim, batch_size=self._batch_size)
 
     def count_tokens(self, text: str) -> int:
-        """Tokens with start and end marks and the model's own prompt, before any cutting."""
+        """Number of tokens with start and end marks and the model's own prompt, before any cutting."""
         tokenizer = self._model.tokenizer
-        if not callable(tokenizer):  # a bare tokenizer of the tokenizers library: word vectors
+        if not callable(tokenizer):  # a bare tokenizer of the tokenizers library, from word vectors
             return len(tokenizer.encode(self._prompt + text, add_special_tokens=False).ids)
         return len(tokenizer(self._prompt + text, truncation=False, verbose=False).input_ids)
 
     def _text_batch(self, texts: Sequence[str]) -> torch.Tensor:
-        # Where images are taken too, a bare string that looks like an address would be fetched as one.
+        # Models that take images would fetch a bare string that looks like an address.
         if self.takes_images:
             return self._embed([{"text": text} for text in texts])
         return self._embed(list(texts))
@@ -85,12 +85,12 @@ def load(spec: EncoderSpec, *, device: str, batch_size: int) -> Encoder:
     """
     import_torchvision()
     model = _open(spec, device).float().eval()
-    # A text that spells out an end mark would end there for the model; it is taken letter by letter.
+    # A text that spells out an end mark would end there for the model, so the mark is split into letters.
     if hasattr(model.tokenizer, "split_special_tokens"):
         model.tokenizer.split_special_tokens = True
     try:
         dim = len(model.encode("a", show_progress_bar=False))
-    except Exception as error:  # a broken model fails anywhere inside
+    except Exception as error:  # a broken model can fail anywhere inside
         reason = first_line(error)
         raise EncoderError(
             f"the model of {spec.text} cannot embed a text ({reason}); give a text or CLIP-family model"
@@ -101,7 +101,7 @@ def load(spec: EncoderSpec, *, device: str, batch_size: int) -> Encoder:
 
 
 def _open(spec: EncoderSpec, device: str) -> SentenceTransformer:
-    """The model, without running any code that lies beside it."""
+    """The model, loaded without running code from its folder or repository."""
     if spec.path is not None and not spec.path.is_dir():
         raise EncoderError(f"there is no model folder at {spec.path}; check the path behind the @")
     from sentence_transformers import SentenceTransformer
@@ -114,7 +114,7 @@ def _open(spec: EncoderSpec, device: str) -> SentenceTransformer:
                 trust_remote_code=False,
                 local_files_only=spec.path is not None,
             )
-    except Exception as error:  # the library and the hub's client raise many kinds
+    except Exception as error:  # the library and the hub's client raise many types of errors
         reason = first_line(error)
         advice = (
             "a download needs a network: connect, or give a local folder as sentence_transformers:@FOLDER"
@@ -126,7 +126,7 @@ def _open(spec: EncoderSpec, device: str) -> SentenceTransformer:
 
 @contextmanager
 def _without_bars() -> Iterator[None]:
-    """Keep transformers from drawing a bar where nothing is downloaded."""
+    """Prevent transformers from drawing a progress bar when nothing is downloaded."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
@@ -139,7 +139,7 @@ def _without_bars() -> Iterator[None]:
 
 
 def _describe(model: SentenceTransformer) -> JsonValue:
-    """Everything beside the tensors that can change a vector; nothing that names a path or a version."""
+    """Everything except the tensors that can change a vector, without paths and versions."""
     passing = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
     inner = model.transformers_model
     config = {} if inner is None else inner.config.to_dict()

@@ -1,4 +1,4 @@
-"""Take an encoder spec apart."""
+"""Parse an encoder spec."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ FORMS = tuple(form for provider in PROVIDERS.values() for form in provider.forms
 
 @dataclass(frozen=True, slots=True)
 class EncoderSpec:
-    """An encoder spec taken apart."""
+    """A parsed encoder spec."""
 
     text: str
     """The spec as it was given."""
     provider: str
-    """What stands before the colon."""
+    """The part before the colon."""
     name: str
-    """What stands between the colon and the `@`; may be empty."""
+    """The part between the colon and the `@`; may be empty."""
     path: Path | None
-    """What follows the `@`, with `~` expanded; None without one."""
+    """The part after the `@`, with `~` expanded; None without an `@`."""
 
 
 def parse_spec(text: str) -> EncoderSpec:
-    """Take `provider:name@path` apart; whether the name exists is for the provider to say.
+    """Parse `provider:name@path`; the provider decides later whether the name exists.
 
     Raises:
         SpecError: there is no provider, or neither a name nor a path.
@@ -77,14 +77,14 @@ def parse_spec(text: str) -> EncoderSpec:
 
 
 def expand(path: str) -> Path:
-    """The path with a leading `~` replaced by the home folder, where there is one."""
+    """The path with a leading `~` replaced by the home folder, if there is one."""
     try:
         return Path(path).expanduser()
-    except RuntimeError:  # `~name` of nobody is an ordinary file name
+    except RuntimeError:  # `~name` without such a user is an ordinary file name
         return Path(path)
 
 
 def spec_error(text: str, problem: str, more: Sequence[str] = ()) -> SpecError:
-    """The error for a spec that is wrong, with every valid form; `more` are lines of further ones."""
+    """The error for an invalid spec, with every valid form; `more` holds lines with further ones."""
     forms = "\n".join([*(f"  {form}" for form in FORMS), *more])
     return SpecError(f"the encoder spec {text!r} {problem}; the valid forms are\n{forms}")

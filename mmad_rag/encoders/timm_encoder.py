@@ -42,8 +42,8 @@ class TimmImages:
         """Embed images with the model's own preprocessing: (len(images), dim).
 
         A vision transformer with a class token gives that token and the mean of its patch tokens, each of
-        unit length, side by side: the class token says what it is, the mean how its surface looks. Other
-        models give their pooled features.
+        unit length, side by side: the class token describes the object, the mean its surface. Other models
+        give their pooled features.
         """
         return unit_vectors(images, self._batch, dim=self.dim, batch_size=self._batch_size)
 
@@ -115,7 +115,7 @@ def _create(spec: EncoderSpec) -> torch.nn.Module:
     try:
         with quick_hub():
             return timm.create_model(spec.name, pretrained=True, num_classes=0)
-    except Exception as error:  # the hub's client raises many kinds
+    except Exception as error:  # the hub's client raises many types of errors
         reason = first_line(error)
         raise EncoderError(
             f"the weights of {spec.text} could not be downloaded ({reason}); a download needs a network: "

@@ -27,12 +27,12 @@ def unit_vectors(
 
     Args:
         items: images or texts.
-        embed: one batch -> tensor of shape (len(batch), dim), any length of rows.
+        embed: one batch -> tensor of shape (len(batch), dim), rows of any length.
         dim: columns of the result, also when there are no items.
         batch_size: items per call of `embed`.
 
     Raises:
-        EncoderError: a row is not finite or has no length.
+        EncoderError: a row is not finite or has length 0.
     """
     import torch
 

@@ -22,7 +22,7 @@ _SHOWN = 3
 def read_weights(path: Path) -> StateDict:
     """Read a state dict from a .safetensors file, or from a torch file with `weights_only`.
 
-    What training scripts wrap around it (`{"state_dict": ...}`, a `module.` prefix) is taken off.
+    Wrappers of training scripts (`{"state_dict": ...}`, a `module.` prefix) are removed.
 
     Raises:
         EncoderError: the file is missing, has another ending, is damaged, or holds more than weights.
@@ -34,7 +34,7 @@ def read_weights(path: Path) -> StateDict:
         raise EncoderError(f"the checkpoint {path} ends in {path.suffix!r}; give one of {endings}")
     try:
         content = _read(path)
-    except Exception as error:  # damaged files make the readers raise nearly anything
+    except Exception as error:  # damaged files make the readers raise almost any error
         reason = first_line(error)
         raise EncoderError(
             f"the checkpoint {path} cannot be read as plain weights ({reason}); "
@@ -46,7 +46,7 @@ def read_weights(path: Path) -> StateDict:
 def fit_weights(model: torch.nn.Module, weights: StateDict, path: Path) -> None:
     """Put weights into a model of exactly the same tensor names and shapes.
 
-    Nothing is resized or left at random to make a checkpoint fit.
+    No tensor is resized or left at random to make a checkpoint fit.
 
     Raises:
         EncoderError: a tensor is missing, left over, or of another shape.

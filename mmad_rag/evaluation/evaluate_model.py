@@ -1,4 +1,4 @@
-"""The one call behind `mmad-rag eval`."""
+"""Evaluate a model in one call, as `mmad-rag eval` does."""
 
 from __future__ import annotations
 
@@ -36,38 +36,39 @@ def evaluate(
     concurrency: int = 8,
     progress: bool | Callable[[RunProgress], None] = True,
 ) -> Evaluation:
-    """Ask a model the same questions in every arm, and say what knowledge is worth.
+    """Ask a model the same questions in every arm, and report what the knowledge changes.
 
-    The same call continues a run that was interrupted: nothing that was answered is asked again. It works
-    inside a running event loop (a notebook) too.
+    The same call continues a run that was interrupted: questions with a reply are not asked again. It also
+    works inside a running event loop (a notebook).
 
     Args:
         data: The folder that holds `mmad.json` and the images.
         model: A spec such as `openai:gpt-4o`, any `Model`, an OpenAI client, a LlamaIndex `LLM`, or a
             callable from OpenAI-style messages to text.
         index: An index, or the folder of one; arms without knowledge need none.
-        arms: Of `mmad_rag.benchmark.ARM_NAMES`, each at most once.
-        settings: Which questions are asked, and how.
-        tokens: Tokens of knowledge per prompt, counted by the model's tokenizer where that is at hand, else
+        arms: Names from `mmad_rag.benchmark.ARM_NAMES`, each at most once.
+        settings: The protocol: which questions are asked, and how they are presented.
+        tokens: Tokens of knowledge per prompt, counted by the model's tokenizer if it is available, otherwise
             estimated.
-        context: Tokens that the arm `all` may show of a product; it refuses a product with more.
-        encoder: Loads the index's encoder by this spec, or is it; None takes the one that the index names.
-        model_name: Which model an OpenAI client is to ask; with a client only.
-        options: What the model is told beside its name; with a spec or a client only.
+        context: Largest number of tokens that the arm `all` may show of a product; it refuses a product with
+            more.
+        encoder: The encoder of the index, loaded or as a spec; None loads the one that the index names.
+        model_name: Name of the model that an OpenAI client asks; only with a client.
+        options: Further options of the model; only with a spec or a client.
         out: The run folder; None takes `runs/` with the names of data and model.
-        hard: A hard subset as written by `mmad-rag audit --out`; None chooses one, the same for every run on
-            these questions.
-        budget: US dollars that the run may cost; when they are used up it stops, and keeps what was answered.
-        prices: A price table (YAML) that stands before the shipped one.
+        hard: File of a hard subset written by `mmad-rag audit --out`; None chooses one, the same for every
+            run on these questions.
+        budget: US dollars that the run may cost; when they are used up the run stops and keeps its replies.
+        prices: A price table (YAML) that takes precedence over the shipped one.
         concurrency: Questions under way at a time, at least 1.
-        progress: True shows a bar where standard error is a terminal or a notebook with ipywidgets; a
-            function is called after every outcome.
+        progress: True shows a bar if standard error is a terminal or a notebook with ipywidgets; a function
+            is called after every outcome.
 
     Raises:
         InputError: the data, a setting, an arm, the model or the price table cannot be used, or the budget
             was used up before any question was answered in every arm.
         IndexMismatchError: the index is absent, or its encoder is another one.
-        ModelActionError: the model can give no reply until the user acts; what was answered is kept.
+        ModelActionError: the model cannot reply until the user acts; earlier replies are kept.
 
     Example:
         >>> found = evaluate("MMAD", "openai:gpt-4o", "indexes/default")  # doctest: +SKIP
@@ -85,7 +86,7 @@ def evaluate(
 def _progress_of(
     wanted: bool | Callable[[RunProgress], None],
 ) -> Iterator[Callable[[RunProgress], None] | None]:
-    """What is to be told of the progress; a bar lives as long as the context."""
+    """The function to call with the progress, if any; a bar exists as long as the context."""
     if not isinstance(wanted, bool):
         yield wanted
         return

@@ -1,4 +1,4 @@
-"""Put together what an evaluation asks: questions, arms, prices and the folder; then run or forecast it."""
+"""Prepare what an evaluation asks (questions, arms, prices, folder), then run or forecast it."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
     from mmad_rag.benchmark.audit.choose_hard import HardSubset
 
 DEFAULT_ARMS = ("none", "rag")
-"""The baseline, and the thing itself."""
+"""The default arms: the baseline, and the model with knowledge."""
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """Everything that an evaluation needs; nothing is asked yet."""
+    """Everything that an evaluation needs, before any question is asked."""
 
     benchmark: Benchmark
     """The whole question file."""
     selection: Selection
-    """The questions that will be asked of each arm."""
+    """The questions that each arm will be asked."""
     arms: tuple[Arm, ...]
     """The conditions, in order."""
     settings: RunSettings
@@ -53,14 +53,14 @@ class Experiment:
     out: Path
     """The run folder."""
     prices: tuple[Price, ...]
-    """What models cost."""
+    """Prices of models."""
     price: Price | None
-    """What this model costs; None where that is not known."""
+    """Price of this model; None if it is not known."""
     dry: bool = False
     """Whether the arms only count tokens, so that nothing can be asked."""
 
     def notes(self) -> Iterator[str]:
-        """What must be known beforehand: questions that are left out, arms that will show nothing."""
+        """Notes to read before the run: questions that are left out, arms that will show nothing."""
         yield from _errata_notes(self.benchmark, self.settings.errata)
         idle = [arm.name for arm in self.arms if arm.name in IMAGE_ARMS]
         if idle and not self.settings.images:
@@ -79,7 +79,7 @@ class Experiment:
         concurrency: int = 8,
         progress: Callable[[RunProgress], None] | None = None,
     ) -> Evaluation:
-        """Ask everything that has no outcome in the folder yet, and sum up what the folder then holds.
+        """Ask every question without an outcome in the folder, and summarize what the folder then holds.
 
         Arguments and errors are those of `evaluate`.
         """
@@ -105,10 +105,10 @@ class Experiment:
         )
 
     def forecast(self, *, budget: float | None = None, discordance: float = DISCORDANCE) -> Forecast:
-        """Say what the run will ask, cost and be able to show; the arms are those of a dry run.
+        """Forecast what the run will ask, cost and be able to show; the arms must be those of a dry run.
 
         Args:
-            budget: US dollars, to say what they buy.
+            budget: US dollars, for which the forecast says what they pay for.
             discordance: Share of questions on which arms disagree, see `forecast`.
 
         Raises:
@@ -150,9 +150,9 @@ def prepare(
     """Load what an evaluation needs; arguments and errors are those of `evaluate`.
 
     Args:
-        dry_run: The arms are put around a model that only counts tokens: neither weights nor a key are
-            needed, and `Experiment.forecast` says what the run would cost.
-        reply_tokens: How long a reply is taken to be in a dry run.
+        dry_run: Whether the arms use a model that only counts tokens: neither weights nor a key are needed,
+            and `Experiment.forecast` forecasts the cost of the run.
+        reply_tokens: Assumed length of a reply in a dry run, in tokens.
     """
     given = arms.split(",") if isinstance(arms, str) else arms
     names = [name.strip() for name in given if name.strip()]
@@ -181,7 +181,7 @@ def prepare(
 
 
 def default_folder(data: Path, model: str) -> Path:
-    """The run folder of a model on data, where nobody names one.
+    """The default run folder of a model on data.
 
     Example:
         >>> default_folder(Path("/data/MMAD"), "openai:org/model").as_posix()
@@ -192,10 +192,10 @@ def default_folder(data: Path, model: str) -> Path:
 
 
 def hard_subset_for(benchmark: Benchmark, folder: Path, given: Path | None) -> HardSubset:
-    """The hard subset of a run: the one that is given, else the one it was begun with, else a new one.
+    """The hard subset of a run: the given one, else the one that the run began with, else a new one.
 
-    A new one is chosen with the knowledge that comes with the library, whatever index the run uses, so that
-    it is the same for every run on the same questions.
+    A new one is chosen with the knowledge shipped with the library, whatever index the run uses, so that it
+    is the same for every run on the same questions.
     """
     from mmad_rag.benchmark.audit.choose_hard import choose_hard, read_hard
     from mmad_rag.benchmark.run.reader import HARD_FILE
@@ -205,7 +205,7 @@ def hard_subset_for(benchmark: Benchmark, folder: Path, given: Path | None) -> H
     if given is not None:
         return read_hard(given)
     begun = folder / HARD_FILE
-    with contextlib.suppress(DataError):  # a damaged file is written anew, if it is the same subset
+    with contextlib.suppress(DataError):  # a damaged file is written again if it holds the same subset
         if begun.exists() and (subset := read_hard(begun)).data_sha256 == benchmark.sha256:
             return subset
     return choose_hard(benchmark, load_knowledge(shipped_knowledge()))
@@ -224,7 +224,7 @@ def _index(index: IndexData | Path | str | None) -> IndexData | None:
 
 
 def _errata_notes(benchmark: Benchmark, names: Sequence[str]) -> Iterator[str]:
-    """How many questions each erratum takes out, one after the other."""
+    """The number of questions that each erratum removes, one after the other."""
     for name in dict.fromkeys(names):
         before = len(benchmark.questions)
         benchmark = apply_errata(benchmark, [name])

@@ -1,4 +1,4 @@
-"""What an evaluation came to, and the ways to look at it."""
+"""The result of an evaluation, and the ways to look at it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 PAGE_FILE = "report.html"
-"""The page of a run, beside its other files."""
+"""Name of a run's page, beside its other files."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Evaluation:
-    """A run that has been asked and summed up.
+    """A run that has ended and been summarized.
 
     Example:
         >>> found = evaluate("MMAD", "openai:gpt-4o", "indexes/default")  # doctest: +SKIP
@@ -38,19 +38,19 @@ class Evaluation:
     """
 
     run: Run
-    """Questions and rows, as they are in the run folder; only what every arm answered, where it stopped."""
+    """Questions and rows of the run folder; after a stop only the questions that every arm answered."""
     summary: RunSummary
     """Scores, comparisons, the parts of the gain, routing and cost."""
     progress: RunProgress
-    """How many outcomes there are, were there already, or failed."""
+    """Numbers of outcomes: all, those kept from before, and failed ones."""
     data: Path
     """The data folder."""
     seed: int = 0
-    """Seed for bootstrap and for drawing flips."""
+    """Seed for the bootstrap and for sampling flips."""
     notes: tuple[str, ...] = ()
-    """What must be known before any number: questions that were left out, a budget that was used up."""
+    """Notes to read before any number: questions that were left out, a budget that was used up."""
     stopped: bool = False
-    """Whether the budget was used up before everything was asked."""
+    """Whether the budget was used up before all questions were asked."""
     spent_usd: float | None = None
     """What the run has cost so far; None for a run without a budget."""
 
@@ -67,13 +67,14 @@ class Evaluation:
         return self.run.folder
 
     def table(self) -> ShownTable:
-        """Percent right of every arm, then what each changes against the baseline, with 95 % intervals."""
+        """Percent of right answers in every arm, then each arm's difference to the baseline, with 95 %
+        intervals."""
         from mmad_rag.report.tables.scores import arms_table
 
         return ShownTable(arms_table(self.summary.tables, self.summary.comparisons))
 
     def compare(self, baseline: str = "none") -> tuple[Comparison, ...]:
-        """Every other arm against a baseline, in the order of the run; empty for a run without `none`.
+        """Every other arm compared with a baseline, in the order of the run; empty for a run without `none`.
 
         Raises:
             DataError: the run has no such arm.
@@ -83,7 +84,7 @@ class Evaluation:
         return summarise(self.run, baseline=baseline, seed=self.seed).comparisons
 
     def failures(self) -> tuple[Failure, ...]:
-        """Why questions got no reply, the commonest reason first."""
+        """The reasons why questions got no reply, the most frequent first."""
         return failures_of(self.run)
 
     def flips(
@@ -93,11 +94,11 @@ class Evaluation:
 
         Args:
             arm: None takes `rag`, or else the first other arm.
-            baseline: The arm to compare with.
-            count: Questions to draw of either kind, 0 or more.
+            baseline: Name of the arm to compare with.
+            count: Number of questions to sample of each kind, 0 or more.
 
         Raises:
-            DataError: the run has no such two arms.
+            DataError: the run does not have these two arms.
         """
         arms = [found.name for found in self.run.header.arms]
         others = [name for name in arms if name != baseline]
@@ -111,18 +112,19 @@ class Evaluation:
         return find_flips(self.run, baseline, arm, count=count, seed=self.seed)
 
     def report(self, path: Path | str | None = None, *, arm: str | None = None, flips: int = 8) -> Path:
-        """Write everything as one HTML page that needs nothing else.
+        """Write everything as one self-contained HTML page.
 
         Args:
             path: None takes `report.html` in the run folder.
             arm: The arm that the page is about; None takes `rag`, or else the first other arm.
-            flips: Questions to show that turned right, and as many that turned wrong.
+            flips: Number of questions to show that turned right, and of those that turned wrong.
 
         Returns:
-            Where the page is.
+            The path of the page.
 
         Raises:
-            DataError: the run has no such arm, something else than a page is there, or it cannot be written.
+            DataError: the run has no such arm, the path holds something other than a page, or it cannot be
+                written.
         """
         from mmad_rag.report.html.page import render_page, write_page
 
@@ -134,7 +136,7 @@ class Evaluation:
         return target
 
     def to_pandas(self) -> DataFrame:
-        """One row per question and arm: what was asked, what came, and what knowledge was shown.
+        """A data frame with one row per question and arm: the question, the reply, and the knowledge shown.
 
         Raises:
             ExtraError: pandas is not installed.
@@ -179,15 +181,15 @@ def evaluation_of(
     data: Path,
     notes: Sequence[str],
 ) -> Evaluation:
-    """Read back what a run came to, and sum it up.
+    """Read the run that a result names, and summarize it.
 
     Args:
         result: The run that has ended.
-        budget: US dollars that it was to keep within.
-        prices: What models cost.
-        seed: Seed for bootstrap and for drawing flips.
+        budget: US dollars that the run was limited to.
+        prices: Prices of models.
+        seed: Seed for the bootstrap and for sampling flips.
         data: The data folder.
-        notes: What was known before it began.
+        notes: Notes from before the run.
 
     Raises:
         DataError: the budget was used up before any question was answered in every arm.

@@ -1,4 +1,4 @@
-"""A table that shows itself: in a terminal, in a notebook, and as text."""
+"""A table that displays itself in a terminal, in a notebook, and as text."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 _WIDEST = 400
-"""Columns of text."""
+"""Largest width of the text, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShownTable:
-    """A table for whoever looks: `print` writes it as text, rich draws it, a notebook lays it out."""
+    """A table that `print` writes as text, rich draws, and a notebook lays out."""
 
     table: Table
-    """What is shown."""
+    """The table as a rich object."""
 
     def __rich__(self) -> RichTable:
         return terminal_table(self.table)

@@ -12,26 +12,26 @@ from mmad_rag.images import to_rgb
 from mmad_rag.records import EncodedImage, MediaType
 
 FORMATS = MappingProxyType({MediaType.PNG: "PNG", MediaType.JPEG: "JPEG", MediaType.WEBP: "WEBP"})
-"""Formats that images are encoded in -> their name in Pillow."""
+"""Formats that images are encoded in -> their names in Pillow."""
 _QUALITY = 95
 
 
 def scaled_down(image: EncodedImage, longest: int) -> EncodedImage:
-    """The image with no side longer than `longest` pixels; one that is small enough stays as it is.
+    """The image with no side longer than `longest` pixels; a small enough image stays as it is.
 
-    Its media type is that of the new bytes: JPEG and WebP stay what they are, the others become PNG, which
-    loses nothing. Its digest stays that of the bytes on disk, which is what an image is known by: a
-    reference that is the query itself must be found out at any size.
+    The media type is that of the new bytes: JPEG and WebP keep their format, other formats become PNG, which
+    is lossless. The digest stays that of the bytes on disk, which identifies an image: a reference that is
+    the query itself must be recognised at any size.
 
     Args:
-        image: Of any size.
-        longest: Pixels, at least 1.
+        image: An image of any size.
+        longest: Longest side in pixels, at least 1.
     """
     return reencoded(image, longest=longest, media_type=None, quality=_QUALITY)
 
 
 def size_within(width: int, height: int, longest: int | None) -> tuple[int, int]:
-    """Width and height of an image of this size that is scaled down to a longest side; all in pixels.
+    """Width and height of an image of this size after scaling down to a longest side; all in pixels.
 
     Example:
         >>> size_within(1000, 500, 200), size_within(100, 50, 200)
@@ -44,14 +44,14 @@ def size_within(width: int, height: int, longest: int | None) -> tuple[int, int]
 def reencoded(
     image: EncodedImage, *, longest: int | None, media_type: MediaType | None, quality: int
 ) -> EncodedImage:
-    """The image at most so large, in this format; its own bytes where they are that already.
+    """The image in this size and format; its own bytes if they already fit.
 
     Args:
-        image: Of any size and format.
-        longest: Pixels of the longer side, at least 1; None keeps the size. Nothing is ever scaled up.
-        media_type: One of `FORMATS`; None keeps JPEG and WebP, and makes PNG of the others where the
-            image is scaled.
-        quality: Of JPEG and WebP, 1 to 100.
+        image: An image of any size and format.
+        longest: Longest side in pixels, at least 1; None keeps the size. An image is never scaled up.
+        media_type: One of `FORMATS`; None keeps JPEG and WebP, and turns other formats into PNG if the image
+            is scaled.
+        quality: Quality of JPEG and WebP, 1 to 100.
 
     Raises:
         ImageError: the image is larger than the format can hold.

@@ -1,4 +1,4 @@
-"""Lift an image that was taken with too little light."""
+"""Brighten an image that was taken with too little light."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 DARK_BELOW = 85.0
-"""Levels of 255: an image is dark when the brightest channel of not even a hundredth of its pixels reaches
-this. A third of the full scale is far below what a normally lit part shows, whatever its colour."""
+"""Level of 255: an image is dark if fewer than a hundredth of its pixels reach this level in their brightest
+channel. A third of the full scale is far below what a normally lit part shows, whatever its colour."""
 _LIFTED_TO = 230.0
 _BRIGHTEST = 99.0
-"""Percentile; what lies above may be glints and dead pixels."""
+"""Percentile of the brightest level; pixels above may be glints and dead pixels."""
 _DARKEST_LIFTED = 4.0
-"""Below this the image is as good as black, and lifting would show noise only."""
+"""Level below which the image is practically black, and lifting would only show noise."""
 _LONGEST = 256
 
 
 def lifted(image: EncodedImage) -> EncodedImage:
-    """The image, or one with all levels multiplied by one factor when it is dark.
+    """The image, or, if it is dark, a copy with all levels multiplied by one factor.
 
-    An encoder that was trained on well-lit images takes a dark one for another product. A part of a dark
-    colour on a brighter ground is left as it is, because the ground is bright.
+    An encoder that was trained on well-lit images mistakes a dark one for another product. An image of a dark
+    part on a brighter ground stays as it is, because the ground is bright.
 
     Returns:
-        The same object when it is not dark; else a PNG with the digest and the name of the original.
+        The same object if it is not dark; otherwise a PNG with the digest and the name of the original.
     """
     pixels = to_rgb(image)
     factor = _factor(pixels)
@@ -47,7 +47,7 @@ def lifted(image: EncodedImage) -> EncodedImage:
 
 
 def _factor(pixels: Image) -> float | None:
-    """What the levels are multiplied by; None for an image that is bright enough, or black."""
+    """The factor for the levels; None for an image that is bright enough, or black."""
     small = pixels.copy()
     small.thumbnail((_LONGEST, _LONGEST))
     brightest = float(np.percentile(np.asarray(small).max(axis=2), _BRIGHTEST))

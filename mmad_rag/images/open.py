@@ -23,9 +23,10 @@ ImageSource: TypeAlias = "EncodedImage | Path | str | bytes | Image | npt.NDArra
 """An image, path, encoded bytes, `data:` URL, Pillow image, or uint8 array of shape (h, w[, 3 or 4])."""
 
 MAX_PIXELS = 100_000_000
-"""Larger images are refused before they are decoded (a decompression bomb is a few kilobytes)."""
+"""Largest number of pixels; a larger image is refused before decoding (a decompression bomb has a few
+kilobytes)."""
 MAX_BYTES = 64 * 1024 * 1024
-"""Larger files are refused before they are read."""
+"""Largest number of bytes; a larger file is refused before it is read."""
 
 _FORMATS = {"PNG": MediaType.PNG, "JPEG": MediaType.JPEG, "WEBP": MediaType.WEBP, "GIF": MediaType.GIF}
 _EXIF_ORIENTATION = 0x0112
@@ -35,13 +36,14 @@ _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
 def open_image(source: ImageSource, *, name: str | None = None) -> EncodedImage:
-    """Open an image, decode it once to be sure that it is whole, and keep its bytes.
+    """Open an image, decode it once to check that it is whole, and keep its bytes.
 
     PNG, JPEG, WebP and GIF bytes are kept as they are; other formats, and images that EXIF says to
     rotate, are re-encoded upright as PNG. The digest is always that of the bytes that were handed in.
 
     Raises:
-        ImageError: missing, empty, unreadable, truncated, larger than `MAX_BYTES` or `MAX_PIXELS`.
+        ImageError: the image is missing, empty, unreadable, truncated, or larger than `MAX_BYTES` or
+            `MAX_PIXELS`.
 
     Example:
         >>> open_image(b"not an image")
@@ -173,11 +175,11 @@ def _decode(data: bytes, name: str) -> Image:
         raise
     except (PilImage.DecompressionBombWarning, PilImage.DecompressionBombError):
         raise ImageError(f"the image {name} has more than {MAX_PIXELS:,} pixels; scale it down") from None
-    except UnidentifiedImageError:  # its own message names an object in memory, not the file
+    except UnidentifiedImageError:  # Pillow's message names an object in memory, not the file
         raise ImageError(
             f"the image {name} cannot be read (it is not an image of a known format); replace the file"
         ) from None
-    except Exception as error:  # Pillow's decoders raise nearly anything on broken input
+    except Exception as error:  # Pillow's decoders raise almost any error on broken input
         reason = _ADDRESS.sub("", str(error)) or type(error).__name__
         raise ImageError(
             f"the image {name} cannot be read ({reason}); it may be truncated or no image"
@@ -192,7 +194,7 @@ def _upright(pixels: Image) -> Image:
 
 
 def _full_scale(mode: str, largest: float) -> float:
-    """The level that stands for white: 16 bits, or 8 bits or 1 where a wider mode holds no more than that."""
+    """The level that means white: 16 bits, or 8 bits or 1 if a wider mode holds no larger value."""
     if mode == "F" and largest <= 1.0:
         return 1.0
     if mode in ("F", "I") and largest <= 255.0:

@@ -1,8 +1,7 @@
-"""Change an image the way a camera, a light or a codec may.
+"""Change an image as a camera, a light or a codec may change it.
 
-One strength each, so that a figure under a change means the same everywhere. Every change takes and gives an
-8-bit RGB Pillow image, depends on nothing but the image and the seed, and leaves the image that it was given
-untouched.
+Every change has one strength, so that a figure under a change means the same everywhere. It takes and returns
+an 8-bit RGB Pillow image, depends on nothing but the image and the seed, and does not modify its input.
 """
 
 from __future__ import annotations
@@ -23,10 +22,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Change: TypeAlias = "Callable[[Image, int], Image]"
-"""(8-bit RGB image, seed) -> another image of that kind."""
+"""A function (8-bit RGB image, seed) -> changed image of the same kind."""
 
 CHANGES_VERSION = "1"
-"""Raised whenever the same image and seed give other pixels: vectors of changed images are kept by it."""
+"""Version of the changes, raised whenever the same image and seed give other pixels; stored vectors depend on
+it."""
 
 UNCHANGED = "none"
 BLUR_SIGMA = 6.0
@@ -35,10 +35,11 @@ that the same detail is lost at any size."""
 BLUR_AT = 512
 BRIGHTNESS = 0.3
 NOISE_SIGMA = 40.0
-"""In grey levels of 255, per pixel and channel at the image's own size, as a sensor adds it."""
+"""Standard deviation in grey levels of 255, per pixel and channel at the image's own size, as a sensor adds
+it."""
 JPEG_QUALITY = 5
 CAST = (1.3, 1.0, 0.7)
-"""Gains of a coloured light; the seed says which channel gets which."""
+"""Gains of a coloured light; the seed assigns them to the channels."""
 
 
 def _unchanged(pixels: Image, _seed: int) -> Image:
@@ -46,9 +47,9 @@ def _unchanged(pixels: Image, _seed: int) -> Image:
 
 
 def turned(pixels: Image, degrees: float) -> Image:
-    """Counter-clockwise about the centre, same size; what comes into view repeats the nearest edge pixel.
+    """Rotate counter-clockwise about the centre, same size; new areas repeat the nearest edge pixel.
 
-    An edge that goes on is what a background does; a fill of one colour would draw triangles on textures.
+    A repeated edge looks like a background; a fill of one colour would draw triangles on textures.
     """
     from PIL import Image as PilImage
 
@@ -64,21 +65,21 @@ def turned(pixels: Image, degrees: float) -> Image:
 
 
 def blurred(pixels: Image, sigma: float) -> Image:
-    """Gaussian blur; `sigma` in pixels of an image whose long side is `BLUR_AT`."""
+    """Apply a Gaussian blur; `sigma` is in pixels of an image whose long side is `BLUR_AT`."""
     from PIL import ImageFilter
 
     return pixels.filter(ImageFilter.GaussianBlur(sigma * max(pixels.size) / BLUR_AT))
 
 
 def middle(pixels: Image, share: float) -> Image:
-    """The middle of the width and of the height, `share` of each; at least one pixel."""
+    """The middle part of the width and of the height, `share` of each; at least one pixel."""
     width, height = (max(1, int(side * share + 1e-9)) for side in pixels.size)
     left, top = (pixels.width - width) // 2, (pixels.height - height) // 2
     return pixels.crop((left, top, left + width, top + height))
 
 
 def as_jpeg(pixels: Image, quality: int) -> Image:
-    """What a JPEG of that quality shows.
+    """The image after encoding as a JPEG of that quality.
 
     Raises:
         ImageError: the image is too large for a JPEG.
@@ -101,7 +102,7 @@ def _rotated_30(pixels: Image, _seed: int) -> Image:
 
 
 def _rotated_90(pixels: Image, _seed: int) -> Image:
-    """Counter-clockwise, exact: no pixel is interpolated."""
+    """Rotate counter-clockwise, exactly: no pixel is interpolated."""
     from PIL import Image as PilImage
 
     return pixels.transpose(PilImage.Transpose.ROTATE_90)
@@ -158,10 +159,10 @@ sigma 40."""
 
 
 def change_named(name: str) -> Change:
-    """The change of that name.
+    """The change with that name.
 
     Raises:
-        InputError: there is none; the message lists those there are.
+        InputError: there is no such change; the message lists all changes.
     """
     if name not in CHANGES:
         raise InputError(f"there is no change {name!r} of an image; give one of {', '.join(CHANGES)}")
@@ -171,10 +172,10 @@ def change_named(name: str) -> Change:
 def changed(image: EncodedImage, name: str, *, seed: int = 0) -> EncodedImage:
     """The changed image as PNG, with the digest and the name of the image that it was made from.
 
-    The digest stays, because a changed image is still the same image when one asks whether it is a
-    reference: whoever keeps vectors must keep them by digest and change. `none` gives the image itself.
-    Where a seed matters (`colour_cast`, `noise`) it is mixed with the digest, so that each image gets its
-    own noise and always the same.
+    The digest stays, because a changed image still counts as the same image when it is compared with
+    references: stored vectors must be keyed by digest and change. `none` returns the image itself. If a seed
+    matters (`colour_cast`, `noise`), it is mixed with the digest, so that each image gets its own noise and
+    always the same.
 
     Raises:
         InputError: there is no such change.
@@ -192,7 +193,7 @@ def changed(image: EncodedImage, name: str, *, seed: int = 0) -> EncodedImage:
 
 
 def _from_levels(levels: npt.NDArray[np.float32]) -> Image:
-    """Grey levels of any range, rounded and cut to 0..255, as an image."""
+    """Turn grey levels of any range into an image, rounded and clipped to 0..255."""
     from PIL import Image as PilImage
 
     return PilImage.fromarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8))

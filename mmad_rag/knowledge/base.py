@@ -27,16 +27,16 @@ _PLAIN_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong in a product file."""
+    """One problem in a product file."""
 
     path: Path
     """The file."""
     line: int
-    """From 1."""
+    """Line in the file, from 1."""
     field: str
     """Dotted path of the field, e.g. `defects.2.appearance`; empty for the file as a whole."""
     message: str
-    """What is wrong, with what to do."""
+    """What is wrong and how to correct it."""
 
     def __str__(self) -> str:
         field = f"{self.field} " if self.field else ""
@@ -45,7 +45,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ProductFile:
-    """A product with the file it came from."""
+    """A product with the file that it was read from."""
 
     product: Product
     path: Path
@@ -54,7 +54,7 @@ class ProductFile:
     source: Source
 
     def reference_paths(self) -> tuple[Path, ...]:
-        """The reference images' paths."""
+        """Paths of the reference images."""
         return tuple(self.path.parent / reference for reference in self.product.references)
 
 
@@ -113,10 +113,11 @@ def product_paths(root: Path) -> tuple[Path, ...]:
 
 
 def read_product(path: Path) -> tuple[ProductFile | None, list[Problem]]:
-    """Read one product file; without a product, the problems say why (with line numbers).
+    """Read one product file; if no product is returned, the problems say why (with line numbers).
 
-    A product whose ids do not fit together is none: its passages could not be named. A placeholder is not a
-    problem here: it stands in a file that is being written, and only `load_knowledge` refuses it.
+    No product is returned if its ids do not fit together, because its passages could not be named. A
+    placeholder is not a problem here: it stands in a file that is being written, and only `load_knowledge`
+    refuses it.
     """
     try:
         source = read_yaml(path)
@@ -128,7 +129,7 @@ def read_product(path: Path) -> tuple[ProductFile | None, list[Problem]]:
         product = Product.model_validate_json(json.dumps(source.value, default=str))
     except ValidationError as error:
         return None, [_from_pydantic(source, details) for details in error.errors()]
-    except ValueError as error:  # a number of thousands of digits
+    except ValueError as error:  # a number with thousands of digits
         return None, [
             Problem(path, 1, "", f"the file holds a value that cannot be used ({error}); correct it")
         ]
@@ -141,7 +142,7 @@ def read_product(path: Path) -> tuple[ProductFile | None, list[Problem]]:
 
 
 def _whole_file_problems(product: Product, source: Source) -> Iterator[Problem]:
-    """What the file's name and its neighbours show."""
+    """Problems with the file's name and with its neighbours."""
     if product.product != source.path.stem:
         yield _problem(
             source, ("product",), f"is {product.product!r} but the file is {source.path.name}; let both agree"
@@ -152,7 +153,7 @@ def _whole_file_problems(product: Product, source: Source) -> Iterator[Problem]:
 
 
 def _id_problems(product: Product, source: Source) -> Iterator[Problem]:
-    """Ids that must be unique, or must exist."""
+    """Ids that are not unique, or that do not exist."""
     seen: set[str] = set()
     for position, defect in enumerate(product.defects):
         message = None
@@ -186,7 +187,7 @@ def _reference_problems(product: Product, source: Source) -> Iterator[Problem]:
             elif Path(reference).suffix.lower() not in IMAGE_SUFFIXES:
                 known = ", ".join(sorted(IMAGE_SUFFIXES))
                 message = f"{reference!r} is not named like an image ({known}); name an image or remove it"
-        except (OSError, RuntimeError) as error:  # a name that is too long; links in a circle
+        except (OSError, RuntimeError) as error:  # a name that is too long, or links in a circle
             reason = error.strerror if isinstance(error, OSError) else "its links go in a circle"
             message = f"{reference[:80]!r} cannot be looked up ({reason}); correct the path"
         if message:
@@ -194,7 +195,7 @@ def _reference_problems(product: Product, source: Source) -> Iterator[Problem]:
 
 
 def _unwritten(source: Source) -> Iterator[Problem]:
-    """Placeholders: a model must never be shown one."""
+    """Placeholders, which a model must never be shown."""
     for where, text in texts_of(source.value):
         if is_unwritten(text):
             yield _problem(source, where, HOLDS_PLACEHOLDER)
@@ -213,7 +214,7 @@ def _from_pydantic(source: Source, details: ErrorDetails) -> Problem:
 
 
 def _from_message(path: Path, message: str) -> Problem:
-    """A reader's message already carries the line; take it apart so that every problem has one form."""
+    """The problem in a reader's message, split into line and text so that every problem has one form."""
     rest = message.removeprefix(f"{path}:")
     line, separator, text = rest.partition(": ")
     if separator and line.isdigit():

@@ -80,4 +80,4 @@ DATASETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "GoodsAD": _PRODUCTS[32:],
     }
 )
-"""The data sets that MMAD is made of, as product files name them -> their products."""
+"""Data set of MMAD, as product files name it -> its products."""

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
-"""What a file of an image is called; anything else in the folder is left alone."""
+"""Suffixes of image files; other files in the folder are ignored."""
 PLAIN_WITHIN = 16
-"""Corners that differ by no more than this many of 255 levels are called one plain background."""
+"""Largest difference of corners, in levels of 255, that counts as one plain background."""
 
 _CORNER = 16
 _HUES = ("red", "orange", "yellow", "green", "green", "cyan", "blue", "blue", "purple", "pink", "red")
@@ -27,30 +27,30 @@ _GREYS = ((40, "black"), (100, "dark grey"), (170, "grey"), (225, "light grey"),
 
 @dataclass(frozen=True, slots=True)
 class ImageSize:
-    """Width and height."""
+    """Width and height of an image."""
 
     width: int
-    """Pixels."""
+    """Width in pixels."""
     height: int
-    """Pixels."""
+    """Height in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class CornerColour:
-    """What the four corners of all images show: usually the background."""
+    """The colour of the four corners of all images: usually the background."""
 
     red: int
-    """Median, 0 to 255."""
+    """Median of the red channel, 0 to 255."""
     green: int
-    """Median, 0 to 255."""
+    """Median of the green channel, 0 to 255."""
     blue: int
-    """Median, 0 to 255."""
+    """Median of the blue channel, 0 to 255."""
     spread: int
-    """How far a corner of any image is from the medians at most, 0 to 255, in its worst channel."""
+    """Largest difference of a corner of any image from the medians, 0 to 255, in its worst channel."""
 
     @property
     def name(self) -> str:
-        """An everyday word for the colour."""
+        """An everyday name of the colour."""
         hue, lightness, _ = colorsys.rgb_to_hls(self.red / 255, self.green / 255, self.blue / 255)
         if max(self.red, self.green, self.blue) - min(self.red, self.green, self.blue) < 24:
             return next(name for top, name in _GREYS if lightness * 255 < top)
@@ -59,22 +59,22 @@ class CornerColour:
 
 @dataclass(frozen=True, slots=True)
 class NormalImages:
-    """Images of normal pieces that were opened and found good."""
+    """Images of normal pieces that were opened and checked."""
 
     paths: tuple[Path, ...]
-    """Sorted by name, at least one; of files with the same bytes only the first."""
+    """Paths sorted by name, at least one; of files with the same bytes only the first."""
     sizes: tuple[ImageSize, ...]
     """Every size that occurs, smallest first."""
     corners: CornerColour
-    """Of all of them."""
+    """The corner colour of all images."""
 
 
 def measure_images(folder: Path) -> NormalImages:
     """Open every image that lies directly in `folder`.
 
     Raises:
-        ImageError: the folder is absent or holds no image, or an image cannot be read; the message names
-            it.
+        ImageError: the folder is absent or holds no image, or an image cannot be read; the message names the
+            folder or the image.
     """
     if not folder.is_dir():
         raise ImageError(f"there is no folder of images at {folder}; check the path")

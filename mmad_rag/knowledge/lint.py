@@ -1,4 +1,4 @@
-"""Check product files beyond their schema: what an editor or a reviewer would send back."""
+"""Check product files beyond their schema, as an editor or a reviewer would."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _WORD = re.compile(r"[a-z0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class LintReport:
-    """What the linter found in a folder."""
+    """The linter's findings in a folder."""
 
     files: tuple[ProductFile, ...]
     """Every file that could be read, sorted by product."""
     problems: tuple[Problem, ...]
-    """Sorted by file and line; empty when the folder is clean."""
+    """All problems, sorted by file and line; empty if the folder is clean."""
 
 
 def lint(root: Path) -> LintReport:
@@ -59,13 +59,14 @@ def lint(root: Path) -> LintReport:
 
 
 def uncovered_folders(product: Product) -> tuple[str, ...]:
-    """MMAD's defect folders of a product that no defect of its file names; none for one of your own."""
+    """MMAD's defect folders of a product that no defect in its file names; none for a product that MMAD does
+    not have."""
     covered = {folder for defect in product.defects for folder in defect.folders}
     return tuple(folder for folder in DEFECT_FOLDERS.get(product.product, ()) if folder not in covered)
 
 
 class _Checker:
-    """The checks that one file can be given alone."""
+    """The checks that need only one file."""
 
     def __init__(self, file: ProductFile) -> None:
         self.file = file
@@ -73,7 +74,7 @@ class _Checker:
         self.imported = file.product.provenance.status is ReviewStatus.IMPORTED
 
     def problems(self) -> Iterator[Problem]:
-        """Every problem, in no particular order; an imported text is not held to our limits of length."""
+        """Every problem, in no particular order; limits of length do not apply to imported texts."""
         yield from self._texts()
         yield from self._repeats()
         yield from self._look_alikes()
@@ -100,7 +101,7 @@ class _Checker:
                     yield self._problem(where, message)
 
     def _repeats(self) -> Iterator[Problem]:
-        """The same sentence twice, and a tolerated variation that is also a defect's appearance."""
+        """Repeated sentences, and tolerated variations that are also a defect's appearance."""
         seen: dict[str, str] = {}
         for where, text in texts_of(self.file.source.value):
             if where[0] in ("provenance", "visual", "product", "dataset") or len(text.split()) < 4:
@@ -144,7 +145,8 @@ class _Checker:
                 )
 
     def _coverage(self) -> Iterator[Problem]:
-        """Fields that an inspector needs; a product of one's own may know of no defect yet."""
+        """Missing fields that an inspector needs; a product that MMAD does not have may be without
+        defects."""
         if not self.product.view:
             yield self._problem((), "has no view; say how the product is shown")
         for name in ("appearance", "structure", "function", "variation"):
@@ -161,9 +163,9 @@ class _Checker:
 
 
 def _across(files: Sequence[ProductFile], unread: Set[str]) -> Iterator[Problem]:
-    """What only shows between files: keys that two products share, pairs told apart on one side only.
+    """Problems between files: keys that two products share, pairs told apart on one side only.
 
-    Nothing is said against products that could not be read: what they hold is not known.
+    Products that could not be read cause no problem here, because their contents are not known.
     """
     owners: dict[str, list[tuple[ProductFile, KeyPath]]] = defaultdict(list)
     by_name = {file.product.product: file for file in files}
@@ -196,7 +198,8 @@ def _across(files: Sequence[ProductFile], unread: Set[str]) -> Iterator[Problem]
 
 
 def _speaks_of_the_other(file: ProductFile, place: int, other: TellApart) -> Iterator[Problem]:
-    """Sentences that tell apart must each describe one product: routing compares an image with them."""
+    """Sentences that tell products apart but do not describe one product each: routing compares an image with
+    them."""
     own = file.product.product.replace("_", " ")
     for number, how in enumerate(other.how):
         text = " ".join(how.lower().replace("_", " ").split()).replace(own, "")
@@ -207,5 +210,5 @@ def _speaks_of_the_other(file: ProductFile, place: int, other: TellApart) -> Ite
 
 
 def word_count(product: Product) -> int:
-    """Words of all passages of a product."""
+    """Number of words in all passages of a product."""
     return sum(len(passage.text.split()) for passage in passages_of(product))

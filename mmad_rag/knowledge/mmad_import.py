@@ -1,4 +1,4 @@
-"""Carry texts between MMAD's published knowledge file and product files."""
+"""Convert texts between MMAD's published knowledge file and product files."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ from mmad_rag.records import NORMAL_ENTRY, Json
 GOOD = "good"
 """MMAD's key of the normal state."""
 LICENCE = "CC-BY-NC-SA-4.0"
-"""Of MMAD's texts; an import keeps it."""
+"""Licence of MMAD's texts, which an import keeps."""
 MAX_BYTES = 20_000_000
-"""The published file has 150 kilobytes; larger files than this are refused unread."""
+"""Largest size that is read, in bytes; the published file has 150 kilobytes."""
 
 _DATASETS = MappingProxyType({"MVTec": "MVTec AD", "MVTec-LOCO": "MVTec LOCO"})
-"""Keys that product files spell differently; the questions call the first one `DS-MVTec`."""
+"""Data sets that product files spell differently than the published file; the questions say `DS-MVTec` for
+the first."""
 _MARK = "# Imported by `mmad-rag knowledge import-mmad`, which replaces this file when it is run again.\n"
 _TITLE = re.compile(r"\s*<([^<>\n]{1,200})>")
 
@@ -44,12 +45,13 @@ class _Entry:
     dataset: str
     product: str
     folder: str
-    """`good`, or a kind of defect."""
+    """Name of the folder: `good`, or a kind of defect."""
     text: str
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes long texts in double quotes: PyYAML's other styles lose line breaks such as U+0085."""
+    """A dumper that writes long texts in double quotes: PyYAML's other styles lose line breaks such as
+    U+0085."""
 
 
 def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -69,7 +71,8 @@ def import_mmad(file: Path, folder: Path, *, today: dt.date) -> KnowledgeBase:
 
     Args:
         file: MMAD's `domain_knowledge.json`.
-        folder: New, empty, or holding earlier imports only, which are replaced all together.
+        folder: The folder to write, which is new, empty, or holds only earlier imports; those are all
+            replaced.
         today: The date in the provenance.
 
     Raises:
@@ -203,7 +206,7 @@ def _defect(entry: _Entry) -> Json:
 
 
 def _refuse_other_contents(folder: Path) -> None:
-    """Nothing but earlier imports is ever replaced."""
+    """Refuse a folder that holds anything but earlier imports."""
     if folder.exists() and not folder.is_dir():
         raise KnowledgeError(f"{folder} is not a folder; choose another one with --out")
     for path in sorted(folder.iterdir()) if folder.exists() else ():

@@ -20,14 +20,14 @@ from mmad_rag.knowledge.template import template_text
 
 @dataclass(frozen=True, slots=True)
 class NewProduct:
-    """What was written."""
+    """The files that were written."""
 
     path: Path
     """The product file."""
     references: tuple[str, ...]
     """Images that the file lists, relative to its folder."""
     copied: int
-    """How many of them were copied into the folder; the others lay in it already."""
+    """Number of images that were copied into the folder; the others were in it already."""
 
 
 def new_product(
@@ -81,10 +81,10 @@ def new_product(
 
 
 def check_id(product: str) -> None:
-    """Refuse what is not a product id.
+    """Refuse a name that is not a product id.
 
     Raises:
-        KnowledgeError: with an id that would do, where one can be made of it.
+        KnowledgeError: the name is not an id; the message suggests an id if one can be made from the name.
     """
     try:
         TypeAdapter(Id).validate_python(product)
@@ -97,7 +97,7 @@ def check_id(product: str) -> None:
 
 
 def _place(measured: NormalImages | None, folder: Path, product: str) -> Sequence[Path]:
-    """Resolved paths of the images inside the knowledge folder, copied there if need be."""
+    """Resolved paths of the images inside the knowledge folder, after copying them there if needed."""
     if measured is None:
         return ()
     if _inside(measured, folder):
@@ -115,5 +115,5 @@ def _place(measured: NormalImages | None, folder: Path, product: str) -> Sequenc
 
 
 def _inside(measured: NormalImages, folder: Path) -> bool:
-    """Whether every image lies in the knowledge folder already."""
+    """Whether every image is in the knowledge folder already."""
     return all(path.resolve().is_relative_to(folder.resolve()) for path in measured.paths)

@@ -1,4 +1,4 @@
-"""Cut a product's knowledge into passages of a sentence or two."""
+"""Cut a product's knowledge into passages of one or two sentences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mmad_rag.records import NORMAL_ENTRY, Passage
 
 _SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n+")
 _LONG_WORDS = 40
-"""A text up to this length is one passage; a longer one is cut into its sentences."""
+"""Largest number of words of a text that stays one passage; a longer one is cut into its sentences."""
 _LEAST_WORDS = 4
 
 
@@ -26,7 +26,7 @@ def passages_of(product: Product) -> tuple[Passage, ...]:
 
 
 def visual_keys(product: Product) -> tuple[str, ...]:
-    """The noun phrases an image of the product is found by: visual name first, then the aliases."""
+    """The noun phrases by which an image of the product is found: the visual name first, then the aliases."""
     return (product.visual.name, *product.visual.aliases)
 
 
@@ -75,9 +75,9 @@ def _numbered(product: str, entry: str, title: str, texts: dict[Field, Iterable[
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """A short text whole; of a long one its sentences, so that a budget can choose among them.
+    """A short text whole, or the sentences of a long one, so that a token budget can choose among them.
 
-    A heading or a number that stands alone goes with the sentence after it.
+    A heading or a number that stands alone stays with the sentence after it.
     """
     if len(text.split()) <= _LONG_WORDS:
         yield text

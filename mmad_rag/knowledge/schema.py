@@ -1,4 +1,4 @@
-"""The shape of a product file: what an expert writes down about one product."""
+"""The schema of a product file: what an expert writes down about one product."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 
 
 class _Section(BaseModel):
-    """Unknown fields are errors, values are never turned into another type, nothing changes later."""
+    """A section of a product file: unknown fields are errors, values are not converted, and nothing can
+    change."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
 
 class ReviewStatus(StrEnum):
-    """How far a file has come."""
+    """The review status of a file."""
 
     DRAFT = "draft"
     """Written, not yet checked against images."""
@@ -35,12 +36,12 @@ class ReviewStatus(StrEnum):
 
 
 class Visual(_Section):
-    """What an image of the product can be found by: short, visual, inside CLIP's context."""
+    """Short visual phrases that fit into CLIP's context, by which an image of the product is found."""
 
     name: Line
     """A noun phrase that fits "a photo of a ...", e.g. `metal nut`."""
     aliases: tuple[Line, ...] = ()
-    """Other noun phrases for the same thing, three to eight."""
+    """Three to eight other noun phrases for the same product."""
     descriptions: tuple[Line, ...] = ()
     """One-line descriptions of the whole image, at most 20 words each."""
 
@@ -57,7 +58,7 @@ class Normal(_Section):
     variation: tuple[Line, ...] = ()
     """What differs between good pieces and must not be reported."""
     composition: tuple[Line, ...] = ()
-    """Rules of the kind "how many of what, where, which belongs to which"."""
+    """Rules such as "how many of what, where, which belongs to which"."""
 
 
 class TellApart(_Section):
@@ -79,60 +80,60 @@ class LookAlike(_Section):
 
 
 class Defect(_Section):
-    """One thing that goes wrong. Each item of a list is one or two plain sentences."""
+    """One kind of defect. Each item of a list is one or two plain sentences."""
 
     id: Id
-    """Unique in the file."""
+    """Id of the defect, unique in the file."""
     name: Line
-    """What an inspector calls it, e.g. `Bent tooth`."""
+    """The name that an inspector uses, e.g. `Bent tooth`."""
     folders: tuple[Id, ...] = ()
-    """The benchmark folders that hold images of it; empty when it is not in the benchmark."""
+    """The benchmark folders that hold images of the defect; empty if it is not in the benchmark."""
     aliases: tuple[Line, ...] = ()
-    """Other words for it."""
+    """Other words for the defect."""
     appearance: tuple[Line, ...]
-    """What is seen: shape, colour, size, edges."""
+    """The visible appearance: shape, colour, size, edges."""
     location: tuple[Line, ...] = ()
-    """Where on the product it occurs."""
+    """The places on the product where the defect occurs."""
     cause: tuple[Line, ...] = ()
-    """Where it likely comes from."""
+    """The likely causes of the defect."""
     effect: tuple[Line, ...] = ()
-    """What it does to function, safety or further use."""
+    """The effects on function, safety or further use."""
     look_alikes: tuple[LookAlike, ...] = ()
-    """What it is confused with."""
+    """Defects and variations that it is confused with."""
 
 
 class Provenance(_Section):
-    """Where the text comes from, and how far it can be trusted."""
+    """The origin of the text, and how far it can be trusted."""
 
     sources: tuple[Line, ...]
-    """Data sets, papers, standards, or "general knowledge of ..."."""
+    """The sources: data sets, papers, standards, or "general knowledge of ..."."""
     author: Line
-    """A role, not a person."""
+    """The author's role, not a person."""
     licence: Line
     """SPDX identifier where there is one, e.g. `CC-BY-4.0`."""
     date: dt.date
-    """Of the last change to the text."""
+    """Date of the last change to the text."""
     status: ReviewStatus
-    """How far the file has come."""
+    """The review status of the file."""
 
 
 class Product(_Section):
     """One product file."""
 
     schema_version: Annotated[int, Field(ge=1, le=1)]
-    """1."""
+    """Version of the schema: 1."""
     product: Id
     """The product's name in the catalogue: MMAD's category, e.g. `metal_nut`; equals the file's name."""
     dataset: Line
-    """Where it is benchmarked, e.g. `MVTec AD`; any words for a product of your own."""
+    """The data set that holds the product, e.g. `MVTec AD`; any words for a product of your own."""
     visual: Visual
     view: tuple[Line, ...] = ()
-    """Camera, background, how many pieces, how they lie."""
+    """The view: camera, background, number and position of pieces."""
     normal: Normal
     tell_apart: tuple[TellApart, ...] = ()
-    """Products that look like it."""
+    """Other products that look like this product."""
     defects: tuple[Defect, ...] = ()
-    """Everything that is known to go wrong."""
+    """All known kinds of defects."""
     references: tuple[Line, ...] = ()
-    """Images of normal pieces, relative to the file's folder."""
+    """Paths of images of normal pieces, relative to the file's folder."""
     provenance: Provenance

@@ -1,4 +1,4 @@
-"""Where the product files that come with the library lie."""
+"""Find the product files that come with the library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def shipped_knowledge() -> Path:
     """The folder of product files: inside an installed package, or beside the package in a checkout.
 
     Raises:
-        KnowledgeError: neither is there.
+        KnowledgeError: there is no such folder.
     """
     for folder in (_PACKAGE / "shipped_knowledge", _PACKAGE.parent / "knowledge"):
         if folder.is_dir():

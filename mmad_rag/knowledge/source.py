@@ -1,4 +1,4 @@
-"""Read a YAML file safely, remembering the line on which every value stands."""
+"""Read a YAML file safely, and remember the line of every value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 from mmad_rag.errors import KnowledgeError
 
 MAX_FILE_BYTES = 1_000_000
-"""A product file is a few kilobytes of text; larger files are refused unread."""
+"""Largest size of a file that is read, in bytes; a product file has a few kilobytes of text."""
 _MAX_NODES = 50_000
 _YAML = "tag:yaml.org,2002:"
 _KINDS = frozenset(
@@ -28,9 +28,9 @@ class Source:
     """A parsed YAML file."""
 
     path: Path
-    """Where it was read from."""
+    """The file that was read."""
     value: Any
-    """Plain dicts, lists and scalars."""
+    """The parsed value: plain dicts, lists and scalars."""
     lines: dict[KeyPath, int]
     """Line (from 1) of every key and item, by its path from the root."""
 
@@ -46,7 +46,8 @@ def read_yaml(path: Path) -> Source:
     """Read one YAML file.
 
     Raises:
-        KnowledgeError: missing, too large, not UTF-8, not YAML, a duplicate key, or anchors that blow up.
+        KnowledgeError: the file is missing, too large, not UTF-8 or not YAML, or has a duplicate key, or
+            anchors that expand out of proportion.
     """
     text = _read_text(path)
     try:
@@ -73,7 +74,7 @@ def read_yaml(path: Path) -> Source:
         raise KnowledgeError(
             f"{path}:1: the file is nested too deeply; a product file has four levels"
         ) from None
-    except Exception as error:  # PyYAML's constructors raise nearly anything on values such as `!!int ""`
+    except Exception as error:  # PyYAML's constructors raise almost any error on values such as `!!int ""`
         raise KnowledgeError(f"{path}:1: this is not valid YAML ({error}); mend the file") from None
     finally:
         loader.dispose()
@@ -81,7 +82,7 @@ def read_yaml(path: Path) -> Source:
 
 
 def texts_of(value: object, where: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """Every text of a parsed file, with its place."""
+    """Every text of a parsed file, with its path from the root."""
     if isinstance(value, str):
         yield where, value
     elif isinstance(value, dict):
@@ -140,7 +141,7 @@ def _walk(node: yaml.Node, where: KeyPath, lines: dict[KeyPath, int], path: Path
 
 
 def _refuse_odd_values(node: yaml.Node, where: KeyPath, path: Path) -> None:
-    """Kinds of value that no field has, and characters that a terminal or a path would choke on."""
+    """Refuse kinds of values that no field has, and characters that a terminal or a path cannot hold."""
     place, field = f"{path}:{node.start_mark.line + 1}", ".".join(str(part) for part in where)
     if node.tag not in _KINDS:
         kind = node.tag.removeprefix(_YAML)

@@ -1,4 +1,4 @@
-"""The text of a new product file, with a placeholder for everything that only its author knows."""
+"""Write the text of a new product file, with a placeholder for everything that only its author knows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mmad_rag.knowledge.placeholders import PLACEHOLDER
 from mmad_rag.knowledge.schema import ReviewStatus
 
 OWN_DATASET = "own"
-"""The data set of a product that MMAD does not have."""
+"""Name of the data set of a product that MMAD does not have."""
 
 _FILE = Template(
     """\
@@ -99,16 +99,16 @@ def template_text(
     references: Sequence[str] = (),
     images: NormalImages | None = None,
 ) -> str:
-    """A file that the schema accepts; what the linter says of it is what its author has to do.
+    """A file that the schema accepts; its author has to write what the linter reports.
 
-    Data set and defects of a product of MMAD are filled in, as is all that the arguments tell.
+    The data set and the defects of a product of MMAD are filled in, and so are the arguments.
 
     Args:
         product: A valid id, e.g. `metal_nut`.
-        today: Goes into the provenance.
+        today: The date in the provenance.
         name: The visual name; by default the id with spaces.
         references: Images of normal pieces, relative to the file's folder.
-        images: What was measured on them, told in comments.
+        images: Measurements on those images, which are written as comments.
     """
     words = product.replace("_", " ")
     datasets = [dataset for dataset, products in DATASETS.items() if product in products]
@@ -128,7 +128,7 @@ def template_text(
 
 
 def measured_lines(images: NormalImages) -> tuple[str, ...]:
-    """What images of normal pieces show, as sentences for their product's author."""
+    """The measurements on images of normal pieces, as sentences for the product's author."""
     count, corners = len(images.paths), images.corners
     first, last = images.sizes[0], images.sizes[-1]
     size = f"{first.width} x {first.height}"
@@ -146,7 +146,7 @@ def measured_lines(images: NormalImages) -> tuple[str, ...]:
 
 
 def _defects(folders: Sequence[str]) -> str:
-    """A block per folder of MMAD, or a commented example for a product of one's own."""
+    """One block per folder of MMAD, or a commented example for a product that MMAD does not have."""
     look_alikes = _LOOK_ALIKES.substitute(todo=PLACEHOLDER)
     if not folders:
         block = "defects:\n" + _defect("scratch", "Scratch", ()) + look_alikes
@@ -167,5 +167,5 @@ def _listed(field: str, values: Sequence[str]) -> str:
 
 
 def _scalar(text: str) -> str:
-    """`text` as a YAML scalar on one line, quoted where YAML would read something else."""
+    """The text as a YAML scalar on one line, quoted if YAML would read it differently."""
     return yaml.safe_dump([text], allow_unicode=True, width=math.inf)[2:-1]

@@ -1,4 +1,4 @@
-"""Labelled images to figures of routing: how often right, how sure, and how honest about the unknown."""
+"""Measure routing on labelled images: its accuracy, confidence, and recognition of unknown products."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far stated confidences are from how often they are right."""
+"""Measure how far stated confidences are from the share of right answers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mmad_rag.retrieval_eval.decisions import Bools, Floats, Ints
 from mmad_rag.retrieval_eval.metrics import Share, share
 
 BINS = 15
-"""As in Guo et al. 2017, section 2."""
+"""Number of bins, as in section 2 of Guo et al. 2017."""
 
 
 class Binning(StrEnum):
-    """How confidences are put into bins."""
+    """The ways in which confidences are put into bins."""
 
     EQUAL_WIDTH = "equal width"
     """Each bin spans 1/15 of [0, 1]."""
@@ -25,27 +25,27 @@ class Binning(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Images of about the same confidence."""
+    """Images of similar confidence."""
 
     low: float
-    """Least confidence of the bin: its edge at equal width, its least member at equal mass."""
+    """Lower end of the bin: its edge for equal width, its least confidence for equal mass."""
     high: float
-    """Greatest confidence of the bin."""
+    """Upper end of the bin: its edge for equal width, its greatest confidence for equal mass."""
     confidence: float
-    """Mean confidence of its images."""
+    """Mean confidence of the bin's images."""
     right: Share
-    """Of its images."""
+    """Share of the bin's images whose named product is right."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A reliability diagram in figures."""
+    """A reliability diagram as numbers."""
 
     binning: Binning
     error: float
-    """Expected calibration error: mean over images of |share right - mean confidence| of their bin."""
+    """Expected calibration error: mean over images of |share right - mean confidence| of the image's bin."""
     bins: tuple[Bin, ...]
-    """From low to high; bins without images are left out."""
+    """The bins from low to high; bins without images are left out."""
 
 
 def calibration(
@@ -53,15 +53,15 @@ def calibration(
 ) -> Calibration | None:
     """The expected calibration error (Naeini et al. 2015; Guo et al. 2017); None without images.
 
-    At equal width a bin takes its upper edge, as in Guo et al.: (0, 1/15], (1/15, 2/15] ... At equal mass,
-    images of exactly the same confidence may fall to either side of a border; each then counts with the
-    mean of them all, so that the order of the images does not matter.
+    Bins of equal width include their upper edge, as in Guo et al.: (0, 1/15], (1/15, 2/15] ... Images of
+    exactly the same confidence may fall on both sides of a border between bins of equal mass; each then
+    counts with their mean, so that the order of the images does not matter.
 
     Args:
-        confidence: Shape (n,), in [0, 1].
-        right: Shape (n,): whether what was named is right.
-        binning: Which kind of bins.
-        bins: How many, at least 1.
+        confidence: Confidences in [0, 1], shape (n,).
+        right: Whether the named product is right, shape (n,).
+        binning: Kind of bins.
+        bins: Number of bins, at least 1.
     """
     if not len(confidence):
         return None
@@ -75,7 +75,7 @@ def calibration(
 
 
 def _mean_of_equals(ordered: Floats, right: Bools) -> Floats:
-    """For each entry the mean of `right` over the entries of the same confidence."""
+    """The mean of `right` over all entries with the same confidence, for each entry."""
     _, owner, counts = np.unique(ordered, return_inverse=True, return_counts=True)
     means: Floats = (np.bincount(owner, weights=right) / counts)[owner]
     return means

@@ -1,4 +1,4 @@
-"""Which product is taken for which."""
+"""Count which product is taken for which."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from mmad_rag.retrieval_eval.figures import Router
 from mmad_rag.retrieval_eval.metrics import Share, share
 
 OUTSIDE = RouteOutcome.UNKNOWN.value
-"""Last row: images of products outside the catalogue. Last column: images for which nothing was named."""
+"""Label of the last row (images of products outside the catalogue) and column (images with no named
+product)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Counts of what was named for what."""
+    """Counts of images by the product that they show and the product that was named."""
 
     router: Router
     labels: tuple[str, ...]
-    """Products with an image or a mention, sorted; last, `not in the catalogue`."""
+    """The products that are shown or named, sorted; the last label is `not in the catalogue`."""
     counts: tuple[tuple[int, ...], ...]
-    """Row: what the image shows; column: what was named (of a near-tie the first product)."""
+    """Counts by shown product (row) and named product (column; of a near-tie the first product)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +34,18 @@ class ConfusedPair:
     """Images of one product for which another was named."""
 
     product: str
-    """What they show."""
+    """The product that the images show."""
     named: str
-    """What was named, or `not in the catalogue`."""
+    """The product that was named, or `not in the catalogue`."""
     router: Router
     images: Share
-    """Of all images of the product, changed ones included."""
+    """Share of these images among all images of the product, changed ones included."""
     changes: Mapping[str, int]
-    """Change -> how many of them."""
+    """Change -> number of these images under the change."""
 
 
 def confusion(router: Router, decisions: Mapping[str, Decisions], products: Sequence[str]) -> Confusion:
-    """All changes together."""
+    """The confusion matrix over all changes."""
     together = pooled(list(decisions.values()))
     full = _matrix(together, len(products))
     used = np.flatnonzero(full.sum(axis=0) + full.sum(axis=1))
@@ -59,7 +60,7 @@ def confusion(router: Router, decisions: Mapping[str, Decisions], products: Sequ
 def confused_pairs(
     router: Router, decisions: Mapping[str, Decisions], products: Sequence[str]
 ) -> tuple[ConfusedPair, ...]:
-    """Every pair that occurs, most frequent first; what is outside the catalogue counts as one product."""
+    """Every pair that occurs, most frequent first; all products outside the catalogue count as one."""
     labels = (*products, OUTSIDE)
     matrices = {change: _matrix(found, len(products)) for change, found in decisions.items()}
     totals: Counter[int] = Counter()
@@ -77,7 +78,7 @@ def confused_pairs(
 
 
 def _matrix(decisions: Decisions, products: int) -> Ints:
-    """Counts of shape (products + 1, products + 1); the last of each is outside the catalogue."""
+    """Counts of shape (products + 1, products + 1); the last row and column are outside the catalogue."""
     rows = np.where(decisions.truth == NONE, products, decisions.truth)
     columns = np.where(decisions.accepted, decisions.first, products)
     matrix = np.zeros((products + 1, products + 1), np.int64)

@@ -1,4 +1,4 @@
-"""Every router's decisions on the same images under every change."""
+"""Compute every router's decisions on the same images under every change."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def route_all(
 ) -> tuple[Route, ...]:
     """The route of every image, exactly as a user gets it.
 
-    An image whose bytes are a reference is not compared with that reference, also when it has been changed.
+    An image with the bytes of a reference is not compared with that reference, even if it has been changed.
 
     Args:
-        retriever: Of the index.
-        images: What to route.
-        vectors: Of the images, perhaps changed, shape (images, d).
+        retriever: The retriever of the index.
+        images: The images to route.
+        vectors: Vectors of the images, perhaps changed, shape (images, d).
     """
     return tuple(
         retriever.route_vector(vector, {image.digest}) for image, vector in zip(images, vectors, strict=True)
@@ -39,7 +39,7 @@ def route_all(
 def decisions_of(
     routes: Sequence[Route], images: Sequence[LabelledImage], products: Sequence[str]
 ) -> Decisions:
-    """Routes as arrays; products are numbered by their place in `products`."""
+    """The decisions in the routes; products are numbered by their place in `products`."""
     number = {product: place for place, product in enumerate(products)}
     ranked = [[candidate.product for candidate in route.candidates] for route in routes]
     return Decisions(
@@ -67,31 +67,32 @@ def decisions_of(
 
 
 def known_of(route: Route) -> float:
-    """How sure the route is that the image shows a product of the catalogue at all."""
+    """The route's probability that the image shows a product of the catalogue at all."""
     return route.known
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was concluded about each image."""
+    """The decisions about all images."""
 
     products: tuple[str, ...]
-    """The catalogue, by the numbers that decisions give them."""
+    """The catalogue, in the order of the numbers in decisions."""
     images: tuple[LabelledImage, ...]
-    """Those that count: of a product that the index knows by something else than the image, or outside."""
+    """The images that count: outside the catalogue, or of a product with evidence other than the image
+    itself."""
     routes: Mapping[str, tuple[Route, ...]]
-    """Change -> one route per image, of its candidates only the best two."""
+    """Change -> one route per image, with the best two of its candidates only."""
     decisions: Mapping[Router, Mapping[str, Decisions]]
-    """Router -> change -> decisions, one entry per image. Without references there is no nearest one."""
+    """Router -> change -> decisions, one entry per image; no nearest-reference router without references."""
     thresholds: Mapping[Router, float]
     """Router -> the value of `known` that 95 % of the known images reach, all changes pooled."""
 
     def pooled(self, router: Router) -> Decisions:
-        """All changes together, in their order."""
+        """The decisions under all changes together, in the changes' order."""
         return pooled(list(self.decisions[router].values()))
 
     def figures(self) -> tuple[Figures, ...]:
-        """Per change each router, then all changes together."""
+        """The figures of each router, per change, then over all changes together."""
         found = [
             figures(router, change, self.decisions[router][change], self.thresholds[router])
             for change in self.routes
@@ -111,12 +112,12 @@ def measure(
     images: Sequence[LabelledImage],
     vectors: Mapping[str, FloatArray],
 ) -> Measured:
-    """Route every image under every change, and look for its nearest reference beside that.
+    """Route every image under every change, and find its nearest reference too.
 
     Args:
-        index: What routes.
+        index: The index to measure.
         encoder: The encoder that built it; its image tower is not used.
-        images: What to route; those without evidence in this index do not count.
+        images: The images to route; those without evidence in this index do not count.
         vectors: Change -> shape (images, d).
     """
     counts = has_evidence(index, images)
@@ -140,14 +141,15 @@ def measure(
 
 
 def _brief(route: Route) -> Route:
-    """A route that can be kept by the hundred thousand: a catalogue has dozens of candidates."""
+    """A copy of the route with its best two candidates only, so that hundreds of thousands fit into
+    memory."""
     return replace(route, candidates=route.candidates[:2])
 
 
 def has_evidence(index: IndexData, images: Sequence[LabelledImage]) -> Bools:
-    """Whether the index knows an image's product by a text or by a reference that is not the image.
+    """Whether the index knows an image's product by a text or by a reference other than the image.
 
-    True for images outside the catalogue: there is nothing that they could be found by.
+    True for images outside the catalogue, because the index cannot have evidence for them.
     """
     by_text = {key.product for key in index.keys}
     by_reference: dict[str, set[str]] = {}
@@ -165,6 +167,6 @@ def has_evidence(index: IndexData, images: Sequence[LabelledImage]) -> Bools:
 
 
 def _threshold(decisions: Mapping[str, Decisions]) -> float:
-    """At 95 % recall of the known images, all changes pooled; infinite where there are none."""
+    """The threshold at 95 % recall of the known images, all changes pooled; infinite if there are none."""
     known = np.concatenate([found.known[found.inside] for found in decisions.values()])
     return threshold_at_recall(known) if len(known) else float("inf")

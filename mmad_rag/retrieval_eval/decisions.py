@@ -1,4 +1,4 @@
-"""What a router concluded about many images, in arrays."""
+"""A router's decisions about many images, as arrays."""
 
 from __future__ import annotations
 
@@ -14,61 +14,61 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
 NONE = -1
-"""In place of a product's number: no product."""
+"""The number that stands for no product."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """One entry per image; every array has shape (n,)."""
+    """The decisions, one entry per image; every array has shape (n,)."""
 
     truth: Ints
-    """Number of the right product in the catalogue; `NONE` for an image outside it."""
+    """Number of the right product in the catalogue; `NONE` for an image outside the catalogue."""
     first: Ints
-    """Number of the best candidate; `NONE` where there was none."""
+    """Number of the best candidate; `NONE` if there was none."""
     rank: Ints
-    """How many candidates stand before the right product; the catalogue's size where it is none."""
+    """Number of candidates before the right product; the catalogue's size if it is not a candidate."""
     known: Floats
-    """How sure it is that the image shows a product of the catalogue; higher is surer, -inf where nothing
-    could be compared. Comparable within one router."""
+    """Score that the image shows a product of the catalogue; higher is surer, -inf if nothing could be
+    compared. It is comparable within one router."""
     confidence: Floats
-    """In [0, 1]: how sure it is of the best candidate; NaN for a router that does not say."""
+    """Confidence in the best candidate, in [0, 1]; NaN for a router without confidences."""
     accepted: Bools
     """Whether a product was named at all."""
     near_tie: Bools
     """Whether two products were named."""
     among: Bools
-    """Whether the right product is among those named."""
+    """Whether the right product is among the named ones."""
 
     def __len__(self) -> int:
         return len(self.truth)
 
     @property
     def inside(self) -> Bools:
-        """Images of products of the catalogue."""
+        """Whether an image shows a product of the catalogue."""
         inside: Bools = self.truth != NONE
         return inside
 
     @property
     def right(self) -> Bools:
-        """One product was named, and it is the right one."""
+        """Whether one product was named and it is right."""
         return self.accepted & ~self.near_tie & self.among
 
     @property
     def near_tie_with(self) -> Bools:
-        """Two products were named, the right one among them."""
+        """Whether two products were named, one of them right."""
         return self.accepted & self.near_tie & self.among
 
     @property
     def wrong(self) -> Bools:
-        """Something was named, but not the right product."""
+        """Whether a product was named, but not the right one."""
         return self.accepted & ~self.among
 
     def where(self, chosen: Bools) -> Decisions:
-        """Only the chosen images."""
+        """The decisions about the chosen images."""
         return Decisions(*(getattr(self, item.name)[chosen] for item in fields(self)))
 
     def at_threshold(self, threshold: float) -> Decisions:
-        """The same, naming its best candidate alone wherever `known` reaches the threshold."""
+        """The same decisions, naming the best candidate alone wherever `known` reaches the threshold."""
         accepted = self.known >= threshold
         first_is_right = (self.rank == 0) & self.inside
         return replace(
@@ -80,7 +80,7 @@ class Decisions:
 
 
 def pooled(parts: Sequence[Decisions]) -> Decisions:
-    """All images of several sets of decisions; at least one set."""
+    """The decisions about all images of several sets; at least one set."""
     return Decisions(
         *(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Decisions))
     )

@@ -1,4 +1,4 @@
-"""Which defect of its product an image of a defect is nearest to."""
+"""Measure which defect of its product a defect image is nearest to."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from mmad_rag.retrieval_eval.metrics import Share, share
 
 @dataclass(frozen=True, slots=True)
 class DefectFigures:
-    """Leave-one-out over the defect images of one product, or of all."""
+    """Leave-one-out results on the defect images of one product, or of all."""
 
     product: str
-    """Its name, or `all`."""
+    """Name of the product, or `all`."""
     defects: int
-    """Kinds of defect with an image."""
+    """Number of kinds of defect with an image."""
     right: Share
-    """Of images with another one of their kind: the nearest other image shows that kind."""
+    """Share of images whose nearest other image shows the same kind, among images that have another of their
+    kind."""
     chance: float
-    """Mean over those images of 1 / kinds of their product."""
+    """Expected share at random: mean over those images of 1 / kinds of their product."""
     alone: int
-    """Images that are the only one of their kind, which cannot be right and do not count."""
+    """Number of images that are the only one of their kind; they cannot be right and do not count."""
 
 
 def defect_figures(index: IndexData) -> tuple[DefectFigures, ...]:
-    """Leave each defect image of the index out; look for the nearest other one of its product, by cosine.
+    """Leave each defect image of the index out, and find the nearest other one of its product by cosine.
 
-    Only whole views are compared, so that an image is never found by another view of itself.
+    Only whole views are compared, so that an image is never matched with another view of itself.
 
     Returns:
         One entry per product with such images, then all together; empty when the index has none that count.

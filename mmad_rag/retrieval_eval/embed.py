@@ -26,7 +26,7 @@ VECTORS, ABOUT = "vectors.npy", "vectors.json"
 
 
 class VectorKey(NamedTuple):
-    """What a vector was made from."""
+    """The source of a vector."""
 
     digest: str
     """SHA-256 (hex) of the image's bytes, before any change."""
@@ -36,20 +36,20 @@ class VectorKey(NamedTuple):
 
 @dataclass(frozen=True)
 class VectorCache:
-    """Vectors by image and change, of one encoder and one seed."""
+    """Vectors by image and change, for one encoder and one seed."""
 
     encoder: str
     """The encoder's fingerprint."""
     seed: int
-    """Of the changes."""
+    """Seed for the changes."""
     vectors: dict[VectorKey, FloatArray] = field(default_factory=dict)
-    """Shape (d,) each, unit length."""
+    """Vectors of shape (d,), unit length."""
 
     @classmethod
     def load(cls, folder: Path, *, encoder: str, seed: int) -> VectorCache:
-        """Read the cache of a folder; empty when there is none, or one of another encoder, seed or version.
+        """Read the cache of a folder; empty if there is none, or it is of another encoder, seed or version.
 
-        Damaged files count as none: what they held is embedded again and they are replaced.
+        Damaged files are ignored: their vectors are computed again, and the files are replaced.
         """
         empty = cls(encoder, seed)
         try:
@@ -66,7 +66,7 @@ class VectorCache:
         return cls(encoder, seed, dict(zip(keys, rows.astype(np.float32), strict=True)))
 
     def save(self, folder: Path) -> None:
-        """Write the cache; the description comes last and holds the hash of the vectors.
+        """Write the cache; the description is written last and holds the hash of the vectors.
 
         Raises:
             DataError: the folder cannot be written to.
@@ -85,7 +85,7 @@ class VectorCache:
             raise DataError(f"{folder} cannot be written to ({error}); name another folder") from error
 
     def _header(self, data: bytes) -> dict[str, str | int]:
-        """What must be equal for the vectors to be used."""
+        """The description of the cache, which must match for its vectors to be used."""
         return {
             "format": 1,
             "encoder": self.encoder,
@@ -104,11 +104,11 @@ class EmbeddedImages:
     """Labelled images with their vectors."""
 
     found: FoundImages
-    """What could be read."""
+    """The images that could be read."""
     vectors: Mapping[str, FloatArray]
-    """Change -> shape (images, d), rows in the order of `found.pictures`."""
+    """Change -> shape (images, d), rows in the order of `found.images`."""
     embedded: int
-    """Changed images that were embedded now; the others were in the cache."""
+    """Number of changed images that were embedded now; the others were in the cache."""
 
 
 def embed_changes(
@@ -121,11 +121,11 @@ def embed_changes(
     """Open each image once, change it in every way, and embed what the cache does not hold yet.
 
     Args:
-        found: What to embed; an image that cannot be read is left out of all changes, with that reason.
+        found: The images to embed; an image that cannot be read is left out of all changes, with that reason.
         changes: Names of changes.
-        encoder: Must see images.
-        cache: Filled on the way, also when this is interrupted.
-        progress: Called with (stage, changed images done, changed images in all).
+        encoder: An encoder with an image tower.
+        cache: The cache, which gets every new vector, even if the call is interrupted.
+        progress: Called with (stage, changed images done, all changed images).
 
     Raises:
         EncoderError: the encoder has no image tower.
@@ -160,7 +160,7 @@ def image_tower(encoder: Encoder) -> ImageTower:
     """The encoder's image tower.
 
     Raises:
-        EncoderError: it has none.
+        EncoderError: the encoder has no image tower.
     """
     if encoder.images is None:
         raise EncoderError(

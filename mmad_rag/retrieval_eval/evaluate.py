@@ -30,12 +30,12 @@ from mmad_rag.retrieval_eval.subindex import plain_references
 from mmad_rag.retrieve import ClipRetriever
 
 ALL = "all"
-"""In place of a list of changes: every one."""
+"""The word that selects every change."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetrievalEvaluation:
-    """A measurement with what it was counted from."""
+    """A measurement with the data that it was computed from."""
 
     result: RetrievalResult
     """The figures."""
@@ -44,14 +44,14 @@ class RetrievalEvaluation:
     found: FoundImages
     """What the folder holds, and everything that was left out of it."""
     embedded: int
-    """Changed images that were embedded now; the vectors of the others were there already."""
+    """Number of changed images that were embedded now; the vectors of the others were stored."""
 
 
 def parse_changes(text: str) -> tuple[str, ...]:
-    """Names of changes from `none,blur` or `all`, in the order given, each once.
+    """Parse names of changes from `none,blur` or `all`, in the order given, each once.
 
     Raises:
-        InputError: a name is unknown, or there is none.
+        InputError: a name is unknown, or there is no name.
     """
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if names == (ALL,):
@@ -75,23 +75,24 @@ def evaluate_retrieval(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> RetrievalEvaluation:
-    """Route every labelled image under every change and count; see `RetrievalResult`.
+    """Route every labelled image under every change and count the results; see `RetrievalResult`.
 
     Args:
-        index: What is measured.
-        data: Labelled images (see `find_pictures`).
+        index: The index to measure.
+        data: Folder of labelled images (see `find_images`).
         encoder: The encoder that built the index, a spec that loads it, or None for the manifest's spec.
         changes: Names of `mmad_rag.images.perturb.CHANGES`, at least one.
-        leave_product_out: Also route each product's images with an index that lacks the product.
-        references_per_product: Also repeat everything with at most so many references of each product.
+        leave_product_out: Whether each product's images are also routed with an index that lacks the product.
+        references_per_product: Numbers of references per product; everything is repeated with at most as
+            many.
         vectors: Folder that keeps the images' vectors from one measurement to the next.
-        seed: Of the changes, of the choice of references, and of which images are timed.
+        seed: Seed for the changes, the choice of references, and the choice of images that are timed.
         progress: Called with (stage, done, total).
 
     Raises:
-        InputError: the folder does not exist, or a change or number is none.
+        InputError: the folder does not exist, or a change or a number of references is not valid.
         DataError: the folder holds no image of a known product, or contradicts itself.
-        EncoderError: the encoder cannot be loaded, or sees no images.
+        EncoderError: the encoder cannot be loaded, or has no image tower.
         IndexMismatchError: the encoder is not the one that built the index.
     """
     if not changes or any(number < 1 for number in references_per_product):
@@ -157,7 +158,7 @@ def _embed(
     seed: int,
     progress: Progress | None,
 ) -> EmbeddedImages:
-    """With the vectors that the folder keeps, which gets the new ones even when this is interrupted."""
+    """Embed the images, using and extending the vectors in the folder, even if the call is interrupted."""
     if folder is None:
         return embed_changes(found, changes, encoder, VectorCache(encoder.fingerprint, seed), progress)
     cache = VectorCache.load(folder, encoder=encoder.fingerprint, seed=seed)

@@ -1,4 +1,4 @@
-"""The figures of one router under one change."""
+"""Compute the figures of one router under one change."""
 
 from __future__ import annotations
 
@@ -12,65 +12,66 @@ from mmad_rag.retrieval_eval.decisions import Decisions
 from mmad_rag.retrieval_eval.metrics import Share, auroc, share
 
 ALL_CHANGES = "all"
-"""In place of a change's name: all changes together."""
+"""The name that stands for all changes together."""
 
 
 class Router(StrEnum):
-    """Who says which product an image shows."""
+    """The methods that name the product in an image."""
 
     ROUTE = "route"
     """The retriever of the index."""
     NEAREST = "nearest"
-    """The nearest reference image: the floor."""
+    """The nearest reference image, as the lower bound."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How a router did on the same images under one change.
+    """The results of a router on the same images under one change.
 
-    `known` images show a product of the catalogue, `outside` images do not. Intervals take images as
-    independent; where changes are pooled one image counts once per change, so that they are too narrow.
+    `known` images show a product of the catalogue, `outside` images do not. Intervals assume independent
+    images; if changes are pooled, an image counts once per change, so that they are too narrow.
     """
 
     router: Router
     change: str
     """Name of the change, or `all`."""
     known: int
-    """Images of products of the catalogue."""
+    """Number of images of products of the catalogue."""
     outside: int
-    """Images of something else."""
+    """Number of images of other products."""
     top1: Share
-    """Of known images: the right product is the best candidate, whatever was concluded from that."""
+    """Share of known images whose right product is the best candidate, whatever was concluded from that."""
     top3: Share
-    """Of known images: it is one of the best three."""
+    """Share of known images whose right product is among the best three candidates."""
     right: Share
-    """Of known images: it was named, alone."""
+    """Share of known images whose right product was named alone."""
     near_tie: Share
-    """Of known images: it was named together with another."""
+    """Share of known images whose right product was named together with another."""
     wrong: Share
-    """Of known images: only others were named."""
+    """Share of known images for which only other products were named."""
     called_unknown: Share
-    """Of known images: nothing was named."""
+    """Share of known images for which no product was named."""
     auroc: float | None
-    """How well `known` tells known images from those outside; None without the latter."""
+    """Area under the ROC curve of `known` for known against outside images; None without outside images."""
     recall_95: Share
-    """Of known images: reach the threshold that 95 % of all known images, all changes pooled, reach."""
+    """Share of known images that reach the threshold that 95 % of all known images, all changes pooled,
+    reach."""
     false_accepts_95: Share
-    """Of images outside: reach that same threshold."""
+    """Share of outside images that reach the same threshold."""
     false_accepts: Share
-    """Of images outside: something was named, by the router's own threshold. The nearest reference has none
-    of its own and is given that at 95 % recall."""
+    """Share of outside images for which a product was named, by the router's own threshold. The
+    nearest-reference router has no threshold of its own and uses the one at 95 % recall."""
     ece: float | None
-    """Expected calibration error over all images in 15 bins of equal width; None where no confidence is
-    stated."""
+    """Expected calibration error over all images in 15 bins of equal width; None if the router states no
+    confidence."""
     ece_mass: float | None
-    """The same in 15 bins of equal mass."""
+    """Expected calibration error over all images in 15 bins of equal mass."""
     ece_known: float | None
-    """The same as `ece`, over known images only."""
+    """Expected calibration error over known images only, in 15 bins of equal width."""
 
 
 def figures(router: Router, change: str, decisions: Decisions, threshold_95: float) -> Figures:
-    """Count; `threshold_95` is a value of `Decisions.known`."""
+    """Compute the figures from decisions; `threshold_95` is a value of `Decisions.known`."""
     inside = decisions.where(decisions.inside)
     outside = decisions.where(~decisions.inside)
     n, m = len(inside), len(outside)

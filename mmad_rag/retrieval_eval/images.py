@@ -19,7 +19,7 @@ _MASK_FOLDERS = {"ground_truth", "rbg_mask", "rgb_mask", "mask", "masks"}
 
 
 class Reason(StrEnum):
-    """Why an image of the folder is not measured on."""
+    """The reason why an image of the folder is not measured on."""
 
     TEMPLATE = "templates (below a folder called train), which are not queries"
     MASK = "masks"
@@ -32,28 +32,28 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LabelledImage:
-    """An image whose product is known to the one who measures."""
+    """An image whose right product is known."""
 
     path: Path
     name: str
-    """Relative to the folder, with forward slashes."""
+    """Path relative to the folder, with forward slashes."""
     product: str | None
-    """The right product; None for an image of something outside the catalogue."""
+    """The right product; None for an image of a product outside the catalogue."""
     digest: str
     """SHA-256 (hex) of the file's bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundImages:
-    """What a folder holds."""
+    """The images that a folder holds."""
 
     images: tuple[LabelledImage, ...]
-    """Sorted by name."""
+    """The labelled images, sorted by name."""
     left_out: Mapping[Reason, tuple[str, ...]]
-    """Why -> names of what is not measured on, sorted; only reasons that occur."""
+    """Reason -> names of the images that are left out for it, sorted; only reasons that occur."""
 
     def without(self, reason: Reason, names: Collection[str]) -> FoundImages:
-        """The same with some images left out for a reason."""
+        """The same, with some images left out for a reason."""
         if not names:
             return self
         kept = tuple(image for image in self.images if image.name not in names)
@@ -64,13 +64,13 @@ class FoundImages:
 def find_images(folder: Path, products: Collection[str]) -> FoundImages:
     """Look for labelled images below `folder`: `<product>/**/x.png`, or MMAD's layout with its mmad.json.
 
-    An image named in mmad.json shows the product that its path there says. Any other image shows the last
-    component of its path that is a product's name. Whatever lies below a top folder called `unknown` shows
-    something outside the catalogue. Templates and masks are not queries; the same bytes count once.
+    An image named in mmad.json shows the product in its path there. Any other image shows the product whose
+    name comes last in its path. Images below a top folder called `unknown` show products outside the
+    catalogue. Templates and masks are not queries; the same bytes count once.
 
     Args:
-        folder: Searched recursively; links are not followed out of it.
-        products: The catalogue.
+        folder: The folder to search recursively; links that lead out of it are not followed.
+        products: Names of the products in the catalogue.
 
     Raises:
         InputError: the folder does not exist.
@@ -116,7 +116,7 @@ def find_images(folder: Path, products: Collection[str]) -> FoundImages:
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, str]]:
-    """EncodedImage files with their names, sorted."""
+    """Image files with their names, sorted."""
     root = folder.resolve()
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in IMAGE_SUFFIXES and path.resolve().is_relative_to(root):

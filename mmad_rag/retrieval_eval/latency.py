@@ -1,4 +1,4 @@
-"""How long each step of one query takes."""
+"""Measure how long each step of one query takes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ QUESTIONS = (
     "What is the structure of the object?",
     "What is the function of the object?",
 )
-"""Asked in turn, so that every kind of passage is selected."""
+"""Questions that are asked in turn, so that every kind of passage is selected."""
 _OPENED = 64
 _ROUTED = 1000
 
@@ -38,15 +38,15 @@ class Step(StrEnum):
     """The parts of a query."""
 
     DECODE = "decode"
-    """Read the file and decode it once, to be sure that it is whole."""
+    """Read the file and decode it once, to check that it is whole."""
     ENCODE = "encode"
-    """What the encoder is shown of the image, its preprocessing and its forward pass."""
+    """Take the view of the image that the encoder is shown, preprocess it and run the forward pass."""
     SEARCH = "search"
-    """The route, from the image's vector to the confidence."""
+    """Compute the route, from the image's vector to the confidence."""
     QUESTION = "question"
-    """What a question costs that was not asked before: its own embedding, where passages have vectors."""
+    """Embed a question that was not asked before, if passages have vectors."""
     SELECT = "select"
-    """The passages for a question that has been asked before."""
+    """Select the passages for a question that has been asked before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Latency:
 
     step: Step
     n: int
-    """Times that were measured."""
+    """Number of times that were measured."""
     p50_ms: float
     p95_ms: float
     p99_ms: float
@@ -70,15 +70,15 @@ def latencies(
     seed: int,
     progress: Progress | None = None,
 ) -> tuple[Latency, ...]:
-    """Time every step on unchanged images, one at a time, after one that is not counted.
+    """Time every step on unchanged images, one at a time, after a first one that is not counted.
 
     Args:
-        index: What is searched.
+        index: The index to search.
         encoder: The encoder that built it.
-        images: At least one; a seeded sample of 64 is opened and encoded, of 1,000 routed.
-        vectors: Shape (images, d).
-        seed: Of the samples.
-        progress: Called with (stage, images done, images in all).
+        images: The images, at least one; a seeded sample of 64 is opened and encoded, one of 1,000 is routed.
+        vectors: Vectors of the images, shape (images, d).
+        seed: Seed for the samples.
+        progress: Called with (stage, images done, all images).
     """
     order = np.random.default_rng(seed).permutation(len(images))
     opened = [images[place] for place in order[:_OPENED]]
@@ -105,7 +105,8 @@ def _open_and_encode(
 
 
 def _route_and_select(retriever: ClipRetriever, vectors: FloatArray) -> dict[Step, list[float]]:
-    """Selection is what `retrieve_vector` takes longer than `route_vector`, where something was named."""
+    """Time routing and selection; selection is `retrieve_vector` minus `route_vector`, if a product was
+    named."""
     times: dict[Step, list[float]] = {Step.SEARCH: [], Step.QUESTION: [], Step.SELECT: []}
     named = [vector for vector in vectors if retriever.route_vector(vector).products]
     if named:

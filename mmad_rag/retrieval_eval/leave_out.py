@@ -1,4 +1,4 @@
-"""What happens to a product's images once the product is taken out of the index."""
+"""Route a product's images with an index from which the product, or some references, have been removed."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from mmad_rag.retrieve import ClipRetriever
 
 @dataclass(frozen=True, slots=True)
 class LeftOutProduct:
-    """The images of one product, or of all, against an index without it."""
+    """The images of one product, or of all, routed with an index without the product."""
 
     product: str
-    """Its name, or `all`."""
+    """Name of the product, or `all`."""
     unknown: Share
-    """Of its images, changed ones included: declared not in the catalogue by the index's own threshold."""
+    """Share of its images, changed ones included, that the index's own threshold declares unknown."""
     unknown_95: Share
-    """Below the threshold at 95 % recall that was found with the whole index."""
+    """Share of its images below the threshold at 95 % recall that was computed with the whole index."""
     nearest_unknown_95: Share | None
-    """The same by the cosine of the nearest reference; None without references."""
+    """The same share by the cosine of the nearest reference; None without references."""
     named: Mapping[str, int]
-    """What was named instead (of a near-tie the first product), most often first."""
+    """Named product -> number of images (of a near-tie the first product), most frequent first."""
 
 
 def leave_products_out(
@@ -47,7 +47,7 @@ def leave_products_out(
     thresholds: Mapping[Router, float],
     progress: Progress | None = None,
 ) -> tuple[LeftOutProduct, ...]:
-    """For every product with images, the same images against the index without it; last, all together.
+    """Route the images of every product with an index without it; the last entry is over all products.
 
     Args:
         index: The whole index.
@@ -55,7 +55,7 @@ def leave_products_out(
         images: Labelled images.
         vectors: Change -> shape (images, d).
         thresholds: Router -> threshold at 95 % recall with the whole index.
-        progress: Called with (stage, products done, products in all).
+        progress: Called with (stage, products done, all products).
     """
     owner = np.array([image.product or "" for image in images])
     products = sorted({image.product for image in images if image.product})
@@ -125,15 +125,15 @@ def _sum(shares: Sequence[Share]) -> Share:
 
 @dataclass(frozen=True, slots=True)
 class FewerReferences:
-    """What remains with so many references."""
+    """The figures with a limited number of references."""
 
     per_product: int
-    """At most so many references of each product."""
+    """Largest number of references of each product."""
     references: int
-    """How many images that are in all."""
+    """Number of reference images in total."""
     figures: tuple[Figures, ...]
-    """Per change and router, then all changes together; an image that is the last reference left of its
-    product does not count, so that the number of images may differ."""
+    """The figures per change and router, then all changes together. An image that is the last reference left
+    of its product does not count, so that the number of images may differ."""
 
 
 def with_fewer_references(
@@ -146,7 +146,7 @@ def with_fewer_references(
     seed: int,
     progress: Progress | None = None,
 ) -> tuple[FewerReferences, ...]:
-    """Repeat everything with a seeded choice of the index's references, per number, thresholds included."""
+    """Repeat everything, thresholds included, with a seeded choice of references for each number."""
     found = []
     for done, number in enumerate(numbers, start=1):
         smaller = with_references(index, some_references(index, number, seed=seed))

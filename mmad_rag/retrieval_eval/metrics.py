@@ -1,4 +1,4 @@
-"""Shares with their intervals, and how well a score tells known images from unknown ones."""
+"""Compute shares with intervals, and how well a score separates known images from unknown ones."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _Z = NormalDist().inv_cdf(0.975)
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """So many of so many, with the 95 % interval of the share."""
+    """A count out of `n`, as a share with its 95 % interval."""
 
     count: int
     n: int
-    """At least 0."""
+    """The number counted out of, at least 0."""
     share: float | None
-    """In [0, 1]; None of nothing."""
+    """The share, in [0, 1]; None if `n` is 0."""
     low: float | None
     """Lower end of Wilson's 95 % interval."""
     high: float | None
@@ -47,10 +47,10 @@ def share(count: int, n: int) -> Share:
 
 
 def auroc(known: Floats, unknown: Floats) -> float | None:
-    """The chance that a known image scores higher than an unknown one, a tie counting half.
+    """The probability that a known image scores higher than an unknown one; a tie counts half.
 
-    The area under the ROC curve, by its equality with the Mann-Whitney statistic (Hanley and McNeil 1982).
-    None when there is nothing on one side.
+    This is the area under the ROC curve, which equals the Mann-Whitney statistic (Hanley and McNeil 1982).
+    None if there are no known or no unknown images.
 
     Example:
         >>> auroc(np.array([0.9, 0.5]), np.array([0.5, 0.1]))
@@ -68,8 +68,8 @@ def threshold_at_recall(known: Floats, recall: float = 0.95) -> float:
     """The highest threshold that at least this share of the known images reaches.
 
     Args:
-        known: At least one score.
-        recall: In (0, 1].
+        known: Scores of the known images, at least one.
+        recall: The share to reach, in (0, 1].
     """
     needed = max(1, math.ceil(recall * len(known) - 1e-9))
     return float(np.sort(known)[len(known) - needed])

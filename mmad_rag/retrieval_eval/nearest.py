@@ -1,4 +1,4 @@
-"""The floor: the product of the nearest normal reference image, by cosine, and nothing else."""
+"""Route by the nearest normal reference image by cosine, as a lower bound for routing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def nearest_all(index: IndexData, images: Sequence[LabelledImage], vectors: Floa
     """Rank the products by the cosine of their nearest reference; `known` is the best cosine.
 
     A reference with the image's own bytes does not count. Equal cosines keep the order of the catalogue.
-    Everything is accepted until `Decisions.at_threshold` says otherwise.
+    Every image is accepted; `Decisions.at_threshold` applies a threshold.
     """
     best = best_cosines(index, images, vectors)
     number = {product: place for place, product in enumerate(index.products)}
@@ -44,9 +44,9 @@ def nearest_all(index: IndexData, images: Sequence[LabelledImage], vectors: Floa
 
 
 def best_cosines(index: IndexData, images: Sequence[LabelledImage], vectors: FloatArray) -> FloatArray:
-    """The best cosine of each image to each product's normal references, shape (images, products).
+    """The best cosine of each image to the normal references of each product, shape (images, products).
 
-    Whole views only. -inf where a product has no reference but the image itself.
+    Only whole views count. The value is -inf if a product has no reference but the image itself.
     """
     number = {product: place for place, product in enumerate(index.products)}
     plain = np.flatnonzero(plain_references(index))

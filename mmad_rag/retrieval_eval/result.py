@@ -1,4 +1,4 @@
-"""All that a measurement of retrieval found, in one record."""
+"""The results of a measurement of retrieval, in one record."""
 
 from __future__ import annotations
 
@@ -24,78 +24,80 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Images that were not measured on."""
+    """Images that were left out."""
 
     reason: Reason
     count: int
     examples: tuple[str, ...]
-    """The first names, at most five."""
+    """Names of the first images, at most five."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProductFigures:
-    """How the images of one product fared, all changes together."""
+    """The results on the images of one product, all changes together."""
 
     product: str
     references: int
-    """Its normal reference images in the index."""
+    """Number of the product's normal reference images in the index."""
     images: int
-    """Before they were changed."""
+    """Number of images before they were changed."""
     top1: Share
-    """Of changed images: the route's best candidate is right. This is the product's recall."""
+    """Share of changed images whose right product is the route's best candidate: the product's recall."""
     nearest_top1: Share | None
-    """The same by the nearest reference; None without references."""
+    """The same share by the nearest reference; None without references."""
     right: Share
-    """It was named, alone."""
+    """Share of changed images for which the product was named alone."""
     near_tie: Share
-    """It was named together with another."""
+    """Share of changed images for which the product was named together with another."""
     called_unknown: Share
-    """Nothing was named."""
+    """Share of changed images for which no product was named."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetrievalResult:
-    """What routing is worth on labelled images."""
+    """The results of retrieval on labelled images."""
 
     index: str
     """Fingerprint of the index."""
     encoder: str
-    """Its spec."""
+    """Spec of the encoder."""
     changes: tuple[str, ...]
     """Names of the changes, in the order of the figures."""
     seed: int
-    """Of the changes and of every choice."""
+    """Seed for the changes and for every random choice."""
     known: int
-    """Images of products of the catalogue that were measured on, before they were changed."""
+    """Number of measured images of products of the catalogue, before they were changed."""
     outside: int
-    """Images of other things."""
+    """Number of measured images of other products, before they were changed."""
     left_out: tuple[LeftOut, ...]
-    """What the folder holds besides."""
+    """Images of the folder that were left out, by reason."""
     thresholds: dict[str, float | None]
-    """Router -> how known an image must be so that 95 % of the known ones are, all changes pooled; None
-    where there is no such value."""
+    """Router -> threshold on `known` that 95 % of the known images reach, all changes pooled; None if there
+    is no such value."""
     figures: tuple[Figures, ...]
-    """Per change each router; last, all changes together."""
+    """The figures of each router per change; the last ones are over all changes."""
     calibration: tuple[Calibration, ...]
-    """Of the route's confidence over all images and changes: at equal width and at equal mass."""
+    """Calibration of the route's confidence over all images and changes, in bins of equal width and of equal
+    mass."""
     products: tuple[ProductFigures, ...]
-    """Sorted by name; only products with images."""
+    """The results per product with images, sorted by name."""
     confusion: tuple[Confusion, ...]
-    """Per router, all changes together."""
+    """The confusion of each router, all changes together."""
     confused: tuple[ConfusedPair, ...]
-    """Every pair that was confused, per router, most frequent first."""
+    """Every confused pair of each router, most frequent first."""
     latency: tuple[Latency, ...]
-    """Per step of one query."""
+    """Latency of each step of one query."""
     leave_product_out: tuple[LeftOutProduct, ...]
-    """Per product, then all together; empty unless it was asked for."""
+    """Results per left-out product, then over all products; empty unless requested."""
     fewer_references: tuple[FewerReferences, ...]
-    """Per number of references; empty unless it was asked for."""
+    """Results per number of references; empty unless requested."""
     defects: tuple[DefectFigures, ...]
-    """Which defect, per product, then all together; empty when the index has no images of defects."""
+    """Results for the nearest defect per product, then over all products; empty if the index has no defect
+    images."""
 
 
 def left_out(found: FoundImages) -> tuple[LeftOut, ...]:
-    """What was left out, in the order of the reasons."""
+    """The images that were left out, in the order of the reasons."""
     return tuple(
         LeftOut(reason, len(found.left_out[reason]), tuple(found.left_out[reason][:_EXAMPLES]))
         for reason in Reason
@@ -133,19 +135,19 @@ def product_figures(index: IndexData, measured: Measured) -> tuple[ProductFigure
 
 
 def calibrations(measured: Measured) -> tuple[Calibration, ...]:
-    """Of the route, all changes pooled, in both kinds of bins."""
+    """Calibration of the route in both kinds of bins, all changes pooled."""
     route = measured.pooled(Router.ROUTE)
     found = (calibration(route.confidence, route.rank == 0, binning) for binning in Binning)
     return tuple(item for item in found if item is not None)
 
 
 def finite_thresholds(measured: Measured) -> dict[str, float | None]:
-    """The thresholds by the name of the router; None where no image could be compared."""
+    """The thresholds by the router's name; None if no image could be compared."""
     return {
         router.value: value if np.isfinite(value) else None for router, value in measured.thresholds.items()
     }
 
 
 def figures_of(figures: Sequence[Figures], router: Router, change: str) -> Figures:
-    """The one entry of a router under a change, which must be there."""
+    """The figures of a router under a change, which must exist."""
     return next(item for item in figures if (item.router, item.change) == (router, change))

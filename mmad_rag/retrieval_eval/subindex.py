@@ -19,11 +19,12 @@ def plain_references(index: IndexData) -> Bools:
 
 
 def with_references(index: IndexData, chosen: Bools) -> IndexData:
-    """The index as it is once all references but the chosen were removed from it.
+    """The index with only the chosen references.
 
     Args:
         index: The whole index.
-        chosen: Shape (references,); an image stays with all its views when one of its rows is chosen.
+        chosen: Whether a row is chosen, shape (references,); an image stays with all its views if one of its
+            rows is chosen.
     """
     kept: dict[str, set[str]] = {}
     own: dict[str, set[str]] = {}
@@ -40,8 +41,8 @@ def with_references(index: IndexData, chosen: Bools) -> IndexData:
 def some_references(index: IndexData, per_product: int, *, seed: int) -> Bools:
     """A seeded choice of at most `per_product` normal images of each product, shape (references,).
 
-    Every view of a chosen image is kept; images of defects are not. The choice of a smaller number is
-    part of that of a larger one.
+    Every view of a chosen image is kept; images of defects are not. A choice with a smaller number is part of
+    every choice with a larger one.
     """
     chosen = np.zeros(len(index.references), bool)
     rows: dict[str, dict[str, list[int]]] = {}

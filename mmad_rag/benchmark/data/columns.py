@@ -1,4 +1,4 @@
-"""The columns that questions are reported in, and the types of questions that fold into each."""
+"""The columns in which questions are reported, and the question types that fold into each."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from enum import StrEnum
 from types import MappingProxyType
 
 AVERAGE = "Average"
-"""The name of a table's last row and of its last column; no dataset and no type may be called so."""
+"""The name of a table's last row and of its last column; no dataset and no type may have it."""
 
 WIDEST_HEADING = 12
-"""Characters of a type that is its own heading in any case."""
+"""Length of a type, in characters, up to which it is always its own heading."""
 
 
 class Subject(StrEnum):
@@ -20,7 +20,7 @@ class Subject(StrEnum):
     OBJECT = "object"
     """The object as it should be."""
     DEFECT = "defect"
-    """What is wrong with it."""
+    """The defect of the object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Column:
     heading: str
     """A short form of the name, e.g. `ObjAna`."""
     types: tuple[str, ...]
-    """The raw types of questions that are reported in the column, at least one."""
+    """The raw types of the questions that are reported in the column, at least one."""
     subject: Subject | None = None
-    """What its questions are about; None where that is not known, or where it is neither."""
+    """The subject of the column's questions; None if it is not known, or neither object nor defect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Columns:
     """The columns of a question set."""
 
     each: tuple[Column, ...]
-    """In the order of the table."""
+    """The columns in the order of the table."""
     detection: str | None = None
     """The name of the column whose questions ask whether an image is normal: its score is balanced accuracy,
     the mean of the accuracies on normal and on abnormal images. None for a set without such questions."""
@@ -54,7 +54,7 @@ class Columns:
 
     @property
     def with_average(self) -> tuple[str, ...]:
-        """The same, then `Average`."""
+        """The columns' names in order, then `Average`."""
         return (*self.names, AVERAGE)
 
     @property
@@ -64,7 +64,7 @@ class Columns:
 
     @property
     def headings(self) -> Mapping[str, str]:
-        """Name -> heading, of `Average` too."""
+        """Name -> heading, including that of `Average`."""
         return MappingProxyType({**{column.name: column.heading for column in self.each}, AVERAGE: AVERAGE})
 
     @property
@@ -76,11 +76,11 @@ class Columns:
 def own_columns(types: Sequence[str], beside: Sequence[Column] = ()) -> tuple[Column, ...]:
     """A column for every type that is reported under its own name.
 
-    A long type of several words has a heading of the first three letters of each, unless another column
-    would have the same one.
+    The heading of a long type of several words joins the first three letters of each word, unless another
+    column would have the same heading.
 
     Args:
-        types: Different ones.
+        types: Raw types, all different.
         beside: The other columns of the table.
 
     Example:

@@ -9,13 +9,13 @@ from mmad_rag.records import Choice, Question
 
 
 def shown_choices(question: Question, seed: int | None, rotation: int = 0) -> tuple[Choice, ...]:
-    """The options as they are shown: in an order drawn for this question, lettered anew from the top.
+    """The options as they are shown: in an order drawn for this question, lettered anew from A.
 
     Args:
-        question: Whose options.
-        seed: None keeps the file's order. The same seed gives a question the same order in every arm and in
-            every run, whatever else is asked.
-        rotation: So many options are moved from the top to the end, for circular evaluation.
+        question: The question whose options are shown.
+        seed: Seed for the order; None keeps the file's order. The same seed gives a question the same order
+            in every arm and in every run, whatever else is asked.
+        rotation: Number of options that are moved from the top to the end, for circular evaluation.
     """
     drawn = _drawn(question, seed, rotation)
     return tuple(
@@ -30,7 +30,7 @@ def own_letter(question: Question, seed: int | None, letter: str, rotation: int 
 
 
 def _drawn(question: Question, seed: int | None, rotation: int) -> tuple[Choice, ...]:
-    """The file's options in the order they are shown; every order is equally likely over seeds."""
+    """The file's options in the order they are shown; over seeds every order is equally likely."""
 
     def lot(choice: Choice) -> str:  # a hash, because a library's shuffle may change with its version
         return hashlib.sha256(json.dumps([seed, question.id, choice.letter]).encode()).hexdigest()

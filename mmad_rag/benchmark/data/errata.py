@@ -19,22 +19,24 @@ _PILL_GOOD = frozenset(f"DS-MVTec/pill/image/good/{number:03}.png" for number in
 
 @dataclass(frozen=True, slots=True)
 class Erratum:
-    """A mistake of the published questions. No right answer is known for any: its questions are left out."""
+    """A mistake in the published questions. Its questions are left out, because no right answer to them is
+    known."""
 
     name: str
-    """As it is given to `apply_errata` and `--errata`."""
+    """The name that `apply_errata` and `--errata` accept."""
     reason: str
-    """What is wrong."""
+    """Description of the mistake."""
     source: str
-    """How that is known."""
+    """Evidence for the mistake."""
     questions: Callable[[Benchmark], tuple[Question, ...]]
-    """The questions of a benchmark that it concerns, in the file's order; none in a copy without it."""
+    """The questions of a benchmark that the erratum concerns, in the file's order; none in a copy without
+    it."""
 
 
 def _pill_metal_nut(benchmark: Benchmark) -> tuple[Question, ...]:
-    """All questions about the 22 images, in a copy in which any of these has an answer that names a nut.
+    """All questions about the 22 images, if any of them has an answer that names a nut in this copy.
 
-    A wrong option may well name a metal nut, so only the right ones count.
+    A wrong option may well name a metal nut, so only right options count.
     """
     asked = tuple(question for question in benchmark.questions if question.image_path in _PILL_GOOD)
     return asked if any(_NUT.search(_answer_text(question)) for question in asked) else ()
@@ -91,7 +93,7 @@ def apply_errata(benchmark: Benchmark, names: Sequence[str]) -> Benchmark:
     Images without any question left are left out too. The digest stays that of the file.
 
     Raises:
-        DataError: there is no erratum of a name, or no question is left.
+        DataError: a name is not an erratum's, or no question is left.
     """
     out = {question.id for name in names for question in erratum(name).questions(benchmark)}
     questions = tuple(question for question in benchmark.questions if question.id not in out)
@@ -110,17 +112,17 @@ def apply_errata(benchmark: Benchmark, names: Sequence[str]) -> Benchmark:
 
 
 def errata_in(benchmark: Benchmark) -> Iterator[tuple[Erratum, tuple[Question, ...]]]:
-    """The errata that a benchmark has, each with the questions it concerns."""
+    """The errata that concern a benchmark, each with its questions."""
     for item in ERRATA.values():
         if questions := item.questions(benchmark):
             yield item, questions
 
 
 def erratum(name: str) -> Erratum:
-    """The erratum of a name.
+    """The erratum with this name.
 
     Raises:
-        DataError: there is none.
+        DataError: there is no such erratum.
     """
     if name not in ERRATA:
         raise DataError(f"there is no erratum {name!r}; choose one of {', '.join(ERRATA)}")

@@ -10,7 +10,7 @@ MMAD: arXiv 2410.09453 (ICLR 2025). The file is one object, image path -> record
         "similar_templates": ["MVTec-AD/bottle/train/good/001.png"],
         "random_templates": ["MVTec-AD/bottle/train/good/004.png"]}}
 
-MMAD's nine types are reported in seven columns. Another question set in this form has types of its own, and a
+MMAD's nine types are reported in seven columns. Another question set in this form has its own types, and a
 column for each.
 """
 
@@ -69,7 +69,7 @@ MMAD_COLUMNS = Columns(
 
 
 class TemplateKind(StrEnum):
-    """Which of a record's lists of normal example images is meant."""
+    """The two lists of normal example images that a record has."""
 
     RANDOM = "random"
     """`random_templates`: any normal training images of the product."""
@@ -82,30 +82,31 @@ class PathParts:
     """What an image's path says about it."""
 
     dataset: str
-    """First component, e.g. `DS-MVTec`."""
+    """First component of the path, e.g. `DS-MVTec`."""
     product: str
-    """Second component, e.g. `bottle`."""
+    """Second component of the path, e.g. `bottle`."""
     label: str
-    """Fourth component: `good` or a kind of defect."""
+    """Fourth component of the path: `good` or a kind of defect."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """What the file says about one image apart from its questions; all paths relative to the data folder."""
+    """What the file says about an image apart from its questions; all paths are relative to the data
+    folder."""
 
     path: str
-    """The image, exactly as in the file."""
+    """Path of the image, exactly as in the file."""
     similar: tuple[str, ...]
-    """Normal images nearest to the image."""
+    """Paths of the normal images nearest to the image."""
     random: tuple[str, ...]
-    """Normal images drawn at random."""
+    """Paths of normal images drawn at random."""
     mask: str | None
-    """The defect's mask; None for a normal image."""
+    """Path of the defect's mask; None for a normal image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A question file that has been read and found good."""
+    """A question file that has been read and checked."""
 
     root: Path
     """The data folder."""
@@ -172,7 +173,7 @@ def split_path(path: str) -> PathParts:
 
 
 def templates_of(benchmark: Benchmark, image_path: str, kind: TemplateKind) -> tuple[Path, ...]:
-    """The normal example images of an image that exist, in the file's order, never the image itself."""
+    """The normal example images of an image that have a file, in the file's order, never the image itself."""
     record = benchmark.images[image_path]
     names = record.similar if kind is TemplateKind.SIMILAR else record.random
     paths = [benchmark.root / name for name in dict.fromkeys(names) if name != image_path]
@@ -188,7 +189,8 @@ def _parts(image_path: str, where: str) -> PathParts:
 
 
 def _image_record(image_path: str, record: Json, parts: PathParts, where: str) -> ImageRecord:
-    """`image_path` and `mask_path` are relative to the product's folder, templates to the data folder."""
+    """Check a record: `image_path` and `mask_path` are relative to the product's folder, templates to the
+    data folder."""
     as_relative_path(record.get("image_path", image_path), f"{where}, image_path")
     mask = record.get("mask_path")
     if mask is not None:

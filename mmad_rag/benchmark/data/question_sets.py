@@ -11,25 +11,25 @@ from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS
 from mmad_rag.records import Question
 
 KNOWN: tuple[Columns, ...] = (MMAD_COLUMNS,)
-"""The columns of the sets that have folds, headings or an order of their own."""
+"""The columns of the question sets with folds, headings or a column order of their own."""
 
 FOLDS: Mapping[str, str] = MappingProxyType(
     {raw: name for known in KNOWN for raw, name in known.folds.items()}
 )
-"""Raw type -> name of its column, in every known set; any other type is reported under its own name."""
+"""Raw type -> name of its column, for every known set; any other type is reported under its own name."""
 
 
 def columns_of(questions: Sequence[Question]) -> Columns:
-    """The columns that questions are reported in; see `columns_named`."""
+    """The columns in which questions are reported; see `columns_named`."""
     return columns_named(question.subtask for question in questions)
 
 
 def columns_named(names: Iterable[str]) -> Columns:
     """The columns that hold questions of these subtasks.
 
-    A known set has all of its columns, those without questions too. A set of other types has a column for
-    each subtask that occurs: first those of known sets, in their order, then its own, in the order of their
-    first question.
+    A known set has all of its columns, including columns without questions. A set with other types has a
+    column for each subtask that occurs: first those of known sets, in their order, then the others, in the
+    order of their first question.
 
     Example:
         >>> columns_named(["Reading", "Anomaly Detection", "Counting"]).names
@@ -49,6 +49,7 @@ def columns_named(names: Iterable[str]) -> Columns:
 
 
 def headings_of(names: Sequence[str]) -> Mapping[str, str]:
-    """Column -> its heading in a table with exactly these columns, in their order; `Average` may be one."""
+    """Column -> its heading in a table with exactly these columns, in their order; `Average` may be one of
+    them."""
     headings = columns_named(name for name in names if name != AVERAGE).headings
     return {name: headings[name] for name in names}

@@ -1,4 +1,4 @@
-"""Find the column of every type in a file, and refuse types that are one by mistake."""
+"""Find the column of every type in a file, and refuse types that are there by mistake."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from mmad_rag.benchmark.data.strict_json import MEND
 from mmad_rag.errors import DataError
 
 MOST_TYPES = 100
-"""Types of its own that a question set may have: more are not types, and no table can show them."""
+"""Largest number of types that a question set may add: no table can show more, and more are not types."""
 
 _BETWEEN = re.compile(r"[\s_-]+")
-_UNSHOWABLE = {"Cc", "Zl", "Zp"}  # control characters, separators of lines and paragraphs
+_UNSHOWABLE = {"Cc", "Zl", "Zp"}  # control characters, and separators of lines and paragraphs
 
 
 class TypeReader:
-    """Takes the types of one file one by one, and remembers which there were."""
+    """Takes the types of one file one by one, and remembers them."""
 
     def __init__(self, folds: Mapping[str, str]) -> None:
         """Begin a file.
 
         Args:
-            folds: Type -> name of its column, of the types that are known beforehand.
+            folds: Type -> name of its column, for the types that are known beforehand.
         """
         self._folds = folds
         self._spelled = {_plain(raw): raw for raw in (*self._folds, AVERAGE)}
         self._room = len(self._spelled) + MOST_TYPES
 
     def column_of(self, raw_type: str, where: str) -> str:
-        """The column that a type is reported in: the one that it folds into, else one of its own name.
+        """The column in which a type is reported: the one that it folds into, else one of its own name.
 
         Args:
-            raw_type: As in the file.
-            where: For messages.
+            raw_type: The type as the file writes it.
+            where: The question's place in the file, for messages.
 
         Raises:
-            DataError: the type is another spelling of one that is known or came before, is called `Average`,
-                cannot be shown on one line, or is one too many.
+            DataError: the type is another spelling of a known or an earlier one, is called `Average`, cannot
+                be shown on one line, or exceeds the number of types.
         """
         if raw_type in self._folds:
             return self._folds[raw_type]
@@ -62,5 +62,5 @@ class TypeReader:
 
 
 def _plain(raw_type: str) -> str:
-    """Without case, spaces, hyphens and underscores."""
+    """The type in one case, without spaces, hyphens and underscores."""
     return _BETWEEN.sub("", raw_type.casefold()) or raw_type

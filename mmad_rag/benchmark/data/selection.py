@@ -15,14 +15,14 @@ from mmad_rag.records import Question
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The questions that a run asks, with what it had to leave out."""
+    """The questions that a run asks, with what had to be left out."""
 
     questions: tuple[Question, ...]
-    """In the file's order."""
+    """The questions in the file's order."""
     missing_images: tuple[str, ...]
-    """Images that were wanted and have no file."""
+    """Paths of the wanted images that have no file."""
     missing_questions: int
-    """Questions about those images."""
+    """Number of questions about those images."""
 
 
 def select(
@@ -36,15 +36,16 @@ def select(
     """Choose questions, by default those that have an image.
 
     Args:
-        benchmark: What to choose from.
-        only: Globs; a question is wanted when one of them fits its image path or is its product, e.g.
-            `DS-MVTec/*` or `bottle`. None given: all are wanted.
-        limit: Take this many questions at most, a seeded sample of images. Products take turns, and normal
-            and defective images alternate within a product, so that the sample spreads over all subtasks.
-            An image is taken with all its questions; only the last one may be cut to meet the limit. With
+        benchmark: The benchmark to choose from.
+        only: Globs; a question is wanted if one of them matches its image path or equals its product, e.g.
+            `DS-MVTec/*` or `bottle`. An empty sequence wants all.
+        limit: Largest number of questions, a seeded sample of images. Products take turns, and normal and
+            defective images alternate within a product, so that the sample spreads over all subtasks. An
+            image is taken with all its questions; only the last image may lose some to meet the limit. With
             the same seed a smaller sample is part of a larger one.
-        seed: Of the sample.
-        images: False takes questions without an image too, for a run that shows none.
+        seed: Seed for the sample.
+        images: Whether only questions whose image has a file are chosen; False suits a run that shows no
+            image.
 
     Raises:
         DataError: nothing is left to ask, or the limit is not positive.
@@ -69,7 +70,7 @@ def check_limit(limit: int | None) -> None:
     """Refuse a limit that leaves no question.
 
     Raises:
-        DataError: it is not positive.
+        DataError: the limit is not positive.
     """
     if limit is not None and limit < 1:
         raise DataError(f"a limit of {limit} leaves no question; give 1 or more")
@@ -90,7 +91,7 @@ def _sample(questions: Sequence[Question], limit: int, seed: int) -> list[Questi
 
 
 def _draw(questions: Sequence[Question], rng: random.Random) -> Iterator[str]:
-    """Every image once: products in turn, each alternating between normal and defective images."""
+    """Every image once: products take turns, and each alternates between normal and defective images."""
     sides: dict[tuple[str, str], tuple[dict[str, None], dict[str, None]]] = {}
     for question in questions:
         pair = sides.setdefault((question.dataset, question.product), ({}, {}))

@@ -1,4 +1,4 @@
-"""Read JSON from elsewhere, saying exactly where it is not what was expected."""
+"""Read JSON from elsewhere, and say exactly where it is not what was expected."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mmad_rag.errors import DataError
 from mmad_rag.records import Json
 
 MEND = "correct the file or download it again"
-"""What to do about a wrong file."""
+"""The advice on a wrong file."""
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 class _Object(dict[str, Any]):
-    """A JSON object that remembers a key which stood in it twice."""
+    """A JSON object that remembers a key that it held twice."""
 
     duplicate: str | None = None
 
@@ -37,7 +37,7 @@ def parse_json(raw: bytes, path: Path) -> object:
     """Any JSON value, from UTF-8 with or without a byte order mark.
 
     Raises:
-        DataError: the bytes are not UTF-8 or no JSON; the message names line and column.
+        DataError: the bytes are not UTF-8 or not JSON; the message names line and column.
     """
     try:
         parsed: object = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_object)
@@ -47,7 +47,7 @@ def parse_json(raw: bytes, path: Path) -> object:
 
 
 def as_object(value: object, where: str) -> Json:
-    """An object of `parse_json` in which no key stands twice.
+    """The value as an object of `parse_json` that holds no key twice.
 
     Raises:
         DataError: it is something else.
@@ -60,7 +60,7 @@ def as_object(value: object, where: str) -> Json:
 
 
 def as_list(value: object, where: str) -> list[Any]:
-    """A list.
+    """The value as a list.
 
     Raises:
         DataError: it is something else.
@@ -71,7 +71,7 @@ def as_list(value: object, where: str) -> list[Any]:
 
 
 def as_text(entry: Json, name: str, where: str) -> str:
-    """The text under a key: there, not empty, and valid Unicode (no lone surrogate).
+    """The text under a key, which must exist and be valid Unicode (no lone surrogate), not empty.
 
     Raises:
         DataError: it is something else.
@@ -87,7 +87,7 @@ def as_text(entry: Json, name: str, where: str) -> str:
 
 
 def as_relative_path(value: object, where: str) -> str:
-    """A path with forward slashes that stays inside the folder it is relative to.
+    """The value as a path with forward slashes that stays inside the folder it is relative to.
 
     Raises:
         DataError: it is something else.

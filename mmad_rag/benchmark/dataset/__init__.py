@@ -1,1 +1,1 @@
-"""Fetch MMAD, and check what lies in its folder."""
+"""Fetch MMAD and check the files in its folder."""

@@ -27,7 +27,7 @@ from mmad_rag.benchmark.dataset.manifest import data_lock
 from mmad_rag.errors import DataError
 
 DATASET = "jiang-cc/MMAD"
-"""MMAD on the public hub."""
+"""Name of MMAD's data set on the public hub."""
 REVISION = "c4ed190dcb530f2f673ab293e575ad32054bb3cf"
 """The commit with 39,670 questions."""
 REPORTED_SHA256 = "639343b491bc67b2abb3c5d719f221ce27f83b2ed97948f4e88055aaa31f1c1e"
@@ -36,26 +36,26 @@ REPORTED_SHA256 = "639343b491bc67b2abb3c5d719f221ce27f83b2ed97948f4e88055aaa31f1
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A download that has come to its end: every file is there with the right hash."""
+    """A download that has ended: every file is there with the right hash."""
 
     folder: Path
     """The data folder."""
     dataset: str
-    """`owner/name`."""
+    """Name of the data set, `owner/name`."""
     revision: str
-    """Commit."""
+    """The commit that was fetched."""
     files: int
-    """Wanted."""
+    """Number of files that were wanted."""
     kept: int
-    """Of those: they were there already."""
+    """Number of files that were there already."""
     bytes_fetched: int
-    """In this call."""
+    """Number of bytes that this call fetched."""
     questions_sha256: str | None
-    """SHA-256 of mmad.json, where it was wanted."""
+    """SHA-256 (hex) of mmad.json; None if it was not wanted."""
     as_reported: bool | None
-    """Whether that is `REPORTED_SHA256`; None for other data, or another revision."""
+    """Whether `questions_sha256` equals `REPORTED_SHA256`; None for other data, or another revision."""
     archives: tuple[str, ...]
-    """Zip files among those wanted; what is in them is not usable before it is unpacked."""
+    """Paths of the zip files that were wanted; their contents must be unpacked before use."""
 
 
 def download_data(
@@ -73,28 +73,29 @@ def download_data(
     retry_wait_s: float = 1.0,
     progress: Callable[[DownloadProgress], None] | None = None,
 ) -> Download:
-    """Fetch a revision's files; after a kill at any moment, the same call goes on where it stopped.
+    """Fetch a revision's files; after a kill at any moment, the same call continues where it stopped.
 
-    A file gets its name when it is whole and its hash is the one that the hub lists. What every file must be
-    is kept in `hashes.json`, before the first one comes.
+    A file gets its name when it is whole and its hash is the one that the hub lists. The size and hash of
+    every file are kept in `hashes.json` before the first file is fetched.
 
     Args:
-        folder: Where the data goes; made if need be.
-        dataset: `owner/name` on the hub.
+        folder: The data folder; it is created if needed.
+        dataset: Name of the data set on the hub, `owner/name`.
         revision: Commit, branch or tag.
-        only: Globs on paths; a file is wanted when one of them fits. None given: all are wanted.
-        questions_only: Fetch mmad.json and domain_knowledge.json, no images.
-        strict: Refuse an mmad.json whose hash is not the one that others report for this revision.
-        replace: Fetch a file again that is there with other bytes; by default it is refused.
-        concurrency: Files fetched at a time, 1 to 32.
+        only: Globs on paths; a file is wanted if one of them matches. An empty sequence wants all.
+        questions_only: Whether only mmad.json and domain_knowledge.json are fetched, no images.
+        strict: Whether an mmad.json is refused if its hash is not the one that others report for this
+            revision.
+        replace: Whether a file that is there with other bytes is fetched again; by default it is refused.
+        concurrency: Number of files fetched at a time, 1 to 32.
         endpoint: The hub's address; by default HF_ENDPOINT, else the public hub.
-        token: Who asks; by default HF_TOKEN or a stored login.
-        retry_wait_s: Before a broken connection is tried again; doubled each time.
-        progress: Called as files are checked and bytes come, by one thread at a time.
+        token: Access token; by default HF_TOKEN or a stored login.
+        retry_wait_s: Seconds before a broken connection is tried again; doubled each time.
+        progress: Called as files are checked and bytes arrive, by one thread at a time.
 
     Raises:
         DataError: the hub refuses or cannot be reached, the disk is too small or full, a hash is wrong, or
-            the folder holds another revision or other bytes. What has come is kept.
+            the folder holds another revision or other bytes. Fetched bytes are kept.
     """
     if not 1 <= concurrency <= 32:
         raise DataError(f"{concurrency} files cannot be fetched at a time; give 1 to 32")
@@ -125,7 +126,7 @@ def download_data(
 def _fetch_all(
     files: Sequence[HashedFile], shared: Fetching, concurrency: int, counter: DownloadCounter
 ) -> None:
-    """Fetch files side by side; after the first error, or an interrupt, nothing new is begun."""
+    """Fetch files side by side; after the first error, or an interrupt, no further file is begun."""
 
     def one(file: HashedFile) -> None:
         fetch_file(file, shared)
@@ -138,7 +139,7 @@ def _fetch_all(
         finally:
             shared.stop.set()
             pool.shutdown(cancel_futures=True)
-            # The event is set while threads end; a later group of files begins with it clear.
+            # The event is set while threads end; it must be clear for a later group of files.
             shared.stop.clear()
     errors = [error for future in futures if not future.cancelled() and (error := future.exception())]
     for error in errors:
@@ -149,7 +150,7 @@ def _fetch_all(
 def _questions(
     folder: Path, wanted: Iterable[HashedFile], dataset: str, commit: str
 ) -> tuple[str | None, bool | None]:
-    """SHA-256 of mmad.json, with whether it is the reported one."""
+    """SHA-256 (hex) of mmad.json, with whether it is the reported one."""
     if FILE_NAME not in {file.path for file in wanted}:
         return None, None
     try:

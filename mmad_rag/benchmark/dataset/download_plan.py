@@ -28,10 +28,10 @@ def is_question_file(path: str) -> bool:
 def wanted_files(
     files: Sequence[HashedFile], only: Sequence[str], *, questions_only: bool, dataset: str
 ) -> list[HashedFile]:
-    """The files that one of the globs fits, or all.
+    """The files that match one of the globs, or all files.
 
     Raises:
-        DataError: there is none.
+        DataError: no file matches.
     """
     chosen = [file for file in files if not only or any(fnmatchcase(file.path, glob) for glob in only)]
     if questions_only:
@@ -43,7 +43,7 @@ def wanted_files(
 
 
 def keep_manifest(folder: Path, dataset: str, commit: str, wanted: Iterable[HashedFile]) -> None:
-    """Add what is wanted to the folder's manifest.
+    """Add the wanted files to the folder's manifest.
 
     Raises:
         DataError: the folder holds another revision, or cannot be written.
@@ -96,7 +96,7 @@ def lacking_files(
 
 
 def bytes_left(work: Path, files: Iterable[HashedFile]) -> int:
-    """How many bytes of these files are still to come."""
+    """Number of bytes of these files that are still to be fetched."""
     left = 0
     for file in files:
         part = part_of(work, file)
@@ -106,10 +106,10 @@ def bytes_left(work: Path, files: Iterable[HashedFile]) -> int:
 
 
 def check_space(folder: Path, needed: int) -> None:
-    """Refuse what the disk has no room for.
+    """Refuse a download that the disk has no room for.
 
     Raises:
-        DataError: it has none.
+        DataError: the disk has too little free space.
     """
     free = shutil.disk_usage(folder).free
     if needed > free:

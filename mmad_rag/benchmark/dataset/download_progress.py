@@ -1,4 +1,4 @@
-"""Count how far a download has come."""
+"""Count the progress of a download."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from mmad_rag.benchmark.dataset.file_hash import HashedFile
 
 @dataclass(frozen=True, slots=True)
 class DownloadProgress:
-    """How far a download has come."""
+    """The progress of a download."""
 
     stage: str
-    """`checking` what is there, or `fetching`."""
+    """Name of the stage: `checking` files that are there, or `fetching`."""
     done: int
-    """Files when checking, bytes when fetching."""
+    """Number of files done when checking, of bytes when fetching."""
     total: int
-    """As `done`."""
+    """Number of all files when checking, of all bytes when fetching."""
     files_left: int
-    """Not yet checked, or not yet fetched."""
+    """Number of files not yet checked, or not yet fetched."""
     wait_s: float = 0.0
-    """Seconds that a file was told to wait, by the hub or after a broken connection; 0 when bytes came."""
+    """Seconds that a file has to wait, by the hub's demand or after a broken connection; 0 when bytes
+    arrived."""
 
 
 class DownloadCounter:
-    """Tells a caller the counts, whatever thread they come from."""
+    """Reports the counts to a caller, whatever thread they come from."""
 
     def __init__(self, progress: Callable[[DownloadProgress], None] | None) -> None:
         self._progress = progress
@@ -35,26 +36,26 @@ class DownloadCounter:
         self._state = DownloadProgress("checking", 0, 0, 0)
 
     def checked(self, done: int, total: int) -> None:
-        """So many files of all have been compared with what they must be."""
+        """Report how many of all files have been compared with the manifest."""
         self._tell(DownloadProgress("checking", done, total, total - done))
 
     def fetching(self, files: Sequence[HashedFile]) -> None:
-        """These files will be fetched."""
+        """Begin to count the bytes of files that will be fetched."""
         self._tell(DownloadProgress("fetching", 0, sum(file.size for file in files), len(files)))
 
     def came(self, count: int) -> None:
-        """So many bytes more are there; negative when they have to come again."""
+        """Count bytes that have arrived; a negative number means that they have to be fetched again."""
         with self._lock:
             state = self._state
             self._tell(DownloadProgress(state.stage, state.done + count, state.total, state.files_left))
 
     def waits(self, seconds: float) -> None:
-        """A file has to wait before more of it comes."""
+        """Report that a file has to wait before more of it arrives."""
         with self._lock:
             self._tell(dataclasses.replace(self._state, wait_s=seconds))
 
     def one_file(self) -> None:
-        """One more file is in its place."""
+        """Count one more file that is in its place."""
         with self._lock:
             state = self._state
             self._tell(DownloadProgress(state.stage, state.done, state.total, state.files_left - 1))

@@ -1,4 +1,4 @@
-"""Fetch one file of a data set, going on where an unfinished one ends."""
+"""Fetch one file of a data set, continuing an unfinished one."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 _TRIES = 5
-"""Requests in a row that may bring nothing."""
+"""Number of requests in a row that may bring no bytes."""
 _LONGEST_WAIT_S = 30.0
 
 
 class StoppedError(Exception):
-    """The download ends early; what has come is kept."""
+    """The download ends early; fetched bytes are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetching:
-    """What the files of one download share."""
+    """What the downloads of several files share."""
 
     hub: Hub
-    """Where they come from."""
+    """The hub that the files come from."""
     commit: str
-    """Of the data set."""
+    """Commit of the data set."""
     folder: Path
     """The data folder."""
     work: Path
-    """The folder for unfinished files."""
+    """Folder for unfinished files."""
     stop: threading.Event
     """Set when the download must end early."""
     advance: Callable[[int], None]
-    """Told the bytes that have come; a negative number when some have to come again."""
+    """Called with the number of bytes that have arrived; negative when some have to be fetched again."""
     waits: Callable[[float], None]
-    """Told the seconds until the same bytes are asked for again."""
+    """Called with the seconds until the same bytes are requested again."""
     retry_wait_s: float
-    """Before the second request for the same bytes; twice as long before every further one."""
+    """Seconds before the second request for the same bytes; doubled before every further one."""
 
 
 def target_of(folder: Path, path: str) -> Path:
-    """Where a file of a data set goes.
+    """The place of a file of a data set.
 
     Raises:
         DataError: a link in the folder leads out of it, or a folder stands where the file goes.
@@ -68,7 +68,7 @@ def target_of(folder: Path, path: str) -> Path:
 
 
 def part_of(work: Path, file: HashedFile) -> Path:
-    """Where an unfinished file is kept; another one for another content of the same path."""
+    """The place of an unfinished file; another content of the same path has another place."""
     return work / (hashlib.sha256(f"{file.digest} {file.path}".encode()).hexdigest()[:32] + ".part")
 
 
@@ -92,7 +92,7 @@ def fetch_file(file: HashedFile, shared: Fetching) -> None:
                     f"{shared.hub.endpoint} sent {file.path} with another {file.kind.value} than it lists "
                     f"({file.digest}); nothing of it is kept, try again later"
                 )
-            resumed = False  # the part was of a process that was killed while writing
+            resumed = False  # a process that was killed while writing left the part
         put_in_place(part, target)
     except OSError as error:
         raise cannot_write(error, shared.folder, file.path) from error
@@ -119,7 +119,7 @@ def cannot_write(error: OSError, folder: Path, path: str) -> DataError:
 
 
 def _complete(file: HashedFile, part: Path, shared: Fetching) -> bool:
-    """Bring a part to the file's size; whether its hash is right."""
+    """Fetch the rest of a file; return whether its hash is right."""
     found, position = _begun(file, part)
     shared.advance(position)
     idle = 0
@@ -134,7 +134,7 @@ def _complete(file: HashedFile, part: Path, shared: Fetching) -> bool:
                     "the same command goes on where it stopped"
                 )
         except HubRetryError as error:
-            # What was written before the connection broke counts: the part says how far it is.
+            # What was written before the connection broke counts: the part's size shows how much that is.
             found, reached = _begun(file, part)
             idle = idle + 1 if reached <= position else 0
             if idle >= _TRIES:
@@ -148,7 +148,7 @@ def _complete(file: HashedFile, part: Path, shared: Fetching) -> bool:
 
 
 def _begun(file: HashedFile, part: Path) -> tuple[_Hash, int]:
-    """The hash of what is there of a file, with its length; what is longer than the file is thrown away."""
+    """The hash and the length of a file's fetched bytes; a part longer than the file is discarded."""
     found, length = hash_begun(file), 0
     if part.exists():
         if part.stat().st_size > file.size:
@@ -161,7 +161,7 @@ def _begun(file: HashedFile, part: Path) -> tuple[_Hash, int]:
 
 
 def _append(file: HashedFile, part: Path, position: int, found: _Hash, shared: Fetching) -> tuple[int, _Hash]:
-    """Write what one request brings; the length reached, with the hash so far."""
+    """Write the bytes of one request; return the length reached and the hash so far."""
     with shared.hub.stream(file.path, shared.commit, position) as (start, chunks):
         if start != position:
             shared.advance(-position)

@@ -13,34 +13,35 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 _BLOCK = 1 << 20
-"""Bytes read at a time."""
+"""Number of bytes read at a time."""
 
 
 class HashKind(StrEnum):
-    """How a file's hash is made."""
+    """The ways in which a file's hash is computed."""
 
     SHA256 = "sha256"
-    """SHA-256 of the bytes, which a hub states for large files."""
+    """SHA-256 of the bytes, which a hub lists for large files."""
     GIT_BLOB = "git-blob-sha1"
-    """SHA-1 of `blob <size>`, a zero byte, and the bytes: git's name for a file, stated for small ones."""
+    """SHA-1 of `blob <size>`, a zero byte, and the bytes: git's name for a file, which a hub lists for small
+    ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class HashedFile:
-    """What a file must be."""
+    """A file's path with the size and hash that it must have."""
 
     path: str
-    """Relative to its folder, with forward slashes."""
+    """Path relative to the file's folder, with forward slashes."""
     size: int
-    """Bytes."""
+    """Size in bytes."""
     kind: HashKind
-    """How `digest` is made."""
+    """How `digest` is computed."""
     digest: str
-    """Hex, in lower case."""
+    """The hash in hex, in lower case."""
 
 
 def hash_begun(file: HashedFile) -> _Hash:
-    """A hash of the file's kind that waits for the file's bytes."""
+    """A new hash object of the file's kind, to be updated with the file's bytes."""
     if file.kind is HashKind.SHA256:
         return hashlib.sha256()
     begun = hashlib.sha1(usedforsecurity=False)

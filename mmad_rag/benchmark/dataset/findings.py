@@ -1,4 +1,4 @@
-"""What a check of a data folder has found."""
+"""The findings of a check of a data folder."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 
 
 class FindingKind(StrEnum):
-    """What may be the matter with a data folder."""
+    """What can be wrong with a data folder."""
 
     BAD_QUESTIONS = "unusable questions"
     """mmad.json is absent or wrong."""
     MISSING_FILE = "missing file"
-    """`hashes.json` lists it, and it is not there."""
+    """A file that `hashes.json` lists is absent."""
     WRONG_BYTES = "wrong bytes"
-    """It is not what `hashes.json` lists."""
+    """A file does not have the size or hash that `hashes.json` lists."""
     MISSING_IMAGE = "missing image"
-    """Questions are about it, and it is not there: they are not asked."""
+    """An image that questions are about is absent: those questions are not asked."""
     UNREADABLE_IMAGE = "unreadable image"
-    """It is there, and cannot be decoded."""
+    """An image is there but cannot be decoded."""
     MISSING_TEMPLATE = "missing template"
-    """A normal example image that is not there: fewer examples can be shown."""
+    """A normal example image is absent: fewer examples can be shown."""
     LEADS_OUT = "link that leads out"
-    """A link whose target is outside the data folder; it is followed."""
+    """A link has a target outside the data folder; it is followed."""
     SAME_IMAGE = "same image twice"
     """Two images that questions are about have the same bytes."""
     SAME_BYTES = "same bytes twice"
@@ -31,7 +31,7 @@ class FindingKind(StrEnum):
     SAME_QUESTION = "same question twice"
     """An image is asked the same question with the same options twice."""
     ERRATUM = "known erratum"
-    """The copy has, or may have, a mistake with a name."""
+    """The copy has, or may have, a known mistake."""
     NO_HASHES = "no hashes"
     """There is no `hashes.json`, so bytes cannot be checked."""
 
@@ -45,47 +45,47 @@ MUST_ACT = frozenset(
         FindingKind.UNREADABLE_IMAGE,
     }
 )
-"""Findings after which somebody must do something; the others are notes."""
+"""Findings that the user must act on; the others are notes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is the matter."""
+    """One finding in a data folder."""
 
     kind: FindingKind
-    """What it is."""
+    """Kind of the finding."""
     name: str
-    """Which file, question or erratum, by its name; relative to the data folder."""
+    """Name of the file (relative to the data folder), of the question or of the erratum."""
     detail: str = ""
-    """What else is known; empty where kind and name say it all."""
+    """Further details; empty if kind and name say everything."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataReport:
-    """What a data folder holds, with all that is the matter with it."""
+    """The contents of a data folder, with all findings."""
 
     folder: Path
     """The data folder."""
     dataset: str | None
-    """Where it was downloaded from; None without `hashes.json`."""
+    """Name of the data set that it was downloaded from; None without `hashes.json`."""
     revision: str | None
-    """Commit of that."""
+    """Commit of that data set."""
     questions: int
-    """In mmad.json."""
+    """Number of questions in mmad.json."""
     images: int
-    """That questions are about."""
+    """Number of images that questions are about."""
     opened: int
-    """Images that were decoded: images and templates."""
+    """Number of images that were decoded, templates included."""
     hashed: int
-    """Files whose bytes were compared with `hashes.json`."""
+    """Number of files whose bytes were compared with `hashes.json`."""
     unused: tuple[str, ...]
-    """Files that mmad.json does not name; they do no harm."""
+    """Paths of files that mmad.json does not name; they do no harm."""
     findings: tuple[Finding, ...]
-    """In the order of `FindingKind`."""
+    """The findings in the order of `FindingKind`."""
     fast: bool
-    """Whether no file was read but mmad.json."""
+    """Whether only mmad.json was read."""
 
     @property
     def must_act(self) -> bool:
-        """Whether somebody must do something before the data can be used as it is meant."""
+        """Whether the user must act before the data can be used as intended."""
         return any(finding.kind in MUST_ACT for finding in self.findings)

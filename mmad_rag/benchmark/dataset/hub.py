@@ -1,8 +1,8 @@
 """Ask a Hugging Face hub about one data set.
 
-Three of the hub's endpoints are spoken: a revision's commit, the tree of its files with their hashes, the
-bytes of a file from any position onwards. The hub's own client (2.4) throws an unfinished file away when its
-process ends, so it cannot go on in the middle of an archive of many gigabytes.
+Three of the hub's endpoints are used: a revision's commit, the tree of its files with their hashes, and the
+bytes of a file from any position onwards. The hub's own client (2.4) discards an unfinished file when its
+process ends, so it cannot continue in the middle of an archive of many gigabytes.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ if TYPE_CHECKING:
     import httpx
 
 ENDPOINT = "https://huggingface.co"
-"""The public hub."""
+"""Address of the public hub."""
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _RANGE = re.compile(r"bytes (\d+)-")
 _MAX_PAGE = 64 * 1024 * 1024
-"""Bytes of one page of a listing."""
+"""Largest number of bytes in one page of a listing."""
 _MAX_FILES = 1_000_000
 _TRIES = 4
-"""Requests for one page of a listing."""
+"""Number of requests for one page of a listing."""
 _TIMEOUT_S = 30.0
-"""For a connection, or between two pieces of a listing."""
+"""Seconds to wait for a connection, or between two pieces of a listing."""
 _FILE_TIMEOUT_S = 10.0
-"""Between two pieces of a file: going on costs little, and an interrupt waits no longer than this."""
+"""Seconds to wait between two pieces of a file: retrying costs little, and no interrupt waits longer."""
 
 
 class Hub:
     """One data set on a hub; a context manager that several threads may use.
 
     Args:
-        dataset: `owner/name`.
+        dataset: Name of the data set, `owner/name`.
         endpoint: The hub's address; by default what HF_ENDPOINT says, else the public hub.
-        token: Who asks; by default HF_TOKEN, or what the hub's own client keeps after a login. It is sent to
-            the hub only, never on to where the hub redirects.
-        retry_wait_s: Before a listing is asked for again; doubled each time.
+        token: Access token; by default HF_TOKEN, or the one that the hub's own client keeps after a login. It
+            is sent to the hub only, never to an address that the hub redirects to.
+        retry_wait_s: Seconds before a listing is requested again; doubled each time.
 
     Raises:
-        DataError: the name is none, or HF_HUB_OFFLINE forbids to ask.
+        DataError: the name is not a data set's, or HF_HUB_OFFLINE forbids requests.
     """
 
     def __init__(
@@ -91,7 +91,8 @@ class Hub:
         """The commit that a revision (commit, branch or tag) stands for.
 
         Raises:
-            DataError: there is none, or the hub refuses; `HubRetryError` when it gave no whole answer.
+            DataError: there is no such revision, or the hub refuses; `HubRetryError` if it gave no whole
+                answer.
         """
         url = f"{self.endpoint}/api/datasets/{self.dataset}/revision/{quote(revision, safe='')}"
         info, _ = self._json(url, revision)
@@ -106,8 +107,8 @@ class Hub:
         """Every file of a commit.
 
         Raises:
-            DataError: the listing is none, names a file twice or one that would leave the folder; or as
-                in `commit`.
+            DataError: the answer is not a listing, names a file twice or a path that leaves the folder; or
+                the request fails as in `commit`.
         """
         url: str | None = (
             f"{self.endpoint}/api/datasets/{self.dataset}/tree/{commit}?recursive=true&limit=1000"
@@ -136,10 +137,10 @@ class Hub:
 
     @contextmanager
     def stream(self, path: str, commit: str, start: int = 0) -> Iterator[tuple[int, Iterator[bytes]]]:
-        """The bytes of a file, with the position of the first: `start`, or 0 when the hub sends it all.
+        """The bytes of a file, with the position of the first: `start`, or 0 if the hub sends the whole file.
 
         Raises:
-            DataError: the hub refuses; `HubRetryError` when it gave no answer, or the connection broke.
+            DataError: the hub refuses; `HubRetryError` if it gave no answer, or the connection broke.
         """
         import httpx
 
@@ -155,7 +156,8 @@ class Hub:
             raise unreachable(error, self.endpoint) from error
 
     def _next_page(self, link: str) -> str:
-        """Where a listing goes on: at this hub, also where a mirror passes on the address of another."""
+        """The address of a listing's next page: at this hub, even if a mirror passes on another hub's
+        address."""
         parts = urlsplit(link)
         _, api, rest = parts.path.partition(f"/api/datasets/{self.dataset}/tree/")
         if not api:
@@ -163,7 +165,7 @@ class Hub:
         return f"{self.endpoint}{api}{rest}?{parts.query}"
 
     def _json(self, url: str, revision: str) -> tuple[Any, str | None]:
-        """A JSON answer, with the address of the page after it; asked for again where that may work."""
+        """A JSON answer and the address of its next page; requests that may succeed later are repeated."""
         for turn in range(_TRIES - 1):
             try:
                 return self._json_once(url, revision)

@@ -1,4 +1,4 @@
-"""Say what a hub's refusals mean, with what to do about them."""
+"""Explain a hub's refusals, with what to do about them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     import httpx
 
 _PASSING = {408, 425, 429}
-"""Statuses below 500 after which asking again may work."""
+"""Status codes below 500 after which a repeated request may succeed."""
 _LONGEST_WAIT_S = 600.0
 
 
 class HubRetryError(DataError):
-    """A hub gave no whole answer this time; asking again may work.
+    """A hub gave no whole answer this time; a repeated request may succeed.
 
     Args:
-        message: As for any error.
-        wait_s: How long the hub wants to be left alone, in seconds; None when it does not say.
+        message: The message, as for any error.
+        wait_s: Seconds that the hub asks to wait; None if it does not say.
     """
 
     def __init__(self, message: str, wait_s: float | None = None) -> None:
@@ -35,7 +35,7 @@ def refusal(response: httpx.Response, *, dataset: str, revision: str, path: str 
         response: The answer; the headers X-Error-Code and X-Error-Message say more than the status.
         dataset: The data set that was asked for, `owner/name`.
         revision: The revision that was asked for.
-        path: The file that was asked for, if it was one.
+        path: The file that was asked for; None if it was not a file.
     """
     status = response.status_code
     code = response.headers.get("X-Error-Code", "")
@@ -86,7 +86,7 @@ def unreachable(error: Exception, endpoint: str) -> DataError:
 
 
 def _wanted_wait(response: httpx.Response) -> float | None:
-    """From `Retry-After: 20`, or from `RateLimit: "resolvers";r=0;t=20`, at most ten minutes."""
+    """Seconds from `Retry-After: 20`, or from `RateLimit: "resolvers";r=0;t=20`, at most ten minutes."""
     found = re.fullmatch(r"\s*(\d{1,9})\s*", response.headers.get("Retry-After", ""))
     found = found or re.search(r"\br=0;t=(\d{1,9})\b", response.headers.get("RateLimit", ""))
     return min(float(found[1]), _LONGEST_WAIT_S) if found else None

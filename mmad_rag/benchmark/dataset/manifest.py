@@ -1,4 +1,4 @@
-"""Keep beside the data what its files must be: `hashes.json`."""
+"""Keep the sizes and hashes of a data folder's files beside the data, in `hashes.json`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from mmad_rag.errors import DataError
 from mmad_rag.files import FolderLock, atomic_write, draft_of
 
 WORK_FOLDER = ".mmad-download"
-"""Where unfinished files are kept inside a data folder, beside the lock."""
+"""Name of the folder for unfinished files, inside a data folder, beside the lock."""
 
 
 @contextmanager
 def data_lock(folder: Path) -> Iterator[Path]:
-    """Hold a data folder, which is made if need be; yields the folder for unfinished files.
+    """Lock a data folder, which is created if needed; yields the folder for unfinished files.
 
-    The system lets go of the lock when the process ends, however it ends.
+    The system releases the lock when the process ends, however it ends.
 
     Raises:
         DataError: another process holds it, or the folder cannot be written, or its work folder is a link.
@@ -44,7 +44,7 @@ def data_lock(folder: Path) -> Iterator[Path]:
 
 
 MANIFEST = "hashes.json"
-"""The manifest's name, in the data folder."""
+"""Name of the manifest, in the data folder."""
 
 _VERSION = 1
 _HEX = {HashKind.SHA256: re.compile(r"[0-9a-f]{64}"), HashKind.GIT_BLOB: re.compile(r"[0-9a-f]{40}")}
@@ -52,14 +52,14 @@ _HEX = {HashKind.SHA256: re.compile(r"[0-9a-f]{64}"), HashKind.GIT_BLOB: re.comp
 
 @dataclass(frozen=True, slots=True)
 class DataManifest:
-    """Where a data folder's files came from, with what each must be."""
+    """The origin of a data folder's files, with the size and hash of each."""
 
     dataset: str
     """Name of the data set on the hub, `owner/name`."""
     revision: str
-    """Commit, 40 hex digits."""
+    """The commit, 40 hex digits."""
     files: Mapping[str, HashedFile]
-    """Path -> what the file must be, for every file that was asked for so far, fetched or not."""
+    """Path -> size and hash, for every file that was ever requested, fetched or not."""
 
 
 def is_ours(path: str) -> bool:
@@ -69,10 +69,10 @@ def is_ours(path: str) -> bool:
 
 
 def checked_file(path: object, size: object, kind: HashKind, digest: object, where: str) -> HashedFile:
-    """A file's description from elsewhere.
+    """A checked file description, from values of unchecked origin.
 
     Raises:
-        DataError: the path leaves the folder or is one of ours, or size or hash are none.
+        DataError: the path leaves the folder or is reserved, or the size or the hash is not valid.
     """
     name = as_relative_path(path, where)
     if is_ours(name):
@@ -87,7 +87,7 @@ def checked_file(path: object, size: object, kind: HashKind, digest: object, whe
 
 
 def read_manifest(folder: Path) -> DataManifest | None:
-    """The manifest of a data folder; None where there is none.
+    """The manifest of a data folder; None if there is none.
 
     Raises:
         DataError: it cannot be read or is damaged.
@@ -118,13 +118,13 @@ def read_manifest(folder: Path) -> DataManifest | None:
 
 
 def with_files(manifest: DataManifest, files: Iterable[HashedFile]) -> DataManifest:
-    """The manifest with these files added, or put in the place of those of the same path."""
+    """The manifest with these files added, replacing files with the same path."""
     merged = {**manifest.files, **{file.path: file for file in files}}
     return DataManifest(manifest.dataset, manifest.revision, MappingProxyType(merged))
 
 
 def write_manifest(folder: Path, manifest: DataManifest) -> None:
-    """Put the manifest in its place, whole or not at all.
+    """Write the manifest, whole or not at all.
 
     Raises:
         DataError: it cannot be written.

@@ -1,4 +1,4 @@
-"""Read the files of a data folder once, side by side."""
+"""Read the files of a data folder once, several at a time."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from mmad_rag.errors import ImageError
 from mmad_rag.images import open_image
 
 _THREADS = 4
-"""Decoding lets other threads run; more of them only hold more images in memory."""
+"""Number of reading threads; decoding releases the interpreter lock, and more threads only hold more images
+in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What was found where a file should be."""
+    """The state of one file."""
 
     path: str
-    """Relative to the data folder."""
+    """Path relative to the data folder."""
     there: bool
-    """Whether it is a file."""
+    """Whether there is a file at the path."""
     right: bool | None = None
-    """Whether it is what it must be; None where that is not known or was not looked at."""
+    """Whether the file has the listed size and hash; None if they are not listed or were not checked."""
     opened: bool = False
     """Whether it was decoded as an image, with or without success."""
     unreadable: str | None = None
-    """Why it cannot be read."""
+    """The reason why the image cannot be read."""
     digest: str | None = None
     """SHA-256 (hex) of an image that could be decoded."""
 
@@ -46,11 +47,11 @@ def read_files(
 
     Args:
         folder: The data folder.
-        paths: What to look at.
-        images: Those that are decoded.
-        listed: What files must be; compared where a path is in it.
-        fast: Look at presence and size alone.
-        progress: Told the files that are done and all of them.
+        paths: Paths of the files to check.
+        images: Paths of the files to decode.
+        listed: Path -> the size and hash that a file must have; other files are not compared.
+        fast: Whether only presence and size are checked.
+        progress: Called with the number of files done and of all files.
     """
 
     def state(path: str) -> FileState:
@@ -86,7 +87,7 @@ def _state(place: Path, path: str, *, decode: bool, file: HashedFile | None, fas
 
 def _right(place: Path, file: HashedFile, digest: str | None) -> bool:
     if digest is not None and file.kind is HashKind.SHA256:
-        return digest == file.digest  # the image's digest is of the same bytes: no second reading
+        return digest == file.digest  # the image's digest covers the same bytes
     try:
         return fits(place, file)
     except OSError:

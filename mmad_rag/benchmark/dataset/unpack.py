@@ -20,20 +20,20 @@ from mmad_rag.errors import DataError
 
 _MAX_MEMBERS = 1_000_000
 _MAX_RATIO = 200
-"""Bytes from one packed byte; more is a bomb (images pack hardly at all, JSON about tenfold)."""
+"""Largest number of bytes from one packed byte; more is a bomb (images hardly shrink, JSON about tenfold)."""
 _SMALL = 1 << 20
-"""Bytes below which the ratio says nothing."""
+"""Number of bytes below which the ratio is not checked."""
 _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """What came out of the archives."""
+    """The result of unpacking archives."""
 
     files: int
-    """In all archives."""
+    """Number of files in all archives."""
     kept: int
-    """Of those: they were there already, byte by byte."""
+    """Number of files that were there already, byte by byte."""
 
 
 def unpack_archives(
@@ -42,18 +42,18 @@ def unpack_archives(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> Unpacked:
-    """Unpack zip files of a data folder beside themselves; what is there already is kept.
+    """Unpack zip files of a data folder beside themselves; files that are there already are kept.
 
     Every file's SHA-256 is added to `hashes.json`. A file gets its name when it is whole.
 
     Args:
         folder: The data folder.
-        archives: Paths in it.
-        progress: Told the files that are done and all of them.
+        archives: Paths of the archives in the folder.
+        progress: Called with the number of files done and of all files.
 
     Raises:
         DataError: an archive is damaged, holds a path that leaves the folder, a link, an encrypted file or a
-            bomb, or unpacks to more than the disk has room for (nothing is written then); a file is there
+            bomb, or unpacks to more than the disk has room for (nothing is written then); or a file is there
             with other bytes, or cannot be written.
     """
     with data_lock(folder) as work:
@@ -136,7 +136,7 @@ def _twice(paths: Sequence[str]) -> Iterator[str]:
 
 
 def _same(target: Path, member: _Member) -> HashedFile:
-    """The file that is there, if the archive has the same."""
+    """The file that is there, if the archive holds the same bytes."""
     sha256, crc, size = hashlib.sha256(), 0, 0
     try:
         for block in blocks(target):
@@ -164,7 +164,8 @@ def _unpack(folder: Path, member: _Member, part: Path, target: Path) -> HashedFi
 
 
 def _copy(packed: IO[bytes], part: Path, member: _Member) -> str:
-    """Write the unpacked bytes; their SHA-256. Reading ends at the declared size and checks the CRC."""
+    """Write the unpacked bytes and return their SHA-256; reading ends at the declared size and checks the
+    CRC."""
     sha256, size = hashlib.sha256(), 0
     with part.open("wb") as opened:
         while block := packed.read(_BLOCK):

@@ -1,4 +1,4 @@
-"""Check a data folder: everything that is missing, damaged or doubtful in it, by name."""
+"""Check a data folder and name every missing, damaged or doubtful file in it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _ORDER = {kind: place for place, kind in enumerate(FindingKind)}
 def verify_data(
     folder: Path, *, fast: bool = False, progress: Callable[[int, int], None] | None = None
 ) -> DataReport:
-    """Find out whether a data folder is whole, and what is doubtful in it.
+    """Check whether a data folder is complete, and what is doubtful in it.
 
     Args:
-        folder: Holds mmad.json and the images.
-        fast: Read no image: only whether files are there and have the right size, and mmad.json itself.
-        progress: Told the files that have been looked at and all of them.
+        folder: The data folder, which holds mmad.json and the images.
+        fast: Whether images are not read: only mmad.json is, and the presence and size of files are checked.
+        progress: Called with the number of files checked and of all files.
 
     Raises:
         DataError: there is no such folder, or its `hashes.json` is damaged.
@@ -139,7 +139,7 @@ def _doubtful(benchmark: Benchmark) -> Iterator[Finding]:
 
 
 def _unused(folder: Path, benchmark: Benchmark | None, images: Mapping[str, None]) -> Iterator[str]:
-    """Files that are there for nothing; nothing is said of them where the questions cannot be read."""
+    """Files that mmad.json does not name; none if the questions cannot be read."""
     if benchmark is None:
         return
     used = {*images, *QUESTION_FILES}

@@ -1,4 +1,4 @@
-"""What the arms of a run look knowledge up with."""
+"""Build the retrievers that the arms of a run use."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from mmad_rag.retrieve.selection.tokenizers import ESTIMATE
 
 
 class ArmRetrievers:
-    """The retrievers of one index, with one copy of its encoder between them.
+    """The retrievers over one index; they share one copy of its encoder.
 
     Args:
-        index: Where knowledge comes from.
-        config: How knowledge is looked up.
-        by_words: Passages are found by their words and defects never by the image, whatever vectors the
-            index holds.
+        index: The index that holds the knowledge.
+        config: Settings of retrieval.
+        by_words: Whether passages are found by their words, and defects never by the image, whatever vectors
+            the index holds.
     """
 
     def __init__(
@@ -47,22 +47,22 @@ class ArmRetrievers:
 
     @property
     def settings(self) -> str:
-        """Budget and, where it is not the estimate, what it is counted by: for the identity of an arm."""
+        """The token budget and, unless it is the estimate, the token counter, for the identity of an arm."""
         counter = self.config.counter
         return f"budget={self.config.budget}" + ("" if counter is ESTIMATE else f",counter={counter.name}")
 
     @cached_property
     def clip(self) -> ClipRetriever:
-        """Looks for the product in the image."""
+        """A retriever that looks for the product in the image."""
         return replace(self.config, encoder=self._encoder).clip(self.index)
 
     @cached_property
     def filler(self) -> Retriever:
-        """Neutral text in the place of what `clip` finds."""
+        """A retriever that gives neutral text in place of what `clip` finds."""
         return FillerRetriever(self.clip, counter=self.config.counter)
 
     def fixed(self, product: str) -> Retriever:
-        """Passages of a given product."""
+        """A retriever of passages about a given product."""
         if product not in self.index.products:
             return _Nothing(self.index, product)
         return FixedProductRetriever(
@@ -75,13 +75,13 @@ class ArmRetrievers:
         )
 
     def lookalike(self, product: str) -> Retriever:
-        """Passages of the product that a given one is most easily taken for."""
+        """A retriever of passages about the product that a given one is most easily mistaken for."""
         if product not in self.index.products:
             return _Nothing(self.index, product)
         return self.fixed(nearest_product(self.index, product))
 
     def whole(self, product: str, context: int | None) -> Retriever:
-        """Everything about a given product; refused where it has more tokens than the context."""
+        """A retriever of everything about a given product; it refuses more tokens than the context."""
         if product not in self.index.products:
             return _Nothing(self.index, product)
         return WholeProductRetriever(self.index, product, context=context, counter=self.config.counter)
@@ -116,12 +116,12 @@ class _Nothing:
 
 
 def other_product(question: Question, products: Sequence[str], *, seed: int = 0) -> str:
-    """Another product than the question's, drawn by its image's path: the same in every run.
+    """A product other than the question's, drawn by the path of its image: the same in every run.
 
     Args:
-        question: About which image.
-        products: To draw from.
-        seed: Of the draw; 0 draws by the path alone.
+        question: The question whose image path decides the draw.
+        products: The products to draw from.
+        seed: Seed for the draw; 0 draws by the path alone.
 
     Raises:
         SpecError: there is no other product.

@@ -32,16 +32,16 @@ from mmad_rag.retrieve import Retriever
 from mmad_rag.retrieve.config import RetrievalConfig
 
 ARM_NAMES = ("none", "rag", "oracle", "wrong", "lookalike", "filler", "all", "blind", "blind-none")
-"""Baseline; the thing itself and its upper bound; wrong knowledge; other text; no image."""
+"""The baseline; `rag` and its upper bound; wrong knowledge; other text; no image."""
 
 INDEXLESS_ARMS = frozenset({"none", "blind-none"})
 """Arms without knowledge; all others need an index."""
 
 ROUTING_ARMS = frozenset({"rag", "blind"})
-"""Arms whose rows say which product was found; in the others it is given, replaced or not needed."""
+"""Arms whose rows say which product was found; in the others the product is given, replaced or not needed."""
 
 IMAGE_ARMS = frozenset({"rag", "filler", "blind"})
-"""Arms that find nothing without an image, because the product is looked for in it."""
+"""Arms that find nothing without an image, because they look for the product in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Arm:
     model: str
     """Identity of the model that is asked in the end."""
     index: str | None
-    """Fingerprint of the index that knowledge comes from; None for an arm without knowledge."""
+    """Fingerprint of the index that holds the knowledge; None for an arm without knowledge."""
     model_for: Callable[[Question], Model]
     """The model that answers a question in this arm.
 
@@ -63,7 +63,7 @@ class Arm:
     raises SpecError.
     """
     counter: str | None = None
-    """What tokens of knowledge are counted by, e.g. `o200k_base` or `estimate`; None without knowledge."""
+    """Name of the token counter for knowledge, e.g. `o200k_base` or `estimate`; None without knowledge."""
     keeps_passages: bool = True
     """Whether a run keeps the text of the passages that the arm shows; False where it is only filler.
 
@@ -83,17 +83,18 @@ def build_arms(
     """Compose the arms of a run, in the order of their names.
 
     Args:
-        names: Of `ARM_NAMES`, each at most once.
+        names: Names from `ARM_NAMES`, each at most once.
         model: The model that every arm asks in the end.
-        index: Where knowledge comes from; needed by every arm but `INDEXLESS_ARMS`.
-        retrieval: How knowledge is looked up, in every arm but `all`, which takes everything; by default as
-            `RagWrapper` looks it up for this model.
+        index: The index that holds the knowledge; every arm but `INDEXLESS_ARMS` needs one.
+        retrieval: Settings of retrieval in every arm but `all`, which takes everything; None uses the
+            settings that `RagWrapper` uses for this model.
         context: Tokens of knowledge that the model's context has room for; `all` refuses a product with more.
             None sets no limit.
-        seed: Of the products drawn by `wrong`.
+        seed: Seed for the products that `wrong` draws.
 
     Raises:
-        SpecError: no name, an unknown one, one given twice, or knowledge is asked for without an index.
+        SpecError: there is no name, a name is unknown or given twice, or an arm needs an index and there is
+            none.
         IndexMismatchError: an encoder is not the one that built the index.
     """
     check_arm_names(names)
@@ -114,16 +115,16 @@ def build_arms(
 
 
 def base_arms(model: Model, indexes: Mapping[str, IndexData], budgets: Sequence[int]) -> tuple[Arm, ...]:
-    """Arms that compare knowledge bases: the true product's passages from each base, at each budget.
+    """Arms that compare knowledge bases: passages about the true product from each base, at each budget.
 
-    Beside each stands its control: the passages of another product, drawn per image and the same for every
-    base. Passages are found by their words, whatever vectors an index holds, so that the bases differ and
-    nothing else does.
+    Each arm has a control: the passages of another product, drawn per image and the same for every
+    base. Passages are found by their words, whatever vectors an index holds, so that nothing but the base
+    differs.
 
     Args:
         model: The model that every arm asks.
         indexes: Name of a base -> its index.
-        budgets: Tokens of knowledge per prompt, counted as the model counts them where that is known.
+        budgets: Tokens of knowledge per prompt, counted by the model's tokenizer where it is known.
 
     Returns:
         Arms named `base@budget` and `base@budget/wrong`, in the order of budgets, then of bases.
@@ -151,7 +152,7 @@ def check_arm_names(names: Sequence[str]) -> None:
     """Refuse names that no run can have, before anything is loaded for them.
 
     Raises:
-        SpecError: no name, an unknown one, or one given twice.
+        SpecError: there is no name, or a name is unknown or given twice.
     """
     known = ", ".join(ARM_NAMES)
     if not names:
@@ -211,7 +212,7 @@ def _told(
     retriever_of: Callable[[str], Retriever] | None = None,
     settings: str = "everything",
 ) -> Arm:
-    """An arm that is told the product: one wrapper per product, made when the product first comes up."""
+    """An arm that is given the product: one wrapper per product, made when the product first comes up."""
     made = retriever_of or retrievers.fixed
 
     @cache

@@ -24,9 +24,9 @@ class Budget:
     """What a run may cost."""
 
     usd: float
-    """The most that all requests of the run may cost together, those of earlier goes included."""
+    """The most that all requests of the run may cost together, those of earlier calls included."""
     cost_of: Callable[[Usage], float]
-    """Price of so many tokens, in the same money."""
+    """Price of token counts, in US dollars."""
 
 
 def check_sum(usd: float | None) -> None:
@@ -40,7 +40,7 @@ def check_sum(usd: float | None) -> None:
 
 
 def budget_of(usd: float | None, price: Price | None) -> Budget | None:
-    """The budget of a run; None where no sum is given.
+    """The budget of a run; None if no sum is given.
 
     Raises:
         DataError: the price is not known, or the sum allows no request.
@@ -60,29 +60,30 @@ def budget_of(usd: float | None, price: Price | None) -> Budget | None:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a run folder holds of earlier goes."""
+    """What earlier calls left in a run folder."""
 
     usage: Usage
     """Tokens of all replies."""
     max_usage: Mapping[str, Usage]
-    """Arm -> the tokens of its longest request and reply."""
+    """Arm -> the token counts of its longest request and reply."""
     uncounted: int
     """Replies that came without token counts."""
 
 
 class BudgetTracker:
-    """Tracks what a run has cost, and says whether another request can be paid for.
+    """Tracks what a run has cost, and decides whether another request can be paid for.
 
-    A request that is under way is taken to cost as much as the most expensive one of its arm so far, so that
-    the sum stays within the budget. Of an arm that has no reply yet one request goes ahead, and the others
-    wait for what it costs; it is taken to cost what the most expensive of the other arms does.
+    A request under way is assumed to cost as much as the most expensive one of its arm so far, so that
+    the sum stays within the budget. An arm without a reply sends one request first, and its others wait until
+    the cost of that one is known; until then it is assumed to cost as much as the most expensive request of
+    the other arms.
 
     Args:
-        budget: None allows everything.
-        spent: By earlier goes.
+        budget: The budget; None allows everything.
+        spent: What earlier calls spent.
 
     Raises:
-        ModelActionError: there is a budget, and earlier replies said nothing of what they cost.
+        ModelActionError: there is a budget, and earlier replies came without token counts.
     """
 
     def __init__(self, budget: Budget | None, spent: Spent) -> None:
@@ -90,7 +91,7 @@ class BudgetTracker:
         self._spent = 0.0
         self._max_cost: dict[str, float] = {}
         self._under_way: Counter[str] = Counter()
-        self._blind = False  # whether a reply said nothing of what it cost
+        self._blind = False  # whether a reply came without token counts
         self._changed = asyncio.Condition()
         if budget is None:
             return
@@ -117,7 +118,7 @@ class BudgetTracker:
             return True
 
     async def release(self, arm: str) -> None:
-        """Give back what was set aside for a request that has ended; its reply was charged before."""
+        """Return what was set aside for a request that has ended; its reply was charged before."""
         if self._budget is None:
             return
         async with self._changed:
@@ -125,14 +126,14 @@ class BudgetTracker:
             self._changed.notify_all()
 
     def _cost(self, arm: str) -> float:
-        """What a request of an arm is taken to cost: the most that one has cost so far."""
+        """The assumed cost of a request of an arm: the most that one has cost so far."""
         return self._max_cost.get(arm, max(self._max_cost.values(), default=0.0))
 
     def charge(self, arm: str, usage: Usage | None) -> None:
-        """Add what a reply has cost.
+        """Add the cost of a reply.
 
         Raises:
-            ModelActionError: it says nothing of what it cost.
+            ModelActionError: there is a budget, and the reply has no token counts.
         """
         if self._budget is None:
             return

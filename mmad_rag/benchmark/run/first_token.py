@@ -1,7 +1,7 @@
 """Read a choice from the probabilities of a reply's first token.
 
-A second reading beside that of the words (`parse`): what the model was about to say, before it said it. It is
-to be had where the endpoint gives log-probabilities and the model replies with the letter at once.
+This is a second reading beside that of the reply's words (`parse`). It exists where the endpoint gives
+log-probabilities and the model begins its reply with the letter.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 LEAST_SHARE = 0.5
-"""Less than this on all letters together: the first token is not a choice, so none is read."""
+"""Least probability of all letters together: if they have less, the first token is not a choice."""
 
-_AROUND = " \t\n\r▁Ġ*_`'\"()[]{}<>.:,$"  # spaces as tokenizers write them, and what stands around a letter
+_AROUND = " \t\n\r▁Ġ*_`'\"()[]{}<>.:,$"  # spaces as tokenizers write them, and punctuation around a letter
 
 
 def letter_probabilities(first_token: Mapping[str, float], letters: Iterable[str]) -> dict[str, float]:
-    """Probability per letter, in the order of `letters`: the sum over tokens that are this letter set off.
+    """Probability per letter, in the order of `letters`: the sum over all tokens that write this letter.
 
     Small letters do not count: `a` opens a sentence.
 
     Args:
         first_token: Token -> probability in [0, 1].
-        letters: Of the options, as they were shown.
+        letters: Letters of the options, as they were shown.
 
     Example:
         >>> letter_probabilities({"B": 0.5, " B": 0.25, "(A": 0.125, "The": 0.125}, "AB")
@@ -36,7 +36,8 @@ def letter_probabilities(first_token: Mapping[str, float], letters: Iterable[str
 
 
 def likeliest(probabilities: Mapping[str, float]) -> str | None:
-    """The likeliest letter; None where two are alike or letters have less than `LEAST_SHARE` together."""
+    """The likeliest letter; None if two are equally likely or all letters have less than `LEAST_SHARE`
+    together."""
     if sum(probabilities.values()) < LEAST_SHARE:
         return None
     best = max(probabilities.values())

@@ -1,4 +1,4 @@
-"""Turn a reply into the row that is kept of it."""
+"""Turn a reply into the row that the run keeps."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mmad_rag.records import Outcome, Question, Reply
 
 
 def graded(row: OutcomeRow, question: Question, reply: Reply, shuffle: int | None) -> OutcomeRow:
-    """A blank row filled with a reply and what it is worth.
+    """The row, filled with a reply and its grade.
 
     Args:
-        row: Key, question, arm and rotation.
-        question: What was asked.
-        reply: What came.
-        shuffle: Seed of the order in which the options were shown; None for the file's order. The row's
-            letter is the file's in either case.
+        row: The row to fill; it holds key, question, arm and rotation.
+        question: The question that was asked.
+        reply: The model's reply.
+        shuffle: Seed for the order in which the options were shown; None for the file's order. The row holds
+            the file's letter in either case.
     """
     row = dataclasses.replace(
         regrade(dataclasses.replace(row, reply=writable(reply.text)), question, shuffle),
@@ -47,7 +47,7 @@ def graded(row: OutcomeRow, question: Question, reply: Reply, shuffle: int | Non
 
 
 def regrade(row: OutcomeRow, question: Question, shuffle: int | None) -> OutcomeRow:
-    """The row with what this version reads in its reply; one without a reply as it is."""
+    """The row with what this version reads in its reply; a row without a reply stays as it is."""
     if row.reply is None:
         return row
     shown = read_choice(row.reply, shown_choices(question, shuffle, row.rotation))
@@ -61,7 +61,7 @@ def regrade(row: OutcomeRow, question: Question, shuffle: int | None) -> Outcome
 def _probabilities(
     row: OutcomeRow, question: Question, reply: Reply, shuffle: int | None
 ) -> dict[str, float] | None:
-    """By the file's letters."""
+    """Probability per letter, by the letters of the file."""
     if reply.first_token is None:
         return None
     letters = [choice.letter for choice in question.choices]

@@ -12,7 +12,7 @@ from mmad_rag.records import EncodedImage
 
 
 class ImageCache:
-    """The images last opened, shared between the tasks of one event loop.
+    """The images that were opened last, shared between the tasks of one event loop.
 
     Args:
         kept: Images held in memory, at least 1.
@@ -25,7 +25,7 @@ class ImageCache:
         self._images: OrderedDict[Path, asyncio.Task[EncodedImage]] = OrderedDict()
 
     async def open(self, path: Path) -> EncodedImage:
-        """Open an image in a thread, or take it from the cache; an error is kept like an image.
+        """Open an image in a thread, or take it from the cache, which keeps errors too.
 
         Raises:
             ImageError: the image cannot be read.

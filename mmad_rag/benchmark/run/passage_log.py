@@ -13,10 +13,10 @@ from mmad_rag.records import Passage
 
 
 class PassageLog:
-    """Appends passages to a run folder, one line each; whoever writes holds the lock of the run.
+    """Appends passages to a run folder, one line each; its user must hold the lock of the run.
 
     Args:
-        folder: Of the run; a line that a kill cut in two is taken off, its row was not written either.
+        folder: The run folder. A line that a kill cut in two is removed; its row was not written either.
 
     Raises:
         DataError: the file is damaged, or cannot be written.
@@ -33,7 +33,7 @@ class PassageLog:
                 raise self._unwritable(error) from error
 
     def keep(self, passages: Sequence[Passage]) -> None:
-        """Append those that are new, all of them or nothing.
+        """Append the passages that are new, all of them or nothing.
 
         Raises:
             DataError: they cannot be written, for instance because the disk is full.
@@ -46,7 +46,7 @@ class PassageLog:
             with self._path.open("ab") as file:
                 file.write(b"".join(PASSAGE_JSON.dump_json(passage) + b"\n" for passage in fresh))
                 file.flush()
-                os.fsync(file.fileno())  # on disk before the row that names them; seldom, as most are known
+                os.fsync(file.fileno())  # on disk before the row that names it; new passages are rare
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.truncate(self._path, size)

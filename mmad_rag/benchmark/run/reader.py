@@ -30,10 +30,10 @@ _T = TypeVar("_T")
 
 
 def read_header(folder: Path) -> RunHeader:
-    """The header of a run folder.
+    """Read the header of a run folder.
 
     Raises:
-        DataError: there is none, or it cannot be used.
+        DataError: there is no header, or it cannot be used.
     """
     path = folder / HEADER_FILE
     try:
@@ -90,7 +90,7 @@ def read_run(folder: Path) -> Run:
 
 
 def places_of(questions: Sequence[Question], header: RunHeader) -> Iterator[tuple[str, int, str]]:
-    """Everything that a run asks, in its order: question id, rotation of the options, arm."""
+    """Every request of a run, in its order: question id, rotation of the options, arm."""
     circular = circular_subset(questions, header.circular, header.circular_seed)
     for question in questions:
         for rotation in range(len(question.choices) if question.id in circular else 1):
@@ -99,7 +99,7 @@ def places_of(questions: Sequence[Question], header: RunHeader) -> Iterator[tupl
 
 
 def answered_part(run: Run) -> Run:
-    """The run, restricted to the questions that every arm has an outcome for; it was cut short elsewhere.
+    """The run, restricted to the questions for which every arm has an outcome: for a run that was cut short.
 
     A question whose further rotations are not all there counts as unanswered.
     """
@@ -109,7 +109,7 @@ def answered_part(run: Run) -> Run:
 
 
 def read_passages(folder: Path) -> dict[str, Passage]:
-    """The passages that a run has shown, by id; a torn last one is left out.
+    """The passages that a run has shown, by id; a torn last line is left out.
 
     Raises:
         DataError: the file is damaged; the message names the line.
@@ -156,7 +156,8 @@ def read_lines(raw: bytes, path: Path, adapter: TypeAdapter[_T]) -> Iterator[_T]
 
 
 def split_torn(raw: bytes) -> tuple[bytes, bytes]:
-    """The whole rows, each with its line end, and a last one that a kill cut in two (or nothing)."""
+    """Split into the whole rows, each with its line end, and a last row that a kill cut in two (or
+    nothing)."""
     end = raw.rfind(b"\n") + 1
     whole, torn = raw[:end], raw[end:]
     try:

@@ -17,7 +17,7 @@ from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Passage, Question, RouteOutcome, Usage
 
 RUN_VERSION = 2
-"""Of the run folder's layout."""
+"""Version of the run folder's layout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +31,22 @@ class ArmHeader:
     model: str
     """Identity of the model that the arm asks in the end; the same in every arm."""
     index: str | None
-    """Fingerprint of the index that knowledge comes from; None for an arm without knowledge."""
+    """Fingerprint of the index that holds the knowledge; None for an arm without knowledge."""
     counter: str | None = None
-    """What tokens of knowledge are counted by; None for an arm without knowledge, and in runs of versions
-    that did not write it down."""
+    """Name of the token counter for knowledge; None for an arm without knowledge, and in runs of versions
+    that did not record it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunHeader:
-    """What a run is: anything that can change an outcome, and what it started from."""
+    """The identity of a run: everything that can change an outcome, and where the run was started from."""
 
     version: int
     """`RUN_VERSION`."""
     library: str
     """Version of mmad_rag that started the run."""
     created: str
-    """When the run was started: ISO 8601, UTC."""
+    """Time of the run's start: ISO 8601, UTC."""
     data: str
     """The data folder, as it was given."""
     data_sha256: str
@@ -62,17 +62,17 @@ class RunHeader:
     arms: tuple[ArmHeader, ...]
     """The conditions, in the order they are asked."""
     images: Annotated[bool, Field(alias="pictures")]
-    """Whether the query images are shown; False for a run over the text alone."""
+    """Whether the query images are shown; False for a run on the text alone."""
     wording: str
     """Name of the prompt's wording."""
     shots: int
     """Normal example images shown with each question, at most."""
     templates: str
-    """Which list those images are taken from: `random` or `similar`."""
+    """Which list the example images are taken from: `random` or `similar`."""
     parser_version: int
-    """Of the reply parser."""
+    """Version of the reply parser."""
     shuffle_options: int | None = None
-    """Seed of the order in which each question's options were shown; None for the file's order."""
+    """Seed for the order in which each question's options were shown; None for the file's order."""
     image_size: int | None = None
     """Longest side, in pixels, that images were scaled down to; None for images as they are."""
     errata: tuple[str, ...] = ()
@@ -80,13 +80,13 @@ class RunHeader:
     circular: int = 0
     """How many questions are also asked in every other rotation of their options."""
     circular_seed: int = 0
-    """Of the draw of those questions."""
+    """Seed for choosing those questions."""
     wording_sha256: str = ""
-    """SHA-256 (hex) of the wording's fixed text, that around knowledge included."""
+    """SHA-256 (hex) of the wording's fixed text, including the text around knowledge."""
     sample_seed: int | None = None
-    """Of the sample of questions; None where all were taken."""
+    """Seed for question sampling; None if all questions were taken."""
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Of Python and of the libraries that a run passes through, when it was started."""
+    """Versions of Python and of the libraries that a run passes through, at its start."""
     hard_sha256: str | None = None
     """SHA-256 (hex) of the file that holds the hard subset; None for a run without one."""
 
@@ -94,7 +94,7 @@ class RunHeader:
 CREATION_FIELDS = frozenset(
     {"library", "created", "data", "missing_images", "missing_questions", "sample_seed", "versions"}
 )
-"""Fields of a header that may differ when a run is continued; all others are what the run is."""
+"""Fields of a header that may differ when a run is continued; all others identify the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class OutcomeRow:
     """What became of one question in one arm."""
 
     key: str
-    """SHA-256 (hex) over question, arm, model's identity, prompt before retrieval, image size, rotation."""
+    """SHA-256 (hex) over question, arm, model identity, prompt before retrieval, image size and rotation."""
     question: str
     """The question's id."""
     arm: str
@@ -114,9 +114,9 @@ class OutcomeRow:
     reply: str | None = None
     """The reply as it came (lone surrogates replaced); None when none came."""
     model: str | None = None
-    """The model's own name for itself."""
+    """The model's name as the provider reports it."""
     usage: Usage | None = None
-    """Token counts where the provider gives them."""
+    """Token counts if the provider gives them."""
     latency_s: float = 0.0
     """Seconds from request to reply, retries included."""
     prompt: str | None = None
@@ -128,19 +128,19 @@ class OutcomeRow:
     products: tuple[str, ...] = ()
     """The products whose knowledge was used."""
     confidence: float | None = None
-    """Of the route, in [0, 1]."""
+    """Confidence of the route, in [0, 1]."""
     passages: tuple[str, ...] = ()
     """Ids of the passages that were shown, in order."""
     source: str | None = None
-    """Fingerprint of what the knowledge came from."""
+    """Fingerprint of the index or retriever that gave the knowledge."""
     error: str | None = None
-    """Why no reply came."""
+    """The reason why no reply came."""
     rotation: int = 0
     """How many options were moved from the top to the end, for circular evaluation."""
     knowledge: str | None = None
-    """SHA-256 (hex) over ids and texts of the passages that were shown; None where none were."""
+    """SHA-256 (hex) over ids and texts of the passages that were shown; None if none were."""
     probabilities: Mapping[str, float] | None = None
-    """Per letter of the file the probability that the reply begins with it; None where it is not known."""
+    """Letter of the file -> probability that the reply begins with it; None if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class Run:
     """A run folder that has been read."""
 
     folder: Path
-    """Where it is."""
+    """The run folder."""
     header: RunHeader
     """What the run is."""
     questions: tuple[Question, ...]
@@ -156,21 +156,23 @@ class Run:
     rows: tuple[OutcomeRow, ...]
     """The latest row of every question and arm that has one: questions in order, arms in order."""
     rotated: tuple[OutcomeRow, ...] = ()
-    """The same for the further rotations of circular evaluation."""
+    """The latest rows for the further rotations of circular evaluation."""
     passages: Mapping[str, Passage] = field(default_factory=dict)
-    """Id -> passage, of those that rows name; arms that keep none are left out, see `Arm.keeps_passages`."""
+    """Id -> passage, for the passages that rows name; without those of arms that keep none, see
+    `Arm.keeps_passages`."""
     hard: HardSubset | None = None
     """The hard subset that was fixed before the run began."""
     whole_columns: Columns | None = None
-    """The columns of the whole run, where this is a part of one."""
+    """The columns of the whole run, if this is a part of one."""
 
     @property
     def columns(self) -> Columns:
-        """The columns that the run's questions are reported in; a part of a run keeps those of the whole."""
+        """The columns in which the run's questions are reported; a part of a run keeps the columns of the
+        whole."""
         return columns_of(self.questions) if self.whole_columns is None else self.whole_columns
 
     def only(self, questions: Collection[str]) -> Run:
-        """The run, restricted to the questions with these ids; those it does not ask are passed over."""
+        """The run, restricted to the questions with these ids; ids that it does not ask are ignored."""
         wanted = frozenset(questions)
         return dataclasses.replace(
             self,
@@ -183,20 +185,20 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class HeaderDifference:
-    """One thing that differs."""
+    """One difference between two headers."""
 
     field: str
-    """Of the header."""
+    """Name of the header's field."""
     name: str
-    """In words, e.g. `model of arm rag`."""
+    """The field in words, e.g. `model of arm rag`."""
     first: object
-    """Its value in one header."""
+    """The field's value in the first header."""
     second: object
-    """Its value in the other."""
+    """The field's value in the second header."""
 
 
 def header_differences(first: RunHeader, second: RunHeader) -> Iterator[HeaderDifference]:
-    """Everything that the runs are and that differs; when and from where they were started does not count."""
+    """Every difference that makes two runs different; when and where they were started does not count."""
     names = [",".join(arm.name for arm in header.arms) for header in (first, second)]
     if names[0] != names[1]:
         yield HeaderDifference("arms", "list of arms", *names)
@@ -212,16 +214,16 @@ def header_differences(first: RunHeader, second: RunHeader) -> Iterator[HeaderDi
 def refuse_another(
     found: RunHeader, wanted: RunHeader, folder: Path, *, passing_over: Collection[str] = ()
 ) -> None:
-    """Refuse to go on with the run of a folder under another header, and name what differs.
+    """Refuse to continue the run in a folder under another header, and name what differs.
 
     Args:
         found: The header in the folder.
         wanted: What the run would be now.
-        folder: Of the run.
+        folder: The run folder.
         passing_over: Fields that may differ.
 
     Raises:
-        DataError: something else does; the message says how to go on.
+        DataError: another field differs; the message says what to do.
     """
     differences = [item for item in header_differences(found, wanted) if item.field not in passing_over]
     if any(item.field == "counter" and item.first is None for item in differences):

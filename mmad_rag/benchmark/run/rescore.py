@@ -1,4 +1,4 @@
-"""Read the replies of a run again, with this version's parser and without asking anything."""
+"""Read the replies of a run again with this version's parser, without asking the model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ChangedReading:
     arm: str
     """The arm's name."""
     rotation: int
-    """Of the options, see `circular`."""
+    """Rotation of the options, see `circular`."""
     before: str | None
     """The letter that was read, by the question's file; None for no choice."""
     after: str | None
@@ -31,16 +31,16 @@ class ChangedReading:
 
 @dataclass(frozen=True, slots=True)
 class Rescoring:
-    """What came of reading replies again."""
+    """The result of reading replies again."""
 
     parser_before: int
-    """Version of the parser that had read them."""
+    """Version of the parser that had read the replies."""
     parser_after: int
-    """Of this one."""
+    """Version of this parser."""
     replies: int
-    """How many there are."""
+    """Number of replies."""
     changed: tuple[ChangedReading, ...]
-    """Questions in order, arms in order."""
+    """The replies that are read differently now: questions in order, arms in order."""
     written: bool
     """Whether the run folder holds the new readings."""
 
@@ -48,12 +48,12 @@ class Rescoring:
 def rescore(folder: Path, *, write: bool = True) -> Rescoring:
     """Read every reply of a run again.
 
-    The run folder stays append-only: a reading that changed is appended as a later row, then the header
-    names the new parser. Killed in between, the same call does the rest.
+    The run folder stays append-only: a changed reading is appended as a later row, then the header names the
+    new parser. If the process is killed in between, the same call completes the work.
 
     Args:
-        folder: Of the run.
-        write: False only tells what would change.
+        folder: The run folder.
+        write: Whether the folder is changed; False only reports what would change.
 
     Raises:
         DataError: it is not a run folder, it is damaged, or another process writes it.
@@ -62,7 +62,7 @@ def rescore(folder: Path, *, write: bool = True) -> Rescoring:
     if not write:
         return _told(run, _changed(run), written=False)
     with RunStore(folder, run.header, run.questions) as store:
-        run = read_run(folder)  # again, now that nobody else writes
+        run = read_run(folder)  # read again, because no other process can write now
         pairs = _changed(run)
         for _, after in pairs:
             store.append(after)
@@ -71,7 +71,7 @@ def rescore(folder: Path, *, write: bool = True) -> Rescoring:
 
 
 def _changed(run: Run) -> list[tuple[OutcomeRow, OutcomeRow]]:
-    """Rows that are read differently now: as they are, and as they would be."""
+    """The rows that are read differently now, each as it is and as it would be."""
     asked = {question.id: question for question in run.questions}
     rows = (*run.rows, *run.rotated)
     again = (regrade(row, asked[row.question], run.header.shuffle_options) for row in rows)

@@ -1,7 +1,8 @@
 """Ask every arm every question, keeping each outcome as it comes.
 
-Questions are taken in order, and the arms of one question right after one another, so that a provider's drift
-hits all arms alike. At most `concurrency` questions are under way at a time, whatever the size of the run.
+Questions are asked in order, and all arms of a question right after one another, so that a drift of the
+provider affects all arms alike. At most `concurrency` questions are under way at a time, whatever the size of
+the run.
 """
 
 from __future__ import annotations
@@ -43,21 +44,21 @@ _LIBRARIES = (
     "pillow",
     "openai",
 )
-"""Whose versions a run writes down."""
+"""Libraries whose versions a run records."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A run that has come to its end."""
+    """A run that has ended."""
 
     folder: Path
-    """Where its outcomes are."""
+    """The run folder, which holds its outcomes."""
     header: RunHeader
-    """What it is."""
+    """The header of the run."""
     progress: RunProgress
-    """How it ended."""
+    """Counts of outcomes at the end of the run."""
     stopped: bool = False
-    """Whether the budget was used up before everything was asked."""
+    """Whether the budget was used up before all questions were asked."""
     spent_usd: float | None = None
     """What the run has cost so far; None for a run without a budget."""
 
@@ -75,18 +76,18 @@ async def run_arms(
 ) -> RunResult:
     """Ask every arm the questions that the settings select; a run that was begun in `out` is continued.
 
-    A question whose image cannot be read, or to which no reply comes, is recorded as failed, and asked
-    again when the run is continued. Any other error stops the run: what is under way is finished and kept,
-    then the error is raised. Interrupted in any other way, only what was under way is asked again.
+    A question whose image cannot be read, or that gets no reply, is recorded as failed and asked again when
+    the run is continued. Any other error stops the run: requests under way are finished and kept, then the
+    error is raised. After any other interruption only the requests that were under way are asked again.
 
     Args:
-        benchmark: The questions, and where images and templates are found.
+        benchmark: The questions, and the folder of images and templates.
         arms: The conditions, see `build_arms`.
         out: The run folder.
         settings: The protocol; it is written into the run's header.
-        hard: Questions that are scored apart as well, fixed before anything is asked; kept with the run.
-        budget: What the run may cost; when it is used up the run stops, and what was answered is kept. Like
-            `concurrency` it is not a part of what the run is: the next go may have another.
+        hard: Questions that are also scored separately, fixed before the first request; kept with the run.
+        budget: What the run may cost; when it is used up the run stops, and its replies are kept. Like
+            `concurrency` it does not identify the run: a continued run may have another budget.
         concurrency: Questions under way at a time, at least 1.
         progress: Called after every outcome.
 
@@ -105,7 +106,7 @@ async def run_arms(
         )
     selection = settings.select(benchmark)
     header = _header(benchmark, selection, arms, settings, hard)
-    for question in selection.questions:  # what cannot be asked is refused before anything is
+    for question in selection.questions:  # refuse what cannot be asked before the first request
         for arm in arms:
             arm.model_for(question)
     kept = None if hard is None else hard_bytes(hard)
@@ -129,7 +130,7 @@ def _header(
     settings: RunSettings,
     hard: HardSubset | None,
 ) -> RunHeader:
-    """What the run is; a field that header and settings both have is taken over by its name."""
+    """The header of a run; a field that header and settings share is copied by its name."""
     recorded: dict[str, Any] = {
         item.name: getattr(settings, item.name) for item in fields(RunHeader) if hasattr(settings, item.name)
     }
@@ -155,7 +156,7 @@ def _header(
 
 
 def _versions() -> dict[str, str]:
-    """Of what is installed; nothing is imported for it."""
+    """Versions of the installed libraries, read without importing them."""
     found = {"python": platform.python_version()}
     for name in _LIBRARIES:
         with contextlib.suppress(PackageNotFoundError):

@@ -1,7 +1,7 @@
-"""The protocol of a run: which questions are asked, and how they are put.
+"""The protocol of a run: which questions are asked, and how they are presented.
 
-Everything that can change an outcome and is not the model, the knowledge or the data is here. Where a run is
-stored, how many questions are under way at a time and what it may cost are not: the next go may change them.
+It holds everything that can change an outcome and is not the model, the knowledge or the data. The run
+folder, the concurrency and the budget are not here: they may differ when a run is continued.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ class RunSettings:
     """
 
     only: Sequence[str] = ()
-    """Globs; a question is asked when one of them fits its image path or is its product. None asks all."""
+    """Globs; a question is asked if one of them matches its image path or equals its product. None asks
+    all."""
     limit: int | None = None
-    """Questions to ask at most, a seeded sample of images (see `select`); None asks all."""
+    """Largest number of questions, a seeded sample of images (see `select`); None asks all."""
     seed: int = 0
     """Seed for question sampling, circular evaluation, wrong-product draws and bootstrap."""
     errata: Sequence[str] = ()
@@ -42,12 +43,12 @@ class RunSettings:
     wording: str = "default"
     """The prompt's wording, one of `mmad_rag.prompt.WORDINGS`."""
     shots: int = 0
-    """Normal example images shown with each question, at most.
+    """Largest number of normal example images shown with each question.
 
-    Examples that have no file, or whose bytes are the query's, are passed over.
+    Examples without a file, or with the bytes of the query image, are skipped.
     """
     templates: TemplateKind = TemplateKind.RANDOM
-    """Which of an image's lists the examples are taken from."""
+    """Which of an image's lists supplies the example images."""
     shuffle_options: int | None = None
     """Seed for the order in which options are shown, see `shown_choices`; None keeps the file's order.
 
@@ -56,7 +57,7 @@ class RunSettings:
     image_size: int | None = None
     """Longest side in pixels that images are scaled down to, at least 1; None leaves them as they are."""
     circular: int = 0
-    """So many questions are also asked in every other rotation of their options, see `circular`."""
+    """Number of questions that are also asked in every other rotation of their options, see `circular`."""
 
     def __post_init__(self) -> None:
         for name in ("only", "errata"):
@@ -80,16 +81,16 @@ class RunSettings:
 
     @property
     def sample_seed(self) -> int | None:
-        """The seed of the sample of questions; None where all are asked."""
+        """Seed for question sampling; None if all questions are asked."""
         return None if self.limit is None else self.seed
 
     @property
     def circular_seed(self) -> int:
-        """The seed that draws the questions of circular evaluation; 0 in a run without it."""
+        """Seed for choosing the questions of circular evaluation; 0 in a run without it."""
         return self.seed if self.circular else 0
 
     def select(self, benchmark: Benchmark) -> Selection:
-        """The questions that a run under these settings asks.
+        """The questions that a run with these settings asks.
 
         Raises:
             DataError: no question is left.
@@ -106,4 +107,4 @@ def _template_kind(name: str) -> TemplateKind:
 
 
 DEFAULT_SETTINGS = RunSettings()
-"""Every question that has an image, as it stands in the file."""
+"""Settings that ask every question that has an image, as it stands in the file."""

@@ -1,7 +1,7 @@
 """Ask one prepared question and grade its reply.
 
-The function shares no state with anything, so that whoever drives a run may call it anywhere: images were
-opened before, and keeping the row, the money and the order of the questions is the driver's business.
+The function shares no state, so that its caller decides where it runs. The caller opens images beforehand,
+keeps the row, and tracks the budget and the order of the questions.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from mmad_rag.records import Passage, Prompt, Question
 
 @dataclass(frozen=True, slots=True)
 class PreparedTask:
-    """One request of a run with everything that its outcome depends on."""
+    """One request of a run with everything that determines its outcome."""
 
     row: OutcomeRow
-    """The row to fill: key, question, arm, rotation and prompt are in it, its outcome is `failed` so far."""
+    """The row to fill: key, question, arm, rotation and prompt are set, and the outcome is still `failed`."""
     question: Question
-    """What is asked; the reply is graded by its answer."""
+    """The question; its answer grades the reply."""
     model: Model
     """The arm's model for this question."""
     prompt: Prompt
-    """What the model is asked, before retrieval; images are opened."""
+    """The prompt before retrieval; its images are opened."""
     shuffle_options: int | None = None
     """Seed for the order in which the prompt shows the options; None for the file's order."""
     keeps_passages: bool = True
-    """As the arm has it, see `Arm.keeps_passages`."""
+    """Whether the arm keeps its passages, see `Arm.keeps_passages`."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What came of a task."""
+    """The result of a task."""
 
     row: OutcomeRow
     """The row to keep."""
@@ -45,10 +45,10 @@ class TaskResult:
 
 
 async def run_task(task: PreparedTask) -> TaskResult:
-    """Ask the model, and grade what it replies; a reply that does not come this time is a failed row.
+    """Ask the model and grade its reply; a request that gets no reply this time becomes a failed row.
 
     Raises:
-        ModelActionError: the model can give no reply until the user acts, or probably so (ModelSetUpError).
+        ModelActionError: the model cannot reply until the user acts; ModelSetUpError if that is only likely.
     """
     try:
         reply = await task.model.answer(task.prompt)

@@ -4,11 +4,11 @@
       run.json         the header, written once
       questions.jsonl  the questions, written once, so that a run can be scored without the data
       outcomes.jsonl   one row per question, rotation and arm, appended as replies come; the latest counts
-      passages.jsonl   every passage that was shown, once, appended before the first row that names it
-      hard.json        the hard subset, where there is one, written once
+      passages.jsonl   every shown passage once, appended before the first row that names it
+      hard.json        the hard subset, if there is one, written once
       outcomes.torn-N  rows that a kill cut in two, kept aside
 
-The process that writes holds a lock on `outcomes.jsonl`. Reading needs none: see `reader`.
+The process that writes holds a lock on `outcomes.jsonl`. Reading needs no lock: see `reader`.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ from mmad_rag.files import FolderLock, atomic_write
 from mmad_rag.records import Outcome, Passage, Question, Usage
 
 OUR_NAMES = (HEADER_FILE, QUESTIONS_FILE, HARD_FILE, PASSAGES_FILE, "outcomes.")
-"""How the names of the files of a run begin."""
+"""Prefixes of the names of a run's files."""
 
 
 def lock_run(folder: Path) -> FolderLock:
-    """Open the outcomes for appending, and hold them against every other process that writes.
+    """Open the outcomes for appending, and lock them against every other process that writes.
 
     Raises:
         DataError: the folder holds something else, is being written by another process, or cannot be written.
@@ -68,10 +68,10 @@ class RunStore:
     """A run folder that is open for writing; a context manager.
 
     Args:
-        folder: Made if need be; the run in it is continued.
+        folder: The run folder; it is created if needed, and a run in it is continued.
         header: What the run is.
-        questions: What is asked of each arm, in order.
-        hard: What the file of the hard subset holds; None for a run without one.
+        questions: The questions that each arm is asked, in order.
+        hard: Content of the file of the hard subset; None for a run without one.
 
     Raises:
         DataError: the folder holds something else, another run, a damaged one, or is being written by another
@@ -110,7 +110,7 @@ class RunStore:
         self.close()
 
     def close(self) -> None:
-        """Write everything to disk and let go of the lock."""
+        """Write everything to disk and release the lock."""
         if self._lock.file >= 0:
             with contextlib.suppress(OSError):
                 os.fsync(self._lock.file)
@@ -118,21 +118,21 @@ class RunStore:
 
     @property
     def spent(self) -> Spent:
-        """Tokens of all replies, those that were asked for again included."""
+        """Token counts of all replies, including replies that were asked for again."""
         return Spent(self._usage, dict(self._max_usage), self._uncounted)
 
     @property
     def has_replies(self) -> bool:
-        """Whether any question got a reply, now or before: then the model's set-up was right once."""
+        """Whether any question ever got a reply, which proves that the model's set-up was right."""
         return any(outcome is not Outcome.FAILED for _, outcome in self._known.values())
 
     def kept(self, question: str, arm: str, key: str, rotation: int = 0) -> Outcome | None:
-        """The outcome that need not be asked again: the latest one, if it has this key and did not fail."""
+        """The latest outcome, if it has this key and did not fail, so that it need not be asked again."""
         known, outcome = self._known.get((question, arm, rotation), ("", Outcome.FAILED))
         return outcome if known == key and outcome is not Outcome.FAILED else None
 
     def append(self, row: OutcomeRow, passages: Sequence[Passage] = ()) -> None:
-        """Write one row, all of it or nothing; before it the passages that no row has named yet.
+        """Write one row, whole or not at all, after those of its passages that no earlier row names.
 
         Raises:
             DataError: the row cannot be written, for instance because the disk is full.
@@ -154,7 +154,7 @@ class RunStore:
         self._note(row)
 
     def read_by(self, parser_version: int) -> None:
-        """Write into the header which parser has read the replies.
+        """Write into the header which version of the parser has read the replies.
 
         Raises:
             DataError: the header cannot be written.
@@ -163,7 +163,7 @@ class RunStore:
         _write(self.folder / HEADER_FILE, HEADER_JSON.dump_json(self.header, indent=2, by_alias=True) + b"\n")
 
     def _note(self, row: OutcomeRow) -> None:
-        asked = self.kept(row.question, row.arm, row.key, row.rotation) is None  # or only read again
+        asked = self.kept(row.question, row.arm, row.key, row.rotation) is None  # or were only read again
         self._known[row.question, row.arm, row.rotation] = (row.key, row.outcome)
         if not asked or row.reply is None:
             return
@@ -191,7 +191,7 @@ class RunStore:
         return header
 
     def _restore(self, questions: Sequence[Question], hard: bytes | None) -> None:
-        """Write what the header vouches for, where it is not there or damaged."""
+        """Write the files that the header vouches for, if they are absent or damaged."""
         wanted = {QUESTIONS_FILE: b"".join(QUESTION_JSON.dump_json(item) + b"\n" for item in questions)}
         if hard is not None:
             wanted[HARD_FILE] = hard
@@ -201,7 +201,7 @@ class RunStore:
                 _write(path, data)
 
     def _recover(self) -> Iterator[OutcomeRow]:
-        """Read the rows, and cut off a last one that a kill tore."""
+        """Read the rows, and cut off a last row that a kill tore."""
         path = self.folder / OUTCOMES_FILE
         raw = path.read_bytes()
         whole, torn = split_torn(raw)
@@ -218,7 +218,7 @@ def _tokens(usage: Usage) -> int:
 
 
 def clear_run(folder: Path) -> None:
-    """Take the run out of a folder, so that another one can begin there; what is not a file of a run stays.
+    """Remove the run from a folder, so that another can begin there; files that are not a run's stay.
 
     Raises:
         DataError: the folder holds something else and no run, is being written by another process, or cannot

@@ -1,4 +1,4 @@
-"""Work through the questions of a run, several at a time, each outcome kept as it comes."""
+"""Work through the questions of a run, several at a time, and keep each outcome as it comes."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ class RunProgress:
     """How far a run has come."""
 
     done: int
-    """Requests that have an outcome, kept ones included: one per question, arm and order of the options."""
+    """Requests that have an outcome, kept ones included: one per question, arm and rotation of the
+    options."""
     total: int
-    """All of them."""
+    """Number of all requests."""
     kept: int
-    """Of those done: not asked again, the outcome was there already."""
+    """Requests among `done` that were not asked again, because their outcome was kept."""
     failed: int
-    """Of those done: no reply came."""
+    """Requests among `done` that got no reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +45,25 @@ class Task:
     """One request of a run."""
 
     question: Question
-    """What is asked."""
+    """The question to ask."""
     arm: Arm
-    """Under which condition."""
+    """The arm that is asked."""
     rotation: int
-    """How many options are moved from the top to the end."""
+    """Number of options that are moved from the top to the end."""
 
 
 class RunWorker:
-    """Drives a run: prepares tasks, has them asked, and keeps what comes; its coroutines share it.
+    """Drives a run: prepares tasks, has them asked, and keeps their outcomes; its coroutines share it.
 
-    Images, money and the store stay here. What becomes of a prepared task is said by `run_task`, which shares
-    nothing.
+    The worker holds images, budget and store. A prepared task is run by `run_task`, which shares no state.
 
     Args:
-        benchmark: Where images and templates are found.
-        store: Where outcomes go.
-        questions: What is asked, in order.
-        arms: Under which conditions, in order.
-        settings: How it is asked.
-        budget: None sets no limit.
+        benchmark: The benchmark, whose folder holds images and templates.
+        store: The store that outcomes are written to.
+        questions: The questions, in order.
+        arms: The arms, in order.
+        settings: The protocol of the run.
+        budget: What the run may cost; None sets no limit.
         progress: Called after every outcome.
     """
 
@@ -79,11 +79,11 @@ class RunWorker:
         progress: Callable[[RunProgress], None] | None,
     ) -> None:
         self.error: Exception | None = None
-        """What stopped the run; raised by `run_arms` when all workers have finished."""
+        """The error that stopped the run; `run_arms` raises it when all workers have finished."""
         self.stopped = False
-        """Whether the budget was used up before everything was asked."""
+        """Whether the budget was used up before all questions were asked."""
         self.budget = BudgetTracker(budget, store.spent)
-        """What the run has cost."""
+        """The cost of the run so far."""
         self._benchmark = benchmark
         self._store = store
         self._settings = settings
@@ -101,7 +101,7 @@ class RunWorker:
         return RunProgress(self._outcomes.total(), self._total, self._kept, self._outcomes[Outcome.FAILED])
 
     def tasks(self) -> Iterator[Task]:
-        """Everything to ask: questions in order, the arms of one question right after one another."""
+        """Every request: questions in order, the arms of one question right after one another."""
         for question in self._questions:
             for rotation in range(self._rotations(question)):
                 for arm in self._arms:
@@ -128,7 +128,7 @@ class RunWorker:
         return len(question.choices) if question.id in self._circular else 1
 
     async def _outcome_of(self, task: Task) -> Outcome | None:
-        """Keep the outcome that is there, or ask for one and record it; None where the budget is used up."""
+        """Keep the outcome that exists, or ask for one and record it; None if the budget is used up."""
         try:
             prepared = await self._prepared(task)
         except ImageError as error:
@@ -148,7 +148,8 @@ class RunWorker:
             await self.budget.release(task.arm.name)
 
     async def _asked(self, prepared: PreparedTask) -> TaskResult:
-        """Ask; once any reply has come the set-up is taken to be right, and its error is that of one row."""
+        """Ask the model; after any reply the set-up is known to be right, and a set-up error fails one row
+        only."""
         try:
             return await run_task(prepared)
         except ModelSetUpError as error:
@@ -185,7 +186,7 @@ class RunWorker:
         )
 
     async def _prompt(self, task: Task) -> Prompt:
-        """What every arm is shown, before retrieval."""
+        """The prompt that every arm shares, before retrieval."""
         settings, question = self._settings, task.question
         choices = shown_choices(question, settings.shuffle_options, task.rotation)
         if not settings.images:

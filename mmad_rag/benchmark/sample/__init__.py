@@ -1,4 +1,4 @@
-"""A small benchmark in MMAD's layout, rendered, with answers that are true by construction."""
+"""Render a small benchmark in MMAD's layout, with answers that are true by construction."""
 
 from mmad_rag.benchmark.sample.catalogue import CATALOGUE, LOOK_ALIKES, UNKNOWN_PRODUCTS
 from mmad_rag.benchmark.sample.draw import draw

@@ -1,4 +1,4 @@
-"""A square float picture with antialiased shapes, shadows and light, drawn in unit coordinates."""
+"""A square float image with antialiased shapes, shadows and light, drawn in unit coordinates."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
 Array: TypeAlias = npt.NDArray[np.float32]
-"""float32; a field has shape (size, size), a picture (size, size, 3)."""
+"""A float32 array: a field has shape (size, size), an image (size, size, 3)."""
 Colour: TypeAlias = "tuple[float, float, float] | Array"
-"""Red, green and blue in [0, 1], or a picture of them."""
+"""Red, green and blue in [0, 1], or an image of them."""
 Point: TypeAlias = tuple[float, float]
-"""x to the right, y downwards."""
+"""A point (x, y): x points to the right, y downwards."""
 Rng: TypeAlias = np.random.Generator
 
 OVERSAMPLING = 3
-"""Antialiasing of polygons and lines: pixels of the drawing board per pixel of the picture."""
+"""Antialiasing of polygons and lines: pixels of the drawing board per pixel of the image."""
 
 
 class Canvas:
-    """A picture under construction; (0, 0) is its upper left corner and (1, 1) its lower right one.
+    """An image under construction; (0, 0) is its upper left corner and (1, 1) its lower right corner.
 
     Args:
         size: side of the square in pixels.
-        parent: the canvas that this one is a window of; what is drawn here is drawn there.
+        parent: the canvas that this one is a window of; drawing here draws on the parent.
         corner: column and row of the window's upper left pixel on its parent.
     """
 
@@ -47,22 +47,23 @@ class Canvas:
             self.pixels = parent.pixels[top : top + size, left : left + size]
 
     def window(self, x: float, y: float, reach: float) -> Canvas:
-        """The square of half side `reach` around (x, y), moved inside: small things are drawn fast there."""
+        """The square of half side `reach` around (x, y), moved inside the canvas; it makes small shapes fast
+        to draw."""
         side = min(self.size, 2 * int(np.ceil(reach * self.unit)))
         left, top = (min(max(0, round(at * self.unit) - side // 2), self.size - side) for at in (x, y))
         return Canvas(side, self, (left, top))
 
     def fill(self, colour: Colour) -> None:
-        """Cover everything with one colour or picture."""
+        """Cover everything with one colour or image."""
         self.pixels[:] = np.asarray(colour, dtype=np.float32)
 
     def paint(self, cover: Array, colour: Colour, opacity: float = 1.0) -> None:
-        """Lay a colour over the picture where `cover` (field in [0, 1]) says so."""
+        """Paint a colour over the image with the coverage `cover` (field in [0, 1])."""
         weight = (cover * np.float32(opacity))[..., None]
         self.pixels += (np.asarray(colour, dtype=np.float32) - self.pixels) * weight
 
     def shade(self, factor: Array, cover: Array | None = None) -> None:
-        """Multiply the picture by a field: 1 leaves it as it is, less darkens."""
+        """Multiply the image by a field: 1 leaves it as it is, less darkens."""
         if cover is not None:
             factor = 1 + (factor - 1) * cover
         self.pixels *= factor.astype(np.float32)[..., None]
@@ -72,19 +73,19 @@ class Canvas:
         self.pixels += amount.astype(np.float32)[..., None] * np.asarray(colour, dtype=np.float32)
 
     def shadow(self, cover: Array, *, shift: Point, blur: float, strength: float) -> None:
-        """Darken the ground of a shape that is painted next, `shift` units away and `blur` units soft."""
+        """Draw the shadow of a shape that is painted next, `shift` units away and `blur` units soft."""
         rows, columns = round(shift[1] * self.unit), round(shift[0] * self.unit)
         moved = np.roll(self.soften(cover, blur), (rows, columns), axis=(0, 1))
         self.shade(1 - np.float32(strength) * moved)
 
     def soften(self, cover: Array, blur: float) -> Array:
-        """A field in [0, 1] after a Gaussian blur of radius `blur` (in units)."""
+        """The field (in [0, 1]) after a Gaussian blur of radius `blur` (in units)."""
         grey = Image.fromarray((np.clip(cover, 0, 1) * 255).astype(np.uint8))
         blurred = grey.filter(ImageFilter.GaussianBlur(blur * self.unit))
         return np.asarray(blurred, dtype=np.float32) / np.float32(255)
 
     def raster(self, draw: Callable[[ImageDraw.ImageDraw], None]) -> Array:
-        """The coverage of what `draw(pen)` draws in white on a board of `OVERSAMPLING` times the size."""
+        """Coverage of the white parts that `draw(pen)` draws on a board of `OVERSAMPLING` times the size."""
         side = self.size * OVERSAMPLING
         board = Image.new("L", (side, side))
         draw(ImageDraw.Draw(board))
@@ -107,13 +108,13 @@ class Frame:
     """Local coordinates on a canvas; shapes are given in them and come back as coverage fields in [0, 1]."""
 
     canvas: Canvas
-    """What the frame lies on."""
+    """The canvas that the frame belongs to."""
     x: float
-    """Origin on the canvas."""
+    """Horizontal position of the origin on the canvas."""
     y: float
-    """Origin on the canvas."""
+    """Vertical position of the origin on the canvas."""
     angle: float
-    """Radians, clockwise."""
+    """Rotation in radians, clockwise."""
     scale: float
     """Canvas units per local unit."""
     u: Array
@@ -126,7 +127,7 @@ class Frame:
         return canvas.frame(self.x, self.y, self.angle, self.scale)
 
     def place(self, point: Point) -> Point:
-        """Where a local point lies on the canvas."""
+        """The position of a local point on the canvas."""
         cos, sin = np.cos(self.angle) * self.scale, np.sin(self.angle) * self.scale
         return (
             float(self.x + point[0] * cos - point[1] * sin),

@@ -65,17 +65,17 @@ UNKNOWN_PRODUCTS: tuple[SampleProduct, ...] = (
     _unknown("leaf", unknown.leaf),
     _unknown("spoon", unknown.spoon),
 )
-"""Things that are in nobody's catalogue: a router must say so."""
+"""Products outside the catalogue, which a router must recognise as unknown."""
 
 LOOK_ALIKES: tuple[tuple[str, str], ...] = (("capsule", "capsules"), ("macaroni1", "macaroni2"))
-"""Pairs of drawn products that are easily taken for one another."""
+"""Pairs of drawn products that are easily mistaken for each other."""
 
 
 def find_product(name: str) -> SampleProduct:
     """The product with this name.
 
     Raises:
-        DataError: the sample draws no such product.
+        DataError: the sample does not draw this product.
     """
     for product in (*CATALOGUE, *UNKNOWN_PRODUCTS):
         if product.name == name:

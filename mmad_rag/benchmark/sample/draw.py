@@ -1,4 +1,4 @@
-"""Draw one picture of a product with its mask, as a camera would see it."""
+"""Draw one image of a product with its mask, as a camera would see it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ _NEAR = 0.06
 
 
 def draw(product: str, label: str, rng: Rng, size: int = 224, *, kind: str | None = None) -> Drawing:
-    """Draw one picture; the same generator state gives the same picture.
+    """Draw one image; the same generator state gives the same image.
 
-    The scene, the defect and the camera have generators of their own: with the same `rng` state, `good` and a
-    defect show the same piece, and the mask covers exactly what the defect changed before the camera's blur.
+    The scene, the defect and the camera have separate random generators: with the same `rng` state, `good`
+    and a defect show the same piece, and the mask covers exactly what the defect changed before the camera's
+    blur.
 
     Args:
         product: a name of `CATALOGUE` or `UNKNOWN_PRODUCTS`.
         label: `good`, or one of the product's defect folders.
         rng: the source of everything that varies; three values are taken from it.
-        size: side of the square picture in pixels, at least 48.
-        kind: which of the label's kinds of defect; None leaves it to `rng`.
+        size: side of the square image in pixels, at least 48.
+        kind: one of the label's kinds of defect; None lets `rng` choose.
 
     Raises:
         DataError: an unknown product, label or kind, or a size below 48.
@@ -75,7 +76,8 @@ def _paint(product: SampleProduct, flaw: Flaw, scene: int, size: int) -> tuple[A
 
 
 def _changed(clean: Array, flawed: Array) -> npt.NDArray[np.uint8]:
-    """255 where two pictures differ visibly, or most where little is seen; pinholes are closed."""
+    """A mask: 255 where two images differ visibly, or differ most if little is visible; pinholes are
+    closed."""
     change = np.abs(flawed - clean).max(axis=2)
     differs = (change > min(_VISIBLE, float(change.max()) / 2)).astype(np.uint8) * np.uint8(255)
     grown = Image.fromarray(differs).filter(ImageFilter.MaxFilter(5)).filter(ImageFilter.MinFilter(3))
@@ -83,7 +85,7 @@ def _changed(clean: Array, flawed: Array) -> npt.NDArray[np.uint8]:
 
 
 def _outside(free: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """The free pixels that are joined to the border, found by rows and columns in turn."""
+    """The free pixels that are connected to the border, found by rows and columns in turn."""
     side = free.shape[0]
     lines = np.arange(side)[:, None] * (side + 1)
     runs = [np.cumsum(~free, axis=1) + lines, np.cumsum(~free, axis=0) + lines.T]
@@ -99,7 +101,7 @@ def _outside(free: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def _locate(mask: npt.NDArray[np.uint8]) -> tuple[str, tuple[str, ...]]:
-    """The ninth of the picture that holds the mask's centroid, and the other ninths close to it."""
+    """The ninth of the image that holds the mask's centroid, and the other ninths close to the centroid."""
     rows, columns = np.nonzero(mask)
     y, x = float(rows.mean() + 0.5) / mask.shape[0], float(columns.mean() + 0.5) / mask.shape[1]
     name = partial(_region, y, x)
@@ -114,7 +116,7 @@ def _region(y: float, x: float, dy: float, dx: float) -> str:
 
 
 def region_of(x: float, y: float) -> str:
-    """The words for a place in the picture: (0, 0) is the `upper left`, the middle ninth is the `centre`."""
+    """The words for a place in the image: (0, 0) is the `upper left`, the middle ninth is the `centre`."""
     row, column = (min(2, max(0, int(part * 3))) for part in (y, x))
     if (row, column) == (1, 1):
         return "centre"
@@ -122,7 +124,7 @@ def region_of(x: float, y: float) -> str:
 
 
 def _expose(pixels: Array, rng: Rng) -> npt.NDArray[np.uint8]:
-    """What a camera makes of a scene: uneven light, tint, gain, softness and grain."""
+    """The scene as a camera records it: uneven light, tint, gain, softness and grain."""
     size = pixels.shape[0]
     turn, slope = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.16)
     ramp = np.linspace(-1, 1, size, dtype=np.float32)

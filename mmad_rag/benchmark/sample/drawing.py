@@ -1,4 +1,4 @@
-"""What a painter is given, what it gives back, and what a finished drawing holds."""
+"""The records that a painter gets, that it returns, and that hold a finished drawing."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ import numpy.typing as npt
 from mmad_rag.benchmark.sample.canvas import Canvas, Rng
 
 GOOD = "good"
-"""The label of a normal piece, and the kind of a flaw that is none."""
+"""The label of a normal piece, and the kind of a flaw that is not a defect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """What is to be wrong with one piece."""
+    """The defect to draw on one piece."""
 
     kind: str
     """`good`, or the kind of defect, e.g. `broken_large`."""
     rng: Rng
-    """Randomness for the defect only: using it changes nothing else in the picture."""
+    """Random generator for the defect only: its use changes nothing else in the image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What a painter says about the one picture it has just drawn."""
+    """What a painter says about the image it has just drawn."""
 
     part: str = ""
-    """The part of the product that the defect is on; empty where the picture's region says enough."""
+    """The part of the product that the defect is on; empty if the image region is enough."""
     direction: tuple[float, float] | None = None
-    """Where the product's tip points, as (right, down); None where there is no tip."""
+    """The direction in which the product's tip points, as (right, down); None if there is no tip."""
     colour: str = ""
-    """The name of a colour that differs between good pieces; empty where none does."""
+    """The name of a colour that differs between good pieces; empty if no colour differs."""
 
 
 Painter: TypeAlias = Callable[[Canvas, Rng, Flaw], Notes]
-"""Draws a scene: all but the defect depends on the second argument alone."""
+"""A function that draws a scene; everything but the defect depends on the second argument alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class SampleProduct:
     kinds: tuple[Kind, ...]
     """The defects; empty outside the catalogue."""
     painter: Painter = field(repr=False)
-    """What draws it."""
+    """The function that draws the product."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ class SampleProduct:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A finished picture with everything that is true of it."""
+    """A finished image with everything that is true about it."""
 
     product: str
     """The product's name."""
@@ -83,10 +83,10 @@ class Drawing:
     image: npt.NDArray[np.uint8] = field(repr=False)
     """uint8 of shape (size, size, 3), RGB."""
     mask: npt.NDArray[np.uint8] = field(repr=False)
-    """uint8 of shape (size, size): 255 where the defect changed the picture, 0 elsewhere."""
+    """uint8 of shape (size, size): 255 where the defect changed the image, 0 elsewhere."""
     region: str
-    """The ninth of the picture that holds the mask's centroid, e.g. `upper left`; empty without a defect."""
+    """The ninth of the image that holds the mask's centroid, e.g. `upper left`; empty without a defect."""
     doubtful: tuple[str, ...]
-    """Regions so near the centroid that they are no fair wrong answer."""
+    """Regions so near the centroid that they are not a fair wrong answer."""
     notes: Notes
-    """What the painter knows about this picture."""
+    """What the painter says about this image."""

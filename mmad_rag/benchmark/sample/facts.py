@@ -1,6 +1,6 @@
-"""What is true of the drawn products and their defects, in the words of the sample's questions.
+"""The facts about the drawn products and their defects, in the words of the sample's questions.
 
-The words themselves are data: one file per product in the folder `facts` beside this file.
+The words are data: one file per product in the folder `facts` beside this file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mmad_rag.errors import DataError
 
 
 class Family(StrEnum):
-    """Defects that resemble each other: a wrong answer from another product is of another family."""
+    """A family of similar defects: a wrong answer from another product must be of another family."""
 
     BREAK = "break"
     """Something broke, cracked or came off."""
@@ -36,20 +36,20 @@ class Family(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DefectFacts:
-    """What is true of one kind of defect."""
+    """The facts about one kind of defect."""
 
     kind: str
-    """The drawing's own word."""
+    """The drawing's own word for the defect."""
     family: Family
-    """What it resembles."""
+    """The family of similar defects."""
     name: str
-    """What an inspector calls it."""
+    """The name that an inspector uses."""
     look: str
-    """What is seen."""
+    """The visible appearance of the defect."""
     cause: str
-    """Where it likely comes from."""
+    """The likely cause of the defect."""
     effect: str
-    """What it leads to."""
+    """The effect of the defect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,37 +61,37 @@ class Specific:
     question: str
     """The question's words."""
     answer: str
-    """True of every good drawing of the product."""
+    """The right answer, true of every good drawing of the product."""
     wrong: tuple[str, ...]
-    """False of every good drawing; some shorter and some longer than the answer."""
+    """The wrong answers, false of every good drawing; some are shorter and some longer than the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProductFacts:
-    """What is true of one product."""
+    """The facts about one product."""
 
     product: str
     """The name in the catalogue."""
     kin: str
-    """Products of the same kin are too much alike for one's purpose to be a wrong answer for the other."""
+    """The product's kin: products of one kin have too similar purposes to be wrong answers for each other."""
     noun: str
-    """What the product is; the look-alike's is among the wrong answers."""
+    """A noun phrase for the product; that of the look-alike is among the wrong answers."""
     layout: str
-    """How the picture is arranged; true of this product alone."""
+    """The arrangement of the image; true of this product alone."""
     look: str
-    """Shapes and colours; true of this product alone."""
+    """The shapes and colours; true of this product alone."""
     purpose: str
-    """What it is for."""
+    """The purpose of the product."""
     parts: tuple[str, ...]
-    """Names of parts, at least four where defects are located by part; empty elsewhere."""
+    """The names of parts, at least four if defects are located by part; empty otherwise."""
     specifics: tuple[Specific, ...]
-    """Questions of its own, at least two."""
+    """Questions for this product only, at least two."""
     defects: tuple[DefectFacts, ...]
-    """One for every kind that is drawn."""
+    """The facts about every kind of defect that is drawn."""
     direction: str = ""
-    """The question after the way that the picture's piece points; empty where it points nowhere."""
+    """The question about the direction in which the piece points; empty if it points nowhere."""
     colour: str = ""
-    """The question after the colour that differs between good pieces; empty where none does."""
+    """The question about the colour that differs between good pieces; empty if no colour differs."""
 
 
 @cache
@@ -99,7 +99,7 @@ def load_facts(product: str) -> ProductFacts:
     """The facts about one drawn product, checked against the records above.
 
     Raises:
-        DataError: there is no such file, or it does not fit.
+        DataError: there is no such file, or it does not fit the records.
     """
     import yaml
     from pydantic import TypeAdapter, ValidationError

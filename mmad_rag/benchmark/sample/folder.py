@@ -20,7 +20,8 @@ class SampleFolder:
     """An empty folder that is being filled; an earlier sample is removed from it first.
 
     Raises:
-        DataError: the path is a file, the folder holds something that is no sample, or it cannot be written.
+        DataError: the path is a file, the folder holds something that is not a sample, or it cannot be
+            written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,7 +31,7 @@ class SampleFolder:
         self._sums: dict[str, str] = {}
 
     def write(self, name: str, data: bytes) -> str:
-        """Store a file under a relative name; its SHA-256 (hex).
+        """Store a file under a relative name and return its SHA-256 (hex).
 
         The list of files is kept up to date, so that even an interrupted sample can be replaced.
 
@@ -49,7 +50,7 @@ class SampleFolder:
         return digest
 
     def describe(self, about: Json) -> None:
-        """Write `sample.json`, by which the folder is known as a sample; call it first and last."""
+        """Write `sample.json`, which marks the folder as a sample; call it first and last."""
         self.write(ABOUT, (json.dumps({"name": SAMPLE_NAME} | about, indent=1) + "\n").encode())
 
     def close(self) -> None:
@@ -61,7 +62,7 @@ class SampleFolder:
 
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """What goes wrong with files becomes one message."""
+    """Turn file errors into one DataError."""
     try:
         yield
     except OSError as error:

@@ -13,11 +13,11 @@ QUARTERS: tuple[tuple[str, Point], ...] = (
     ("lower left piece", (-0.235, 0.235)),
     ("lower right piece", (0.235, 0.235)),
 )
-"""Names and places of four pieces that lie two by two."""
+"""Names and places of four pieces that lie in two rows of two."""
 
 
 def spot(rng: Rng) -> Point:
-    """A place for a defect, away from the picture's edge."""
+    """A place for a defect, away from the image's edge."""
     return float(rng.uniform(0.2, 0.8)), float(rng.uniform(0.2, 0.8))
 
 
@@ -27,7 +27,7 @@ def step(start: Point, heading: float, length: float) -> Point:
 
 
 def pick(rng: Rng, colours: list[tuple[float, float, float]]) -> tuple[float, float, float]:
-    """One of some colours."""
+    """One of the given colours."""
     return colours[int(rng.integers(len(colours)))]
 
 

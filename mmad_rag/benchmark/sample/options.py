@@ -1,4 +1,4 @@
-"""Turn answers and their rivals into options that give nothing away by length, position or habit."""
+"""Turn answers and wrong answers into options that do not reveal the answer by any habit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmad_rag.benchmark.sample.canvas import Rng
 from mmad_rag.errors import DataError
 
 Wordings: TypeAlias = tuple[str, ...]
-"""One statement in one or more wordings of different length."""
+"""One statement in one or more wordings of different lengths."""
 
 LETTERS = "ABCD"
 _RIVALS = 3
@@ -27,11 +27,12 @@ class Draft:
     question: str
     """The question's words."""
     answer: Wordings
-    """What is true."""
+    """The true statement."""
     pool: tuple[Wordings, ...]
-    """What is false. Of a pool of one, the one is the only rival; else three are chosen."""
+    """The false statements. The single statement of a pool of one is the only wrong option; otherwise three
+    are chosen."""
     near: tuple[Wordings, ...] = ()
-    """Falsehoods that are close to the truth; at least one of them is used where there are any."""
+    """False statements that are close to the truth; if there are any, at least one of them is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +44,17 @@ class SampleQuestion:
     question: str
     """The question's words."""
     options: tuple[str, ...]
-    """In the order A, B, ..."""
+    """The options in the order A, B, ..."""
     answer: str
     """The letter of the right option."""
 
 
 def choose_options(drafts: Sequence[Draft], rng: Rng) -> list[SampleQuestion]:
-    """Finish all drafts of a sample together, so that over each type no habit beats chance.
+    """Finish all drafts of a sample together, so that within each type no guessing rule beats chance.
 
     The right option is in turn the longest, second, third and shortest of its four, as far as the pools
-    allow. Its letter is dealt from shuffled packs that hold every letter once. A statement is a rival about
-    three times as often as it is the answer, so that having seen it be right says nothing.
+    allow. Its letter is taken from shuffled packs that hold every letter once. A statement is a wrong option
+    about three times as often as it is the answer, so that its earlier use as an answer predicts nothing.
 
     Raises:
         DataError: a draft has fewer than three different false statements.
@@ -63,7 +64,7 @@ def choose_options(drafts: Sequence[Draft], rng: Rng) -> list[SampleQuestion]:
 
 
 class _Balancer:
-    """Counts what has been dealt, and deals what is due."""
+    """Counts the options used so far, and chooses those that restore the balance."""
 
     def __init__(self, drafts: Sequence[Draft], rng: Rng) -> None:
         self._rng = rng
@@ -74,7 +75,7 @@ class _Balancer:
             self._due[draft.type, draft.answer] += _RIVALS
 
     def finish(self, draft: Draft) -> SampleQuestion:
-        """Options for one question."""
+        """The finished question of one draft."""
         if len(draft.pool) == 1:
             return self._deal(draft, draft.answer[0], draft.pool[0][:1])
         counts = self._ranks[draft.type]
@@ -87,7 +88,7 @@ class _Balancer:
         return self._deal(draft, *self._of_any_length(draft))
 
     def _deal(self, draft: Draft, answer: str, rivals: Sequence[str]) -> SampleQuestion:
-        """Put the answer at the position that is due, the rivals around it in random order."""
+        """Put the answer at the position that is due, with the wrong options around it in random order."""
         count = len(rivals) + 1
         pack = self._packs[draft.type, count, answer if count == 2 else ""]
         if not pack:
@@ -101,7 +102,8 @@ class _Balancer:
         return SampleQuestion(draft.type, draft.question, tuple(f"{o}." for o in options), LETTERS[place])
 
     def _with_rank(self, draft: Draft, rank: int) -> tuple[str, list[str]] | None:
-        """The answer and three rivals, `rank` of them longer than it; None where there is no such choice."""
+        """The answer and three wrong options, `rank` of them longer than it; None if there is no such
+        choice."""
         for answer, first in self._starts(draft):
             wanted = (
                 rank - sum(len(text) > len(answer) for text in first),
@@ -113,7 +115,7 @@ class _Balancer:
         return None
 
     def _of_any_length(self, draft: Draft) -> tuple[str, list[str]]:
-        """The answer and three rivals, for pools in which too many texts are equally long."""
+        """The answer and three wrong options, for pools in which too many texts are equally long."""
         for answer, first in self._starts(draft):
             found = [words[0] for words in self._rest(draft, answer, first)][: _RIVALS - len(first)]
             if len(first) + len(found) == _RIVALS:
@@ -123,7 +125,7 @@ class _Balancer:
         )
 
     def _starts(self, draft: Draft) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Every wording of the answer with every near rival, those that are due first."""
+        """Every wording of the answer with every near wrong option; those that are due come first."""
         near: list[tuple[str, ...]] = [
             (text,) for words in self._sorted(draft.type, draft.near) for text in words
         ]
@@ -133,21 +135,21 @@ class _Balancer:
         yield from starts
 
     def _rest(self, draft: Draft, answer: str, first: tuple[str, ...]) -> list[Wordings]:
-        """The statements that may still be used beside an answer and a first rival."""
+        """The statements that may still be used beside an answer and a first wrong option."""
         free = [words for words in (*draft.pool, *draft.near) if {answer, *first}.isdisjoint(words)]
         return self._sorted(draft.type, tuple(dict.fromkeys(free)))
 
     def _sorted(self, kind: str, pool: tuple[Wordings, ...]) -> list[Wordings]:
-        """Statements in random order, roughly those first that are due as rivals."""
+        """The statements in random order, roughly with those first that are due as wrong options."""
         jitter = self._rng.uniform(0, 4, len(pool))
         keys = [float(shake) - self._due[kind, words] for shake, words in zip(jitter, pool, strict=True)]
         return [pool[index] for index in sorted(range(len(pool)), key=lambda index: keys[index])]
 
     def _fill(self, answer: str, pool: Sequence[Wordings], wanted: tuple[int, int]) -> list[str] | None:
-        """As many longer and shorter texts as wanted, one of each statement; None where the pool runs out.
+        """The wanted numbers of longer and shorter texts, one per statement; None if the pool is too small.
 
-        First in the order of the pool; then, because a statement of two lengths may have been wasted on the
-        wrong side, once more with those last.
+        The pool is tried in its order. If that fails, statements that have both longer and shorter wordings
+        are tried last, because they may have been used on the wrong side.
         """
         for order in (
             pool,

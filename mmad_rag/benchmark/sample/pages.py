@@ -13,24 +13,24 @@ from mmad_rag.records import Json
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One query picture on its way into mmad.json."""
+    """One query image, to be written into mmad.json."""
 
     path: str
-    """Relative to the data folder: the record's key."""
+    """Path of the image relative to the data folder: the record's key."""
     image_path: str
-    """Relative to the product's folder."""
+    """Path of the image relative to the product's folder."""
     mask: str | None
-    """Relative to the product's folder; None for a normal picture."""
+    """Path of the mask relative to the product's folder; None for a normal image."""
     similar: tuple[str, ...]
-    """Templates relative to the data folder, most similar first."""
+    """Paths of the templates relative to the data folder, most similar first."""
     random: tuple[str, ...]
-    """Templates relative to the data folder, sorted."""
+    """Paths of the templates relative to the data folder, sorted."""
     drafts: tuple[Draft, ...]
-    """Its questions, without options as yet."""
+    """The image's questions, still without options."""
 
 
 def file_names(label: str, number: int, *, visa: bool) -> tuple[str, str | None]:
-    """The paths of a query picture and its mask inside the product's folder, as MMAD writes them."""
+    """The paths of a query image and its mask inside the product's folder, as MMAD writes them."""
     if visa:
         image_path = f"test/{label}/{number:04d}.JPG" if label == GOOD else f"test/{label}/{number:03d}.JPG"
         mask = f"ground_truth/{label}/{number:03d}.png"

@@ -49,7 +49,7 @@ def cable(canvas: Canvas, scene: Rng, flaw: Flaw) -> Notes:
 def _core(
     scene: Rng, frame: Frame, at: Point, colour: tuple[float, float, float], flaw: Flaw, *, hit: bool
 ) -> None:
-    """One conductor; where it is `hit`, the defect is drawn on it."""
+    """One conductor; if it is `hit`, the defect is drawn on it."""
     canvas = frame.canvas
     body = frame.disc(*at, 0.15)
     lights, spots = scene.uniform(0, 1, 64), _strands(scene, at)

@@ -60,7 +60,7 @@ def _turned(turn: Array, centre: float) -> Array:
 def _nut_marks(
     canvas: Canvas, frame: Frame, body: Array, flaw: Flaw, *, heading: float, sector: Array
 ) -> None:
-    """What is seen on the damaged tooth, which lies in the direction `heading`."""
+    """The visible damage to the tooth that lies in the direction `heading`."""
     x, y = 0.33 * np.cos(heading), 0.33 * np.sin(heading)
     if flaw.kind == "bent":
         side = (

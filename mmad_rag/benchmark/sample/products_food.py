@@ -25,7 +25,7 @@ def candle(canvas: Canvas, scene: Rng, flaw: Flaw) -> Notes:
 
 
 def _candle(scene: Rng, one: Frame, wax: tuple[float, float, float], kind: str, rng: Rng) -> None:
-    """One candle with its wick; `kind` is what is wrong with it."""
+    """One candle with its wick; `kind` is its defect."""
     canvas = one.canvas
     body = one.disc(0, 0, 0.158)
     turn = rng.uniform(0, 2 * np.pi)

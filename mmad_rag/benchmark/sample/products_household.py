@@ -13,7 +13,7 @@ _GLASS_TONES = (0.06, 0.05, 0.4, 0.16, 0.12, 0.2, 0.3, 0.1, 0.42, 0.3, 0.1, 0.34
 
 
 def bottle(canvas: Canvas, scene: Rng, flaw: Flaw) -> Notes:
-    """Straight down on the mouth of a dark glass bottle: rings around a black opening, on white."""
+    """The mouth of a dark glass bottle, seen straight from above: rings around a black opening, on white."""
     canvas.fill(vary(scene, (0.95, 0.95, 0.95), 0.04))
     frame = canvas.frame(
         scene.uniform(0.475, 0.525),

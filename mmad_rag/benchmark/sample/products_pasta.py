@@ -18,13 +18,13 @@ class _Elbow:
 
     bend: float
     tube: float
-    """Half the thickness."""
+    """Half the thickness of the tube."""
     ribs: float
-    """How strongly the ribs show."""
+    """Strength of the ribs."""
 
     @property
     def centre(self) -> float:
-        """How far below the piece's middle the centre of the half ring lies."""
+        """Distance by which the centre of the half ring lies below the piece's middle."""
         return self.bend * 0.45
 
     def on_arc(self, rng: Rng, side: float) -> Point:

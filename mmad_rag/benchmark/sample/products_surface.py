@@ -1,4 +1,4 @@
-"""Drawings of surfaces that fill the picture: carpet, grid, leather, tile, wood."""
+"""Drawings of surfaces that fill the image: carpet, grid, leather, tile, wood."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def carpet(canvas: Canvas, scene: Rng, flaw: Flaw) -> Notes:
 
 
 def _weave(canvas: Canvas, scene: Rng, u: Array, v: Array) -> Array:
-    """The picture of a plain weave over coordinates that may have been pulled out of shape."""
+    """The image of a plain weave over coordinates that may have been pulled out of shape."""
     threads = scene.uniform(34, 44)
     x, y = u * np.float32(threads), v * np.float32(threads)
     x = x + noise(scene, canvas.size, 10, 2) * np.float32(0.25)

@@ -50,15 +50,15 @@ _COLOURS: dict[str, Wordings] = {
 _LOSS = {Family.BREAK, Family.MISSING, Family.OPENING}
 _MATTER = {Family.COLOUR, Family.FOREIGN}
 _SIDE = 0.2
-"""Eighths of a turn: a direction that is this near to the next one makes that one no fair wrong answer."""
+"""Eighths of a turn: a neighbouring direction this near to the true one is not a fair wrong answer."""
 
 
 def ask(drawing: Drawing, number: int) -> list[Draft]:
-    """MMAD's five questions about a picture: detection, then four on the object or four on the defect.
+    """MMAD's five questions about an image: detection, then four on the object or four on the defect.
 
     Args:
-        drawing: a picture of a product of the catalogue.
-        number: the picture's number; of several possible questions of a type, it decides which is asked.
+        drawing: an image of a product of the catalogue.
+        number: the image's number, which selects one of several possible questions of a type.
     """
     facts = load_facts(drawing.product)
     normal = drawing.label == GOOD
@@ -150,14 +150,14 @@ def _texts(what: Callable[[DefectFacts], str], defects: Iterable[DefectFacts]) -
 
 
 def _close(family: Family) -> set[Family]:
-    """Families whose looks and effects could pass for this one's."""
+    """Families whose looks and effects could be mistaken for those of this one."""
     if family in _LOSS:
         return {*_LOSS, Family.SCORE} if family is Family.OPENING else _LOSS
     return _MATTER if family in _MATTER else {family}
 
 
 def _same_causes(family: Family) -> set[Family]:
-    """Families whose causes could be this one's: what breaks a thing may also bend it."""
+    """Families whose causes could be those of this one: what breaks a product may also bend it."""
     if family in {Family.BREAK, Family.MISSING, Family.SHAPE}:
         return {*_LOSS, Family.SHAPE}
     return {
@@ -168,7 +168,8 @@ def _same_causes(family: Family) -> set[Family]:
 
 
 def _location(drawing: Drawing, facts: ProductFacts, number: int) -> Draft:
-    """Where the defect is: by part where parts have names and the number is even, else by region."""
+    """The question where the defect is: by part if parts have names and the number is even, else by
+    region."""
     part = drawing.notes.part.capitalize()
     if part in facts.parts and number % 2 == 0:
         wrong = tuple(_with_article(name) for name in facts.parts if name != part)

@@ -1,4 +1,4 @@
-"""Seeded randomness with a shape: noise fields, cells, blobs, cracks and threads."""
+"""Seeded random shapes: noise fields, cells, blobs, cracks and threads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmad_rag.benchmark.sample.canvas import Array, Canvas, Colour, Point, Rng
 
 
 def noise(rng: Rng, size: int, cells: int | tuple[int, int], octaves: int = 1) -> Array:
-    """Smooth noise in about [-1, 1]: `cells` bumps across, or (rows, columns), finer by each octave."""
+    """Smooth noise in about [-1, 1] with `cells` bumps across, or (rows, columns); every octave is finer."""
     rows, columns = (cells, cells) if isinstance(cells, int) else cells
     field = np.zeros((size, size), dtype=np.float32)
     weight, total = 1.0, 0.0
@@ -26,12 +26,12 @@ def noise(rng: Rng, size: int, cells: int | tuple[int, int], octaves: int = 1) -
 
 
 def mottle(colour: Colour, field: Array, amount: float) -> Array:
-    """A picture of one colour whose brightness follows a field."""
+    """An image of one colour whose brightness follows a field."""
     return np.asarray(colour, dtype=np.float32) * (1 + np.float32(amount) * field)[..., None]
 
 
 def mix(one: Colour, other: Colour, weight: Array) -> Array:
-    """A picture that is `one` where the field `weight` is 0 and `other` where it is 1."""
+    """An image that is `one` where the field `weight` is 0 and `other` where it is 1."""
     first, second = np.asarray(one, dtype=np.float32), np.asarray(other, dtype=np.float32)
     return first + (second - first) * np.clip(weight, 0, 1)[..., None]
 
@@ -44,7 +44,7 @@ def vary(rng: Rng, colour: tuple[float, float, float], amount: float) -> tuple[f
 
 
 def relief(height: Array, angle: float, strength: float) -> Array:
-    """Brightness of a height field (units of the picture's width) lit from `angle`: 1 where it is flat."""
+    """Brightness of a height field (units of the image's width) lit from `angle`: 1 where it is flat."""
     dy, dx = np.gradient(height * np.float32(height.shape[0]))
     slope = dx * np.float32(np.cos(angle)) + dy * np.float32(np.sin(angle))
     light: Array = np.clip(1 - np.float32(strength) * slope, 0.1, 2.2).astype(np.float32)

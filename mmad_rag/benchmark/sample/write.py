@@ -24,39 +24,40 @@ from mmad_rag.errors import DataError
 from mmad_rag.records import Json
 
 SAMPLE_VERSION = "1"
-"""Raised whenever the same arguments give other bytes."""
+"""Version of the sample, raised whenever the same arguments give other bytes."""
 
 _OFFICIAL_TEMPLATES = 8
-"""MMAD names eight similar and eight random templates per picture."""
+"""Number of similar and of random templates per image in MMAD's own file."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampleSummary:
-    """What was written."""
+    """The counts of what was written."""
 
     products: int
-    """Products of the catalogue."""
+    """Number of products of the catalogue."""
     good: int
-    """Normal query pictures."""
+    """Number of normal query images."""
     defective: int
-    """Defective query pictures; each has a mask."""
+    """Number of defective query images; each has a mask."""
     templates: int
-    """Normal reference pictures."""
+    """Number of normal reference images."""
     unknown: int
-    """Pictures of things outside the catalogue; they have no questions."""
+    """Number of images of products outside the catalogue; they have no questions."""
     questions: int
-    """Questions of all types."""
+    """Number of questions of all types."""
     mmad_sha256: str
     """SHA-256 (hex) of `mmad.json`."""
 
     @property
     def images(self) -> int:
-        """All pictures; masks are not counted."""
+        """Number of all images; masks are not counted."""
         return self.good + self.defective + self.templates + self.unknown
 
 
 def image_rng(seed: int, product: str, role: str, number: int) -> Rng:
-    """The generator of one picture of the sample: it depends on nothing but its arguments and the version."""
+    """The random generator of one image of the sample; it depends on nothing but the arguments and the
+    version."""
     text = f"{SAMPLE_NAME} {SAMPLE_VERSION}/{seed}/{product}/{role}/{number}"
     return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big"))
 
@@ -74,18 +75,18 @@ def render_sample(
 ) -> SampleSummary:
     """Render the sample benchmark into a new, empty, or earlier sample folder.
 
-    The same arguments give the same bytes with the same versions of numpy and Pillow. Each picture depends on
-    its own product, label and number alone, so products can be added without changing the pictures of others.
+    The same arguments give the same bytes with the same versions of numpy and Pillow. Each image depends on
+    its own product, label and number alone, so products can be added without changing the images of others.
 
     Args:
         out: the folder; an earlier sample in it is replaced, file by file, and nothing else is touched.
         seed: everything that varies follows from it.
-        size: side of the square pictures in pixels, at least 48.
-        per_defect: pictures per kind of defect, at least 1; each product gets as many normal ones in all.
-        templates: normal reference pictures per product, at least 1.
-        unknown: pictures per product outside the catalogue, 0 or more.
+        size: side of the square images in pixels, at least 48.
+        per_defect: images per kind of defect, at least 1; each product gets as many normal images in total.
+        templates: normal reference images per product, at least 1.
+        unknown: images per product outside the catalogue, 0 or more.
         products: names of `CATALOGUE`; None for all.
-        progress: called with (pictures done, pictures in all) after each picture.
+        progress: called with (images done, all images) after each image.
 
     Raises:
         DataError: the folder holds something else, or an argument is out of its range.
@@ -133,7 +134,7 @@ def _in_catalogue(name: str) -> SampleProduct:
 
 
 class _Studio:
-    """Draws pictures into a folder and says how far it has come."""
+    """Draws images into a folder and reports the progress."""
 
     def __init__(
         self,
@@ -147,7 +148,7 @@ class _Studio:
         self._total, self._done, self._progress = total, 0, progress
 
     def image(self, path: str, product: SampleProduct, label: str, number: int, kind: str = GOOD) -> Drawing:
-        """Draw one picture and store it under `path`."""
+        """Draw one image and store it under `path`."""
         rng = image_rng(self.seed, product.name, "/".join(PurePosixPath(path).parts[-3:-1]), number)
         drawing = draw(product.name, label, rng, self._size, kind=None if label == GOOD else kind)
         self.folder.write(path, _encode(drawing.image, path))
@@ -202,6 +203,6 @@ def _thumbnail(drawing: Drawing) -> npt.NDArray[np.float32]:
 
 
 def _by_likeness(here: npt.NDArray[np.float32], normal: dict[str, npt.NDArray[np.float32]]) -> list[str]:
-    """Paths of the templates whose thumbnails differ least from the picture's, best first."""
+    """Paths of the templates whose thumbnails differ least from the image's, best first."""
     ranked = sorted(normal, key=lambda path: float(np.mean((normal[path] - here) ** 2)))
     return ranked[:_OFFICIAL_TEMPLATES]

@@ -1,1 +1,1 @@
-"""Outcomes and answers files turned into score tables, by named rules."""
+"""Turn outcomes and answers files into score tables, by named rules."""

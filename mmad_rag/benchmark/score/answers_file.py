@@ -25,11 +25,11 @@ class AnswerRecord:
     question: str
     """The question as it was asked."""
     question_type: str
-    """The raw type; MMAD has nine."""
+    """The raw question type; MMAD has nine."""
     correct_answer: str | None
-    """The letter of the right option; None where the file holds something that is not text."""
+    """The letter of the right option; None if the file holds something that is not text."""
     gpt_answer: str | None
-    """The letter that was read; anything else, or None, where no choice could be read."""
+    """The letter that was read; anything else, or None, if no choice could be read."""
 
 
 def read_answers(path: Path) -> tuple[AnswerRecord, ...]:
@@ -39,7 +39,7 @@ def read_answers(path: Path) -> tuple[AnswerRecord, ...]:
     the list, and the scoring rule decides what becomes of it.
 
     Raises:
-        DataError: the file is absent or is no such list; the message names the record, counted from 0.
+        DataError: the file is absent or is not such a list; the message names the record, counted from 0.
     """
     try:
         raw = path.read_bytes()
@@ -66,7 +66,8 @@ def _record(value: object, types: TypeReader, where: str) -> AnswerRecord:
 
 
 def _question(entry: Json, where: str) -> str:
-    """A text, or an object with everything that was asked (MMAD's scripts write both)."""
+    """The question's text, from a text or from an object with everything that was asked (MMAD's scripts write
+    both)."""
     question = entry.get("question")
     if isinstance(question, dict):
         return json.dumps(question, sort_keys=True)
@@ -81,25 +82,25 @@ def _letter(entry: Json, name: str, where: str) -> str | None:
 
 
 ARM = "answers"
-"""The arm that the rows are of."""
+"""Name of the arm that the rows belong to."""
 
 
 def answers_as_rows(
     records: Sequence[AnswerRecord], questions: Sequence[Question], *, name: str = "the answers"
 ) -> tuple[OutcomeRow, ...]:
-    """One row per question: what the file answers; invalid where that is not an option, else failed.
+    """One row per question: the file's answer, invalid if that is not an option, failed if there is none.
 
     A record whose question is more than the question's words (some of MMAD's scripts keep the options with
     them) belongs to the one question about its image whose words it holds.
 
     Args:
-        records: In the file's order.
-        questions: What had to be answered: the denominator is theirs, not the file's.
-        name: Of the file, for messages.
+        records: The records in the file's order.
+        questions: The questions that had to be answered; they, not the file, give the denominator.
+        name: Name of the file, for messages.
 
     Raises:
-        DataError: a record is about no question, about one that another record answers, or names another
-            right answer; the message names the record, counted from 0.
+        DataError: a record belongs to no question, answers a question that another record answers, or names
+            another right answer; the message names the record, counted from 0.
     """
     open_ones: dict[str, dict[str, list[Question]]] = defaultdict(lambda: defaultdict(list))
     for question in questions:

@@ -1,18 +1,18 @@
-"""Overkill and miss rate: which way the detection of anomalies goes wrong.
+"""Overkill and miss rate: in which direction the detection of anomalies fails.
 
     overkill = 100 * false alarms / questions on normal images     (share of good pieces called defective)
     miss     = 100 * misses / questions on abnormal images         (share of defective pieces called good)
 
-Both per dataset, over those questions of the detection column (MMAD's is Anomaly Detection) that count by the
-rule; `Average` is the mean over the datasets.
+Both are computed per dataset, over the questions of the detection column (MMAD's is Anomaly Detection) that
+count by the rule; `Average` is the mean over the datasets.
 
-`fixed`: a false alarm is a wrong answer on a normal image, a miss one on an abnormal image. An answer that
-could not be read, or never came, says neither and stays in the denominator. A run knows the options: a wrong
-one that begins with the same `Yes` or `No` as the right one is neither; it names another defect but
-overlooks none.
+`fixed`: a false alarm is a wrong answer on a normal image, a miss is a wrong answer on an abnormal image. An
+answer that could not be read, or never came, is neither and stays in the denominator. A run knows the
+options: a wrong option that begins with the same `Yes` or `No` as the right one is neither, because it names
+another defect but overlooks none.
 
-`strict-mmad`: 100 - the accuracy of each side, as in MMAD's script, over the answers that its quirk leaves.
-A side without a counted answer has accuracy 0 there, and so a rate of 100.
+`strict-mmad`: each rate is 100 - the accuracy on its side, as in MMAD's script, over the answers that the
+script's quirk leaves. A side without a counted answer has accuracy 0 there, and so a rate of 100.
 """
 
 from __future__ import annotations
@@ -30,25 +30,26 @@ _VERDICT = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class DetectionAnswer:
-    """An answer to a question whether an image is normal."""
+    """An answer to a question that asks whether an image is normal."""
 
     dataset: str
     normal: bool
-    """Whether the image is normal by its label."""
+    """Whether the image is normal according to its label."""
     miscalled: bool
-    """Whether the answer says the opposite of what is right."""
+    """Whether the answer says the opposite of the right one."""
 
 
 def says_the_opposite(question: Question, letter: str | None, outcome: Outcome) -> bool:
     """Whether an answer is a false alarm on a normal image, or a miss on an abnormal one.
 
     Args:
-        question: With its options.
+        question: The question with its options.
         letter: The choice that was read.
-        outcome: What became of the question.
+        outcome: The outcome of the question.
 
     Example:
-        Options `A: Yes, a hole. B: Yes, a dent. C: No.`, right is A: B is wrong and no miss, C is a miss.
+        Of the options `A: Yes, a hole. B: Yes, a dent. C: No.`, A is right: B is wrong but not a miss, C is a
+        miss.
     """
     if outcome is not Outcome.WRONG:
         return False
@@ -63,8 +64,8 @@ def detection_rates(
     """The rates of each dataset, then their average.
 
     Args:
-        answers: Those that count.
-        datasets: In the order of the rows.
+        answers: The answers that count.
+        datasets: The datasets in the order of the rows.
         nothing: The rate of a side without an answer; None leaves it out of the average.
     """
     rows = [

@@ -16,26 +16,27 @@ from mmad_rag.records import Outcome, Question
 
 @dataclass(frozen=True, slots=True)
 class SecondReading:
-    """An arm by two readings, as percent by the rule `fixed`, macro-averaged."""
+    """The scores of an arm by two readings, in percent by the rule `fixed`, macro-averaged."""
 
     arm: str
-    """Its name."""
+    """Name of the arm."""
     questions: int
-    """How many were asked."""
+    """Number of questions."""
     known: int
-    """For how many the endpoint gave probabilities; the others are wrong by the second reading."""
+    """Number of questions for which the endpoint gave probabilities; the second reading takes the others as
+    wrong."""
     by_words: float
     """The score by the replies' words, see `parse`."""
     by_first_token: float
     """The score by the likeliest letter at the first position, see `first_token`."""
     invalid: int
-    """Replies whose first token is not a choice."""
+    """Number of replies whose first token is not a choice."""
     alike: int
-    """Replies that both readings read alike, among those with probabilities."""
+    """Number of replies with probabilities that both readings read alike."""
 
 
 def second_reading(run: Run) -> tuple[SecondReading, ...]:
-    """One per arm for which any probabilities are known, in the run's order."""
+    """One entry per arm for which any probabilities are known, in the run's order."""
     asked = {question.id: question for question in run.questions}
     found = []
     for arm in run.header.arms:

@@ -21,7 +21,7 @@ from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Question
 
 NAME = "fixed"
-"""Of the rule."""
+"""Name of the rule."""
 
 _OUTCOMES = tuple(Outcome)
 _CORRECT = _OUTCOMES.index(Outcome.CORRECT)
@@ -29,15 +29,16 @@ _CORRECT = _OUTCOMES.index(Outcome.CORRECT)
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """What the rule needs to know of a question."""
+    """What the rule needs to know about a question."""
 
     group: str
-    """The row of the table: the dataset, or the product."""
+    """The row of the table: a dataset or a product."""
     subtask: str
     side: int
     outcome: Outcome
     miscalled: bool
-    """See `DetectionAnswer`; of no meaning outside the detection column."""
+    """Whether the answer says the opposite, see `DetectionAnswer`; meaningless outside the detection
+    column."""
 
 
 def score_records(records: Sequence[AnswerRecord], *, name: str) -> ScoreTable:

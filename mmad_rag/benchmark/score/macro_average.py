@@ -11,26 +11,26 @@ from mmad_rag.benchmark.data.columns import Columns
 from mmad_rag.benchmark.data.mmad import NORMAL_LABEL
 
 NORMAL, ABNORMAL = 0, 1
-"""The sides of an image, as positions on the last axis of a count."""
+"""The two sides, normal and abnormal, as positions on the last axis of a count."""
 
 Counts: TypeAlias = npt.NDArray[np.float64]
-"""Questions counted by (..., dataset, subtask, side): shape (..., datasets, subtasks, 2)."""
+"""Numbers of questions by (..., dataset, subtask, side): shape (..., datasets, subtasks, 2)."""
 Table: TypeAlias = npt.NDArray[np.float64]
-"""Percent by (..., dataset or average, subtask or average): (..., datasets + 1, subtasks + 1); NaN where
+"""Percent by (..., dataset or average, subtask or average): (..., datasets + 1, subtasks + 1); NaN if
 undefined."""
 
 
 def side_of(label: str) -> int:
-    """The side that an image with this label is on."""
+    """The side, normal or abnormal, of an image with this label."""
     return NORMAL if label == NORMAL_LABEL else ABNORMAL
 
 
 def nested_macro(correct: Counts, total: Counts, columns: Columns) -> Table:
-    """The table from counts, as MMAD has it.
+    """The table from counts, as MMAD computes it.
 
     A cell is the accuracy over all its questions; in the detection column it is the mean of the accuracies on
     normal and on abnormal images (balanced accuracy). The last column is the mean of a dataset's cells, the
-    last row the mean of a column over the datasets. What has no questions is left out of the means.
+    last row the mean of a column over the datasets. Cells without questions are left out of the means.
     """
     cells = _percent(correct.sum(axis=-1), total.sum(axis=-1))
     if columns.detection is not None:
@@ -46,7 +46,7 @@ def _percent(part: Counts, whole: Counts) -> Counts:
 
 
 def _mean(values: Counts, axis: int) -> Counts:
-    """The mean of what is there; NaN where nothing is."""
+    """The mean of the values that are not NaN; NaN if there are none."""
     there = ~np.isnan(values)
     counts = there.sum(axis=axis).astype(np.float64)
     sums = np.where(there, values, 0.0).sum(axis=axis)

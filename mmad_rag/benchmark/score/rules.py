@@ -1,4 +1,4 @@
-"""The rules that answers can be scored by, each with its name and its module."""
+"""The rules by which answers can be scored, each with its name and its module."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Rule(StrEnum):
     """A way of scoring, by name."""
 
     FIXED = "fixed"
-    """Every question counts; what could not be read, or got no reply, is wrong."""
+    """Every question counts; a reply that could not be read, or never came, is wrong."""
     STRICT_MMAD = "strict-mmad"
-    """What MMAD's own script computes, its quirk included."""
+    """What MMAD's own script computes, including its quirk."""
 
 
 RULES_SAID: Mapping[Rule, str] = MappingProxyType(
@@ -30,11 +30,11 @@ RULES_SAID: Mapping[Rule, str] = MappingProxyType(
         Rule.STRICT_MMAD: "MMAD's own script, quirk included",
     }
 )
-"""What each rule does, in a few words."""
+"""A short description of each rule."""
 
 
 class Scorer(Protocol):
-    """What the module of a rule holds."""
+    """The members that the module of a rule has."""
 
     NAME: str
     """The rule's name, as in `Rule`."""
@@ -56,7 +56,7 @@ class Scorer(Protocol):
 
 
 def scorer_of(rule: Rule) -> Scorer:
-    """The module of a rule, which is loaded only now."""
+    """The module of a rule, imported on first use."""
     if rule is Rule.STRICT_MMAD:
         from mmad_rag.benchmark.score import strict_mmad
 

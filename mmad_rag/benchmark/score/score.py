@@ -22,13 +22,13 @@ def score_answers(records: Sequence[AnswerRecord], rule: Rule, *, name: str = "t
     the module `strict_mmad`.
 
     Args:
-        records: In the file's order.
+        records: The records in the file's order.
         rule: How to score.
-        name: Of the file, for messages.
+        name: Name of the file, for messages.
 
     Raises:
-        DataError: there are no records; by `fixed` also a duplicate, or an image path of another form. The
-            message names the records, counted from 0.
+        DataError: there are no records; by `fixed` also if a question occurs twice, or an image path has
+            another form. The message names the records, counted from 0.
     """
     if not records:
         raise DataError("there are no answers to score")
@@ -46,16 +46,17 @@ def score_run(
 ) -> ScoreTable:
     """Score one arm of a run.
 
-    By `strict-mmad` the questions are taken in their order, those without a readable reply as unreadable.
+    `strict-mmad` takes the questions in their order, and those without a readable reply as unreadable.
 
     Args:
-        rows: Outcomes, of any arms.
-        questions: What was asked.
+        rows: Outcomes of any arms.
+        questions: The questions that were asked.
         rule: How to score.
-        arm: Which arm.
-        by_product: One row per product, `dataset/product`, in place of one per dataset; by `fixed` only.
-        columns: The columns of the question set that the questions are a part of; None takes those that the
-            questions themselves are reported in.
+        arm: Name of the arm.
+        by_product: Whether there is a row per product, `dataset/product`, instead of one per dataset; only
+            for `fixed`.
+        columns: The columns of the question set that the questions belong to; None takes the columns of the
+            questions themselves.
 
     Raises:
         DataError: a question has no outcome in this arm, or two; or products are asked for by `strict-mmad`.

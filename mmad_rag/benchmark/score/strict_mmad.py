@@ -1,14 +1,14 @@
-"""Score answers as MMAD's own script does, its quirk included.
+"""Score answers as MMAD's own script does, including its quirk.
 
-The script (`summary.py` of github.com/jam-cc/MMAD, 2025-07) deletes unreadable answers from the list that it
-is walking through, so that the record after each of them is never looked at: neither is counted. Datasets and
-question types are collected beforehand, so they stand in the table even when all their records vanish. A cell
-without a counted record is 0, not empty, and goes into the averages; so does a side of the balanced accuracy
-on which there is no image. An image is normal when `good` stands anywhere in its path. The columns Overkill
-and Miss are in no row's average.
+The script (`summary.py` of github.com/jam-cc/MMAD, 2025-07) deletes unreadable answers from the list while it
+iterates over it, so that it skips the record after each of them: neither is counted. Datasets and question
+types are collected beforehand, so they stand in the table even when all their records vanish. A cell without
+a counted record is 0, not empty, and goes into the averages; so does a side of the balanced accuracy on which
+there is no image. An image is normal when `good` stands anywhere in its path. The columns Overkill and Miss
+are in no row's average.
 
 The script takes question types from the answers, so a type that MMAD does not have is a column of its own
-here too; what it folds, and that `Anomaly Detection` is balanced, it knows by name.
+here too. The script folds types, and balances `Anomaly Detection`, by their names.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from mmad_rag.errors import DataError
 from mmad_rag.records import Question
 
 NAME = "strict-mmad"
-"""Of the rule."""
+"""Name of the rule."""
 
 _FOLDS = MMAD_COLUMNS.folds
 
 _Place: TypeAlias = tuple[str, str, bool]
-"""Dataset, subtask, and whether the image counts as normal."""
+"""The dataset, the subtask, and whether the image counts as normal."""
 
 
 def score_rows(
@@ -55,7 +55,7 @@ def score_rows(
 
 
 def score_records(records: Sequence[AnswerRecord], *, name: str) -> ScoreTable:
-    """The script's table of an answers file, whatever its paths are like."""
+    """The script's table of an answers file, whatever form its paths have."""
     return _table(records)
 
 
@@ -86,7 +86,8 @@ def _table(records: Sequence[AnswerRecord]) -> ScoreTable:
 
 
 def _looked_at(records: Sequence[AnswerRecord]) -> Iterator[AnswerRecord]:
-    """The records that are counted: readable, and not right behind an unreadable one that was seen."""
+    """The records that are counted: readable ones, except those right after an unreadable one that was
+    seen."""
     position = 0
     while position < len(records):
         record = records[position]

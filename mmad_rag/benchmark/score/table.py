@@ -15,17 +15,17 @@ class ScoreCell:
     """One score, and the questions under it."""
 
     percent: float | None
-    """In [0, 100], unrounded; None where there is nothing to score."""
+    """The score in [0, 100], unrounded; None if there is nothing to score."""
     n: int
-    """Questions that count."""
+    """Number of questions that count."""
     correct: int
-    """Of these: the right choice."""
+    """Number of questions answered with the right choice."""
     wrong: int
-    """Of these: another choice."""
+    """Number of questions answered with another choice."""
     invalid: int
-    """Of these: a reply in which no choice could be read."""
+    """Number of questions with a reply in which no choice could be read."""
     failed: int
-    """Of these: no reply."""
+    """Number of questions without a reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +33,30 @@ class ScoreRow:
     """One dataset, or the average over them."""
 
     name: str
-    """E.g. `DS-MVTec`, or `Average`."""
+    """Name of the dataset, e.g. `DS-MVTec`, or `Average`."""
     cells: tuple[ScoreCell, ...]
-    """In the order of the table's columns."""
+    """The cells in the order of the table's columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionRates:
-    """Which way detection goes wrong in one dataset; the formulas stand in the module `detection`."""
+    """The overkill and miss rates of one dataset; the module `detection` states the formulas."""
 
     name: str
-    """E.g. `DS-MVTec`, or `Average`."""
+    """Name of the dataset, e.g. `DS-MVTec`, or `Average`."""
     overkill: float | None
-    """Percent of the questions on normal images that were answered with a defect; None without one."""
+    """Percent of the questions on normal images that were answered with a defect; None if there are none."""
     miss: float | None
-    """Percent of the questions on abnormal images that were answered with no defect; None without one."""
+    """Percent of the questions on abnormal images that were answered with no defect; None if there are
+    none."""
     normal: int
-    """Questions on normal images that count."""
+    """Number of questions on normal images that count."""
     false_alarms: int
-    """Of these: answered with a defect."""
+    """Number of them that were answered with a defect."""
     abnormal: int
-    """Questions on abnormal images that count."""
+    """Number of questions on abnormal images that count."""
     misses: int
-    """Of these: answered with no defect."""
+    """Number of them that were answered with no defect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +64,17 @@ class ScoreTable:
     """Scores by one rule."""
 
     rule: str
-    """How they were computed: one of `Rule`."""
+    """Name of the rule, one of `Rule`."""
     columns: tuple[str, ...]
-    """Subtasks, then `Average`."""
+    """The subtasks, then `Average`."""
     rows: tuple[ScoreRow, ...]
-    """Datasets in the order of their first question, then `Average`."""
+    """The datasets in the order of their first question, then `Average`."""
     detection: tuple[DetectionRates, ...]
     """Overkill and miss rates, in the order of the rows; empty for questions that do not ask for defects."""
     questions: int
-    """All that were handed in."""
+    """Number of questions that were given."""
     counted: int
-    """Those that count; `strict-mmad` loses some."""
+    """Number of questions that count; `strict-mmad` loses some."""
 
     def cell(self, row: str, column: str) -> ScoreCell:
         """The cell of a dataset (or `Average`) and a subtask (or `Average`).

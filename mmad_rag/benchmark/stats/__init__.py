@@ -1,1 +1,1 @@
-"""Intervals and tests for paired differences of clustered questions."""
+"""Compute intervals and tests for paired differences of clustered questions."""

@@ -20,17 +20,17 @@ from mmad_rag.records import Question
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What the table's last row becomes without a product."""
+    """The table's last row with each product left out."""
 
     datasets: npt.NDArray[np.int64]
-    """The dataset of each product, by number: (products,)."""
+    """Number of the dataset of each product: (products,)."""
     asked: npt.NDArray[np.bool_]
     """Whether a product has questions of a column: (products, columns)."""
     averages: npt.NDArray[np.float64]
-    """Percent without the product, by arm and column: (products, arms, columns)."""
+    """Percent without a product, by arm and column: (products, arms, columns)."""
 
     def groups(self, column: int) -> list[npt.NDArray[np.int64]]:
-        """The products that have questions of a column, by dataset."""
+        """The products that have questions in a column, by dataset."""
         inside = self.asked[:, column]
         return [np.flatnonzero(inside & (self.datasets == d)) for d in np.unique(self.datasets[inside])]
 
@@ -38,12 +38,12 @@ class LeftOut:
 def leave_out(
     questions: Sequence[Question], right: npt.NDArray[np.bool_], columns: Columns | None = None
 ) -> LeftOut:
-    """Leave out each product once; a product that two datasets share is two products.
+    """Leave out each product once; a product in two datasets is two products.
 
     Args:
-        questions: What was asked.
-        right: Whether each was answered rightly, by arm: (questions, arms).
-        columns: Of the table; None takes those of the questions.
+        questions: The questions that were asked.
+        right: Whether each question was answered correctly, by arm: (questions, arms).
+        columns: Columns of the table; None takes those of the questions.
     """
     wanted = columns_of(questions) if columns is None else columns
     subtasks = wanted.places
@@ -69,37 +69,38 @@ def leave_out(
     return LeftOut(dataset, np.concatenate([asked, everything], axis=1), np.stack(arms, axis=1))
 
 
-_NOTHING = 1e-9  # percentage points: rounding, not spread
+_NOTHING = 1e-9  # percentage points: below this a spread is rounding error
 
 
 @dataclass(frozen=True, slots=True)
 class NewProducts:
-    """A difference as it would be on new products of the same datasets."""
+    """A difference, estimated for new products of the same datasets."""
 
     products: int
-    """How many were measured."""
+    """Number of products that were measured."""
     standard_error: float
-    """In percentage points."""
+    """Standard error of the difference, in percentage points."""
     df: float
     """Degrees of freedom of the t distribution."""
     low: float
-    """Lower end of the 95 % interval of the difference, by t."""
+    """Lower end of the 95 % interval of the difference, by the t distribution."""
     high: float
-    """Upper end."""
+    """Upper end of the same interval."""
     p_value: float
-    """Two-sided, by t, of the hypothesis that there is no difference."""
+    """Two-sided p-value, by the t distribution, of the hypothesis that there is no difference."""
     adjusted_p: float
-    """As `p_value`; in the subtasks of a comparison adjusted by Holm over them."""
+    """The p-value, adjusted by Holm over the subtasks of a comparison; elsewhere equal to `p_value`."""
     equivalence_p: float | None
-    """Of the hypothesis that the difference is the margin or more; None where there is too little to tell."""
+    """P-value of the hypothesis that the difference is the margin or more; None if too little was asked or
+    changed."""
     wild_p: float
-    """As `p_value`, by the wild cluster bootstrap."""
+    """Two-sided p-value of no difference, by the wild cluster bootstrap."""
     wild_low: float | None
-    """As `low`, by the wild cluster bootstrap; None where there is no lower end."""
+    """Lower end of the 95 % interval, by the wild cluster bootstrap; None if there is no lower end."""
     wild_high: float | None
-    """As `high`; None where there is no upper end."""
+    """Upper end of the same interval; None if there is no upper end."""
     verdict: Verdict
-    """By t, with `adjusted_p`."""
+    """Verdict by the t distribution, with `adjusted_p`."""
 
     def around(self, estimate: Estimate) -> Estimate:
         """The same value with the interval that it has on new products."""
@@ -116,19 +117,19 @@ def on_new_products(
     guarded: bool = False,
     seed: int = 0,
 ) -> NewProducts | None:
-    """Estimate one column.
+    """Estimate the difference in one column for new products.
 
     Args:
-        left_out: Averages without each product.
-        contrast: How much of each arm goes into the difference, e.g. (-1, 1).
-        difference: With every product.
-        column: Its number.
-        margin: Percentage points that do not matter.
+        left_out: The averages without each product.
+        contrast: Coefficient of each arm in the difference, e.g. (-1, 1).
+        difference: The difference with every product.
+        column: Number of the column.
+        margin: Margin of equivalence, in percentage points.
         guarded: Whether so little was asked or changed that equality must not be concluded.
-        seed: Of the wild bootstrap.
+        seed: Seed for the wild bootstrap.
 
     Returns:
-        None where the products cannot tell: a dataset has one product in this column, or no two differ.
+        The estimate; None if a dataset has only one product in this column, or no two products differ.
     """
     from scipy.special import stdtr, stdtrit
 

@@ -1,7 +1,7 @@
-"""Say before a run which gain its questions can show.
+"""Compute before a run which gain its questions can show.
 
-The smallest gain that a two-sided test at 5 % finds with 80 % power, for the difference of two arms on the
-same questions, through the nested macro average:
+The result is the smallest gain that a two-sided test at 5 % finds with 80 % power, for the difference of two
+arms on the same questions, through the nested macro average:
 
     w_q   = d(average) / d(outcome of question q), from the counts of datasets, subtasks and sides
     these = s^2 * sum over images of ((1 - r) * sum of w_q^2 + r * (sum of w_q)^2)
@@ -10,11 +10,11 @@ same questions, through the nested macro average:
     gain on these products = (z(0.975) + z(0.80)) * sqrt(these)
     gain on new products   = (t(0.975) + t(0.80)) * sqrt(new), Satterthwaite's degrees of freedom
 
-with s^2 the share of questions on which the arms disagree (the variance of a paired difference in {-1, 0, 1}
-near no gain), r the correlation of such differences within an image, t the standard deviation of true gains
-between products, D datasets and C_d products of each. None of the three is known before a run; what is taken
-for them is said with the result. Without clusters it is the paired formula of McNemar's test (Miettinen,
-Biometrics 24, 1968) at small gains.
+Here s^2 is the share of questions on which the arms disagree (the variance of a paired difference in {-1, 0,
+1} near no gain), r is the correlation of such differences within an image, t is the standard deviation of
+true gains between products, D is the number of datasets and C_d the number of products in each. s^2, r and t
+are not known before a run; the values that are assumed are stated with the result. Without clusters this is
+the paired formula of McNemar's test (Miettinen, Biometrics 24, 1968) at small gains.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from mmad_rag.records import Question
 DISCORDANCE = 0.20
 """Share of questions on which arms disagree: knowledge changes about one answer in five, either way."""
 IMAGE_CORRELATION = 0.05
-"""Of differences within an image."""
+"""Correlation of differences within an image."""
 PRODUCT_SPREAD = 3.0
 """Standard deviation of true gains between products, in percentage points."""
 _ALPHA, _POWER = 0.05, 0.80
@@ -45,13 +45,15 @@ class MinimumDetectableEffect:
     """The smallest gain that a column's questions can show."""
 
     column: str
-    """A subtask, or `Average`."""
+    """Name of the column: a subtask, or `Average`."""
     questions: int
-    """How many are in the column."""
+    """Number of questions in the column."""
     these_products: float | None
-    """In percentage points; None where not even a gain on all that the arms disagree on would show."""
+    """Smallest gain on these products, in percentage points; None if even a gain on every question on which
+    the arms disagree would not show."""
     new_products: float | None
-    """In percentage points; None likewise, and where a dataset has one product."""
+    """Smallest gain on new products, in percentage points; None likewise, and if a dataset has one
+    product."""
 
 
 def detectable_gains(
@@ -65,11 +67,11 @@ def detectable_gains(
     """The smallest detectable gain of every column that has questions, then of the average.
 
     Args:
-        questions: What would be asked.
-        columns: Of the question set that the questions are a part of; None takes those of the questions.
-        discordance: In (0, 1].
-        image_correlation: In [0, 1].
-        product_spread: Percentage points, 0 or more.
+        questions: The questions that would be asked.
+        columns: Columns of the question set that the questions belong to; None takes those of the questions.
+        discordance: Share of questions on which the arms disagree, in (0, 1].
+        image_correlation: Correlation of differences within an image, in [0, 1].
+        product_spread: Standard deviation of true gains between products, in percentage points, 0 or more.
 
     Raises:
         DataError: there are no questions, or a number is out of range.
@@ -105,7 +107,7 @@ def detectable_gains(
 def _weights(
     questions: Sequence[Question], column: str, detection: str | None
 ) -> list[tuple[Question, float]]:
-    """Every question of a column with its share in the column's percent, as a fraction of 1."""
+    """Every question of a column with its weight in the column's percent, as a fraction of 1."""
 
     def side(item: Question) -> int:
         return side_of(item.label) if item.subtask == detection else 0
@@ -130,7 +132,7 @@ def _weights(
 def _on_these(
     weights: Sequence[tuple[Question, float]], discordance: float, correlation: float
 ) -> dict[str, float]:
-    """Per dataset its part of the variance."""
+    """Dataset -> its part of the variance."""
     by_image: dict[tuple[str, str], list[float]] = defaultdict(list)
     for question, weight in weights:
         by_image[question.dataset, question.image_path].append(weight)

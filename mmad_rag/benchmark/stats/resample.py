@@ -1,4 +1,4 @@
-"""Average the arms of a run over the same draws, so that any sum of arms can be read off them."""
+"""Average the arms of a run over the same bootstrap draws, so that any sum of arms can be computed."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _BLOCK = 256  # draws at a time: bounds the memory
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """The images of one dataset and side, which are drawn from together."""
+    """The images of one dataset and one side, which are resampled together."""
 
     dataset: int
     side: int
     counts: npt.NDArray[np.float64]
-    """By image, subtask and measure (questions, then what is right in each arm): (images, subtasks,
+    """Counts by image, subtask and measure (questions, then correct answers of each arm): (images, subtasks,
     1 + arms)."""
     columns: Columns
     """The subtasks, in order; the same in every stratum of a question set."""
 
 
 Weights: TypeAlias = Sequence[npt.NDArray[np.float64]]
-"""How often each image is drawn: per stratum, shape (draws, images)."""
+"""How often each image is drawn: one array of shape (draws, images) per stratum."""
 
 
 def strata_of(
@@ -46,8 +46,8 @@ def strata_of(
     """Sort images into strata.
 
     Args:
-        questions: What was asked.
-        right: Whether each was answered rightly, or how much was gained, by arm: shape (questions, arms).
+        questions: The questions that were asked.
+        right: Whether each was answered correctly, or how much was gained, by arm: shape (questions, arms).
         columns: Of the table; None takes those of the questions.
     """
     wanted = columns_of(questions) if columns is None else columns
@@ -63,12 +63,12 @@ def strata_of(
 
 
 def every_image_once(strata: Sequence[Stratum]) -> Weights:
-    """Every image once."""
+    """Weights that take every image once."""
     return [np.ones((1, len(stratum.counts))) for stratum in strata]
 
 
 def drawn_images(strata: Sequence[Stratum], replicates: int, seed: int) -> Iterator[Weights]:
-    """Images drawn with replacement within each stratum, a block of draws at a time."""
+    """Weights of images drawn with replacement within each stratum, a block of draws at a time."""
     rng = np.random.default_rng(seed)
     for start in range(0, replicates, _BLOCK):
         size = min(_BLOCK, replicates - start)
@@ -95,38 +95,38 @@ def averages_over(strata: Sequence[Stratum], draws: Iterable[Weights]) -> tuple[
 
 
 REPLICATES = 2_000
-"""Bootstrap draws by default."""
+"""Default number of bootstrap draws."""
 TAILS = (0.025, 0.975)
-"""Of a 95 % interval."""
+"""Quantiles at the ends of a 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairedReplicates:
-    """Several arms, averaged over the same draws of images and without the same products."""
+    """Several arms, averaged over the same draws of images and over the same left-out products."""
 
     arms: tuple[str, ...]
-    """Their names, in the order of every axis of arms."""
+    """Names of the arms, in the order of every axis of arms."""
     rows: tuple[Mapping[str, OutcomeRow], ...]
-    """Question id -> its row, per arm."""
+    """Question id -> its row, one mapping per arm."""
     questions: tuple[Question, ...]
-    """What was asked."""
+    """The questions that were asked."""
     columns: Columns
-    """Of the table, in the order of every axis of columns; `Average` follows on those axes."""
+    """Columns of the table, in the order of every axis of columns; `Average` follows on those axes."""
     right: npt.NDArray[np.bool_]
-    """Whether each question was answered rightly: (questions, arms)."""
+    """Whether each question was answered correctly: (questions, arms)."""
     observed: npt.NDArray[np.float64]
-    """The table's last row in percent, by arm and column; NaN where nothing was asked: (arms, columns)."""
+    """The table's last row in percent, by arm and column; NaN if nothing was asked: (arms, columns)."""
     drawn: npt.NDArray[np.float64]
-    """The same per draw: (replicates, arms, columns)."""
+    """The table's last row per draw: (replicates, arms, columns)."""
     left_out: LeftOut
-    """The same without each product."""
+    """The table's last row with each product left out."""
     images: int
-    """Clusters that are drawn from."""
+    """Number of images, which are the clusters of the bootstrap."""
     seed: int
-    """Of the draws."""
+    """Seed for the bootstrap draws."""
 
     def contrast(self, weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
-        """How much of each arm goes into a sum, e.g. of `{"rag": 1, "none": -1}`: (arms,)."""
+        """Coefficient of each arm in a weighted sum, e.g. of `{"rag": 1, "none": -1}`: (arms,)."""
         return np.array([weights.get(arm, 0.0) for arm in self.arms])
 
 
@@ -139,15 +139,15 @@ def join_arms(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> PairedReplicates:
-    """Average the arms.
+    """Average the arms over the same draws and the same left-out products.
 
     Args:
-        rows: Outcomes of a run, of any arms.
+        rows: Outcomes of any arms of a run.
         questions: What was asked.
-        arms: Which arms.
-        columns: Of the question set that the questions are a part of; None takes those of the questions.
-        replicates: Bootstrap draws, at least 1.
-        seed: Of the draws: the same seed draws the same images, whatever the arms.
+        arms: Names of the arms.
+        columns: Columns of the question set that the questions belong to; None takes those of the questions.
+        replicates: Number of bootstrap draws, at least 1.
+        seed: Seed for the bootstrap draws: the same seed draws the same images, whatever the arms.
 
     Raises:
         DataError: an arm lacks an outcome, or there are no draws.

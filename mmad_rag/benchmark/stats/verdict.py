@@ -1,8 +1,8 @@
-"""Put a difference into one word.
+"""Put a difference into one verdict.
 
 Equivalence is tested by two one-sided tests at 5 % each (Schuirmann, J. Pharmacokin. Biopharm. 15, 1987): the
-90 % interval lies inside the margin. It comes first: a difference that is certain and certainly below the
-margin is of no use to anyone.
+90 % interval lies inside the margin. Equivalence is tested first, because a difference that is certain, but
+certainly below the margin, is of no use.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 LEVEL = 0.05
-"""Of every test."""
+"""Significance level of every test."""
 MARGIN = 1.0
-"""Percentage points that matter to nobody, by default."""
+"""Default margin of equivalence, in percentage points."""
 
 
 class Verdict(StrEnum):
-    """What a difference amounts to."""
+    """The conclusion from a difference."""
 
     BETTER = "better"
     """The arm is better than the baseline."""
@@ -26,16 +26,17 @@ class Verdict(StrEnum):
     NO_DIFFERENCE = "no meaningful difference"
     """Whatever the difference is, it is smaller than the margin."""
     UNDECIDED = "undecided"
-    """The data allow for a meaningful difference as well as for none."""
+    """The data allow a meaningful difference as well as none."""
 
 
 def judge(difference: float, p_value: float | None, equivalence_p: float | None) -> Verdict:
-    """The verdict.
+    """The verdict on a difference.
 
     Args:
-        difference: Of the arm to the baseline.
-        p_value: Of the hypothesis that there is none, adjusted where several are looked at; None: not tested.
-        equivalence_p: Of the hypothesis that it is the margin or more; None: not tested.
+        difference: The arm minus the baseline.
+        p_value: P-value of the hypothesis that there is no difference, adjusted if several are tested; None:
+            not tested.
+        equivalence_p: P-value of the hypothesis that the difference is the margin or more; None: not tested.
     """
     if equivalence_p is not None and equivalence_p < LEVEL:
         return Verdict.NO_DIFFERENCE
@@ -45,7 +46,7 @@ def judge(difference: float, p_value: float | None, equivalence_p: float | None)
 
 
 def holm(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
-    """Adjusted p-values in the order given; None stays None, as no test was made.
+    """P-values adjusted by Holm, in the order given; None (not tested) stays None.
 
     Example:
         `holm([0.01, 0.04, 0.03])` is (0.03, 0.06, 0.06).

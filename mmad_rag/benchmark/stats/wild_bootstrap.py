@@ -1,13 +1,15 @@
-"""The wild cluster bootstrap of a difference whose products differ.
+"""The wild cluster bootstrap of a difference whose clusters are products.
 
-Cameron, Gelbach & Miller, Review of Economics and Statistics 90 (2008), with the null hypothesis imposed:
-what each product contributes is centred on the hypothesis and multiplied by a random weight, and the t
-statistic of the true data is placed among those of the draws. The interval holds what is not rejected at 5 %.
+The method is that of Cameron, Gelbach & Miller, Review of Economics and Statistics 90 (2008), with the null
+hypothesis imposed: the contribution of each product is centred on the hypothesis and multiplied by a random
+weight, and the t statistic of the true data is ranked among those of the draws. The interval holds the
+differences that are not rejected at 5 %.
 
 The weights are Webb's six points (Webb, Canadian Journal of Economics 56, 2023). With C products the usual
 two points, -1 and 1, make only 2^(C-1) different statistics, 16 for the five products of MVTec LOCO alone:
-too few to place one at 5 %. Six points make thousands, and for many products the two agree. With five
-products a true hypothesis still falls 6 to 9 % of the time (`benchmarks/coverage.py`), so verdicts go by t.
+too few for a test at 5 %. Six points make thousands, and for many products both agree. With five products a
+true hypothesis is still rejected 6 to 9 % of the time (`benchmarks/coverage.py`), so verdicts use the t
+distribution.
 """
 
 from __future__ import annotations
@@ -22,23 +24,23 @@ import numpy.typing as npt
 from mmad_rag.benchmark.stats.verdict import LEVEL
 
 WILD_DRAWS = 1_999
-"""Draws of weights."""
+"""Number of bootstrap draws."""
 _WEBB = np.sqrt([0.5, 1.0, 1.5])
 _POINTS = np.concatenate([-_WEBB, _WEBB])
 _HALVINGS = 40
-_FARTHEST = 100.0  # standard errors: beyond, nothing is rejected any more
+_FARTHEST = 100.0  # standard errors: if nothing is rejected up to here, nothing beyond is
 
 
 @dataclass(frozen=True, slots=True)
 class Wild:
-    """What the draws say of a difference."""
+    """The result of the wild bootstrap for a difference."""
 
     p_value: float
-    """Two-sided, of the hypothesis that there is none."""
+    """Two-sided p-value of the hypothesis that there is no difference."""
     low: float | None
-    """Lower end of the 95 % interval; None where every value below is possible."""
+    """Lower end of the 95 % interval; None if every value below is possible."""
     high: float | None
-    """Upper end; None where every value above is."""
+    """Upper end of the 95 % interval; None if every value above is possible."""
 
 
 def wild_bootstrap(
@@ -52,10 +54,10 @@ def wild_bootstrap(
 
     Args:
         difference: The mean over the strata of their means.
-        contributions: Per stratum, what each product adds to its mean, divided by the number of strata and
-            centred: at least two products, of which some differ.
-        draws: Of the weights.
-        seed: Of the draws.
+        contributions: The contribution of each product to its stratum's mean, divided by the number of strata
+            and centred, one array per stratum: at least two products, of which some differ.
+        draws: Number of bootstrap draws.
+        seed: Seed for the bootstrap draws.
     """
     variance = sum(float(found.var(ddof=1)) / len(found) for found in contributions)
     error = math.sqrt(variance)
@@ -100,7 +102,7 @@ def _p_values(
 
     def p_value(distance: float) -> float:
         errors = np.sqrt(np.maximum(square[0] + distance * square[1] + distance**2 * square[2], 0.0))
-        # compared as products: a draw without spread is as extreme as can be
+        # compared as products: a draw without spread counts as extreme
         extreme = np.abs(mean[0] + distance * mean[1]) * error >= abs(distance) * errors * (1 - 1e-12)
         return float((1 + extreme.sum()) / (1 + draws))
 
@@ -108,7 +110,8 @@ def _p_values(
 
 
 def _reach(p_value: Callable[[float], float], error: float) -> float:
-    """How far from the difference the last value lies that is not rejected; infinite where none is."""
+    """Distance from the difference to the last value that is not rejected; infinite if no value is
+    rejected."""
     inside, outside = 0.0, error
     while p_value(outside) >= LEVEL:
         inside, outside = outside, 2 * outside
