@@ -24,7 +24,7 @@ Scores: TypeAlias = npt.NDArray[np.float64]
 
 DEFAULT_BUDGET = 300
 """Tokens of knowledge per prompt. Among 100, 150, 300 and 600, the reader answers most questions of MMAD
-rightly with 300; 94 of 100 defect questions find their passage then, 98 with 600 (benchmarks/selection.py)."""
+rightly with 300; 94 of 100 defect questions find their passage, 98 with 600 (`benchmarks/selection.py`)."""
 SIMILARITY_WEIGHT = 0.25
 """Weight of the similarity if the question names a field: it ranks passages within the field."""
 UNGUIDED_WEIGHT = 2.0
