@@ -153,7 +153,7 @@ class Load:
     """All that one store holds."""
 
     parts: tuple[Part, ...]
-    """At least one part; the vectors of all have the same length."""
+    """The parts, at least one; the vectors of all have the same length."""
 
     @cached_property
     def stamp(self) -> str:
