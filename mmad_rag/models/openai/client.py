@@ -99,7 +99,7 @@ class ClientModel:
         )
 
     async def _attempt(self, messages: list[ChatCompletionMessageParam]) -> Completion | Failure:
-        """Send one request; failures are returned, because a raised error could quote the key in its chain."""
+        """Send one request; failures are returned, because the chain of a raised error may quote the key."""
         import openai
 
         endpoint, patience = self._endpoint, self._patience

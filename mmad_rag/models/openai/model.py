@@ -141,7 +141,7 @@ class OpenAIModel:
     async def _ask(
         self, client: AsyncOpenAI, messages: list[ChatCompletionMessageParam], limit_s: float
     ) -> Completion | Failure:
-        """Send one request; failures are returned, because a raised error could quote the key in its chain."""
+        """Send one request; failures are returned, because the chain of a raised error may quote the key."""
         import openai
 
         endpoint, patience = self._endpoint, self._patience
