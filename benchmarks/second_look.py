@@ -28,7 +28,7 @@ from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.views import WHOLE, view_of
 from mmad_rag.records import EncodedImage, FloatArray, Route, RouteOutcome
 from mmad_rag.retrieve.routing.router import Router
-from mmad_rag.retrieve.routing.tie_break import SecondLook
+from mmad_rag.retrieve.routing.tie_break import PairwiseTieBreak
 
 KNOWLEDGE = Path(__file__).parent.parent / "knowledge"
 OTHER = {first: second for pair in LOOK_ALIKES for first, second in (pair, pair[::-1])}
@@ -80,7 +80,7 @@ def main() -> None:
             shown = [view_of(changed(image, name), WHOLE) for image, _ in found]
             vectors[name] = encoder.images.encode_images(shown)
     for keys, known in (("shipped keys", index), ("keys shared by look-alikes", with_shared_keys(index))):
-        routers = {"plain": Router(known), "second look": Router(known, SecondLook(known, encoder))}
+        routers = {"plain": Router(known), "second look": Router(known, PairwiseTieBreak(known, encoder))}
         print(f"\n{keys}: {len(found)} images of {len(OTHER)} products under {len(CHANGES)} change(s)\n")
         print(f"| change | routing | {' | '.join(KINDS)} | errors |\n|---|---|{'--:|' * (len(KINDS) + 1)}")
         sums = {by: Counter[str]() for by in routers}

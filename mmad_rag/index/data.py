@@ -1,4 +1,4 @@
-"""What an index holds: passages, keys and references of a catalogue with their vectors."""
+"""The data of an index: passages, keys and references of a catalogue with their vectors."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from mmad_rag.records import FloatArray, Passage
 
 @dataclass(frozen=True)
 class IndexData:
-    """Everything that retrieval needs; rows of the arrays belong to the records of the same position.
+    """Everything that retrieval needs; a row of an array belongs to the record at the same position.
 
-    Functions take and return this; `KnowledgeIndex` is the same with methods that build, load and change it.
+    Functions take and return this; `KnowledgeIndex` adds methods that build, load and change it.
     """
 
     manifest: Manifest
     passages: tuple[Passage, ...]
-    """Sorted by product; within a product in the file's order, normal state first."""
+    """Passages sorted by product; within a product they are in the file's order, normal state first."""
     keys: tuple[Key, ...]
-    """Sorted by product; empty when the encoder has no text tower."""
+    """Keys sorted by product; empty when the encoder has no text tower."""
     references: tuple[Reference, ...]
-    """Sorted by product, entry, name, digest and view; one per view of an image."""
+    """References sorted by product, entry, name, digest and view; one per view of an image."""
     passage_vectors: FloatArray | None
-    """Shape (passages, text dim); None when passages are found by their words."""
+    """Vectors of passages, shape (passages, text dim); None when passages are found by their words."""
     key_vectors: FloatArray
-    """Shape (keys, dim)."""
+    """Vectors of keys, shape (keys, dim)."""
     reference_vectors: FloatArray
-    """Shape (references, dim)."""
+    """Vectors of references, shape (references, dim)."""
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (hex): equal fingerprints give equal hits."""
+        """SHA-256 (hex) over all that can change a search: equal fingerprints give equal hits."""
         return self.manifest.fingerprint
 
     @cached_property
     def products(self) -> tuple[str, ...]:
-        """The catalogue, sorted."""
+        """The names of the catalogue's products, sorted."""
         return tuple(sorted(self.manifest.knowledge))
 
     @cached_property
     def rows_of_product(self) -> dict[str, tuple[int, ...]]:
-        """Product -> rows of its passages, in order."""
+        """Product -> rows of its passages, ascending."""
         rows: dict[str, list[int]] = {product: [] for product in self.products}
         for row, passage in enumerate(self.passages):
             rows[passage.product].append(row)
@@ -70,7 +70,7 @@ class IndexData:
         return VectorSearch(self.passage_vectors, self.manifest.approximate_above)
 
     def arrays(self) -> dict[str, FloatArray]:
-        """The arrays by the name of their file, without its suffix."""
+        """Name of an array's file without its suffix -> the array."""
         arrays = {"keys": self.key_vectors, "references": self.reference_vectors}
         if self.passage_vectors is not None:
             arrays["passages"] = self.passage_vectors

@@ -1,4 +1,4 @@
-"""The index as people use it: build, load, save and change it."""
+"""The index as users handle it: build, load, save and change it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KnowledgeIndex(IndexData):
-    """An index with methods that build, load and save it, or give another one with something changed."""
+    """An index with methods that build, load and save it, or return a changed copy."""
 
     @classmethod
     def build(
@@ -36,7 +36,7 @@ class KnowledgeIndex(IndexData):
         reuse: IndexData | None = None,
         progress: Progress | None = None,
     ) -> KnowledgeIndex:
-        """Embed a knowledge base; see `mmad_rag.index.build.from_knowledge.build_index`, which says it all.
+        """Embed a knowledge base; see `mmad_rag.index.build.from_knowledge.build_index` for the arguments.
 
         Example:
             >>> KnowledgeIndex.build("knowledge", "builtin:tiny").save("indexes/default")  # doctest: +SKIP
@@ -59,17 +59,18 @@ class KnowledgeIndex(IndexData):
 
     @classmethod
     def load(cls, folder: Path | str) -> KnowledgeIndex:
-        """Read an index folder and check it whole.
+        """Read an index folder and check it completely.
 
         Raises:
-            IndexMismatchError: absent, damaged, or of another format; the message names what mends it.
+            IndexMismatchError: the index is absent, damaged, or of another format; the message names the
+                command that repairs it.
         """
         from mmad_rag.index.folder.read import load_index
 
         return _with_methods(load_index(Path(folder)))
 
     def save(self, folder: Path | str) -> None:
-        """Write the index folder, replacing an older index there in one step, also for those who read it.
+        """Write the index folder, replacing an older index there in one step, also for concurrent readers.
 
         Raises:
             IndexMismatchError: the folder exists and is not an index, is being written by another process, or
@@ -90,23 +91,23 @@ class KnowledgeIndex(IndexData):
         defect_references: Path | None = None,
         progress: Progress | None = None,
     ) -> KnowledgeIndex:
-        """An index with the products of a knowledge base added, or replaced where they are there already.
+        """An index with the products of a knowledge base added, replacing those that it has already.
 
-        Only what is new is embedded. References that the index has of a replaced product stay, and those of
-        the product's file and of the folders join them.
+        Only new contents are embedded. The references that the index has of a replaced product stay, and
+        those of the product's file and of the folders are added.
 
         Args:
             knowledge: A loaded base, or the folder of product files.
-            encoder: The one that built the index; a spec or a loaded encoder.
-            text_encoder: Likewise for passages; by default as the manifest says.
-            references: As for `build`.
-            references_per_product: As for `build`.
-            defect_references: As for `build`.
-            progress: Called with (stage, done, total).
+            encoder: The encoder that built the index; a spec or a loaded encoder.
+            text_encoder: The encoder of passages; None loads it by the spec in the manifest.
+            references: A folder of normal images, as for `build`.
+            references_per_product: Keep at most this many images of that folder per product; None keeps all.
+            defect_references: A folder of images of known defects, as for `build`.
+            progress: Called with (stage, steps done, total steps).
 
         Raises:
             IndexMismatchError: another encoder built the index.
-            KnowledgeError, EncoderError, InputError, ImageError: as for `build`.
+            KnowledgeError, EncoderError, InputError, ImageError: the same errors as of `build`.
         """
         from mmad_rag.index.build.add import add_knowledge
 
@@ -171,7 +172,7 @@ class KnowledgeIndex(IndexData):
         Texts stay as they are, also where another product's text says the old name.
 
         Raises:
-            InputError: `old` is unknown, or `new` is taken or no name of a product.
+            InputError: `old` is unknown, or `new` is taken or is not a valid product name.
         """
         from mmad_rag.index.build.change import rename_product
 
@@ -179,5 +180,5 @@ class KnowledgeIndex(IndexData):
 
 
 def _with_methods(data: IndexData) -> KnowledgeIndex:
-    """The same parts as a `KnowledgeIndex`, whatever else a subclass of `IndexData` holds."""
+    """A `KnowledgeIndex` of the same parts, without the further fields of a subclass of `IndexData`."""
     return KnowledgeIndex(**{field.name: getattr(data, field.name) for field in fields(IndexData)})

@@ -1,4 +1,4 @@
-"""What an index folder says about itself."""
+"""The manifest of an index folder, which describes its contents."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mmad_rag.files import first_problem
 from mmad_rag.records import JsonValue
 
 FORMAT: Final = 2
-"""Of the folder's layout. Format 1 had file names without hashes and a manifest without a digest."""
+"""Version of the folder's layout; format 1 had file names without hashes and a manifest without a digest."""
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 
 
 class _Section(BaseModel):
-    """Unknown fields are refused: a manifest of a later version must not be half understood."""
+    """A part of the manifest; unknown fields are refused, so that a later version is not read in part."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -36,80 +36,81 @@ class _Section(BaseModel):
 
 
 class EncoderStamp(_Section):
-    """Which encoder made the vectors."""
+    """The encoder that made the vectors."""
 
     spec: str
-    """What loads it, e.g. `builtin:tiny`."""
+    """Spec that loads the encoder, e.g. `builtin:tiny`."""
     fingerprint: Digest
-    """Over weights and preprocessing; another fingerprint is refused."""
+    """SHA-256 (hex) over weights and preprocessing; an encoder with another fingerprint is refused."""
     dim: Annotated[int, Field(ge=1)]
     """Length of a vector."""
 
 
 class Recipe(_Section):
-    """How texts and images were made into what the encoder saw; another recipe gives other vectors."""
+    """How texts and images were prepared for the encoder; another recipe gives other vectors."""
 
     key_templates: tuple[str, ...]
-    """The prompt ensemble of names and aliases."""
+    """Templates of the prompt ensemble for names and aliases."""
     texts_version: int
-    """Of the way in which long texts are split and the vectors of their pieces joined."""
+    """Version of splitting long texts and joining the vectors of their pieces."""
     views: tuple[str, ...]
-    """Of each reference image, sorted: one vector each."""
+    """Views of each reference image, sorted; each view has one vector."""
     views_version: int
-    """Of the table of views."""
+    """Version of the table of views."""
 
 
 class Logistic(_Section):
-    """A probability from a few numbers: 1 / (1 + exp(-(bias + weights . numbers)))."""
+    """A logistic curve that gives a probability: 1 / (1 + exp(-(bias + weights . numbers)))."""
 
     weights: tuple[float, ...]
-    """One for each number."""
+    """One weight for each number."""
     bias: float
 
     def probability(self, numbers: Sequence[float]) -> float:
-        """In [0, 1]."""
+        """The probability for the given numbers, in [0, 1]."""
         total = self.bias + sum(weight * number for weight, number in zip(self.weights, numbers, strict=True))
         return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, total))))
 
 
 class ReferenceScale(_Section):
-    """What reference scores, which are cosines, are measured by, however many products have references."""
+    """The scale of reference scores, which are cosines; it does not depend on how many products have
+    references."""
 
     level: float = 0.5
-    """What an image of another product usually gets: taken for products without references."""
+    """Usual score of an image of another product; it stands in for products without references."""
     spread: Annotated[float, Field(gt=0)] = 0.08
-    """The least difference that counts as one deviation."""
+    """The smallest difference that counts as one deviation."""
     convincing: float = 0.75
-    """Where the best product with references is as likely right as not."""
+    """Score at which the best product with references is right with probability 0.5."""
     convincing_spread: Annotated[float, Field(gt=0)] = 0.05
-    """How far above that it is likely right: 9 of 10 at 2.2 times this."""
+    """Width of the curve around `convincing`: the probability is 0.9 at 2.2 widths above it."""
 
 
 class Calibration(_Section):
     """How scores of a route become probabilities; see `mmad_rag.retrieve.routing.calibrate`."""
 
     method: Literal["leave-one-out", "labelled"]
-    """What it was fitted on: the index's own references, or images that a user labelled."""
+    """The data it was fitted on: the index's own references, or images that a user labelled."""
     images: Annotated[Count, Field(alias="pictures")]
-    """How many images that were; the manifest's older word is kept in the file."""
+    """Number of images it was fitted on; the file keeps the older word `pictures` for this field."""
     known_share: Annotated[float, Field(gt=0, lt=1)]
-    """The share of images of catalogued products that is reckoned with."""
+    """Assumed share of images that show a catalogued product."""
     reference: Logistic | None
-    """In the catalogue, by references alone: from the nearest and the typical cosine."""
+    """Probability of a catalogued product by references alone: from the nearest and the typical cosine."""
     both: Logistic | None
-    """In the catalogue, by references and text: from those two and the standardised text score."""
+    """Probability by references and text: from those two cosines and the standardised text score."""
     text: Logistic | None
-    """In the catalogue, by text alone: from the standardised text score and its lead over the next."""
+    """Probability by text alone: from the standardised text score and its lead over the next product's."""
     references: ReferenceScale
-    """What reference scores are measured by."""
+    """The scale of reference scores."""
     tie_scale: Annotated[float, Field(gt=0)]
-    """The lead in the fused score at which the first of two products is right in 73 of 100 cases."""
+    """Lead in the fused score at which the first of two products is right in 73 of 100 cases."""
     threshold: Annotated[float, Field(ge=0, le=1)]
-    """An image is taken for one of the catalogue from this probability on."""
+    """Smallest probability at which an image is taken to show a product of the catalogue."""
 
     @model_validator(mode="after")
     def _weights_fit_the_numbers(self) -> Self:
-        """Other counts would end the first query with an error."""
+        """Check the numbers of weights, because a wrong one would fail only at the first query."""
         for name, fitted, numbers in (
             ("reference", self.reference, 2),
             ("both", self.both, 3),
@@ -121,46 +122,46 @@ class Calibration(_Section):
 
 
 class Counts(_Section):
-    """How much is in the index."""
+    """Numbers of rows in the index."""
 
     products: Count
     passages: Count
     keys: Count
     references: Count
-    """Rows: an image counts once per view."""
+    """Number of rows of references: an image counts once per view."""
 
 
 class FileStamp(_Section):
-    """What a file of the folder must be."""
+    """Length and hash that a file of the folder must have."""
 
     bytes: Count
-    """Its length."""
+    """Length of the file in bytes."""
     sha256: Digest
-    """Of its bytes; the first 12 digits stand in its name."""
+    """SHA-256 (hex) of the file's bytes; the first 12 digits are part of its name."""
 
 
 class Manifest(_Section):
-    """The contents of `manifest.json`, which has `digest` beside them."""
+    """The contents of `manifest.json`, which also holds their `digest`."""
 
     format: Literal[2]
     """Version of the folder's layout."""
     library: str
-    """Version of mmad_rag that built it."""
+    """Version of mmad_rag that built the index."""
     encoder: EncoderStamp
-    """Of keys and references."""
+    """The encoder of keys and references."""
     text_encoder: EncoderStamp | None
-    """Of passages; None when passages have no vectors and are found by their words."""
+    """The encoder of passages; None when passages have no vectors and are found by their words."""
     recipe: Recipe
-    """What the encoders were shown."""
+    """How texts and images were prepared for the encoders."""
     knowledge: dict[str, Digest]
-    """Product -> SHA-256 of its file when its text was read."""
+    """Product -> SHA-256 (hex) of its file when its text was read."""
     counts: Counts
     calibration: Calibration | None = None
-    """None when a retriever has to fit one when it opens the index."""
+    """The calibration of routing; if None, a retriever fits one when it opens the index."""
     approximate_above: Annotated[int, Field(ge=1)]
     """Searches are exact up to this many vectors and approximate (HNSW) above."""
     files: dict[str, FileStamp]
-    """Every other file of the folder, by its name without the hash."""
+    """Name of every other file of the folder, without its hash -> length and hash of the file."""
 
     @property
     def fingerprint(self) -> str:
@@ -174,15 +175,15 @@ class Manifest(_Section):
         return _sha256(self.model_dump(mode="json", exclude_none=True))
 
     def to_json(self) -> bytes:
-        """The file `manifest.json`."""
+        """The bytes of the file `manifest.json`."""
         return (json.dumps({**self.model_dump(mode="json"), "digest": self.digest}, indent=2) + "\n").encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
-        """Read the file `manifest.json`; white space and the order of fields are free, nothing else.
+        """Parse the file `manifest.json`, in which only white space and the order of fields may differ.
 
         Raises:
-            ValueError: damaged, changed, or of another format; the message says which.
+            ValueError: the file is damaged, changed, or of another format; the message says which.
         """
         document = from_json(data)
         if not isinstance(document, dict):
@@ -200,6 +201,6 @@ class Manifest(_Section):
 
 
 def _sha256(value: JsonValue) -> str:
-    """Of the one way to write a JSON value with sorted keys."""
+    """SHA-256 (hex) of a JSON value in its canonical form with sorted keys."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

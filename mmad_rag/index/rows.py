@@ -1,4 +1,4 @@
-"""The records that rows of vectors belong to."""
+"""The records of an index's keys and references, each of which has one vector."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mmad_rag.records import NORMAL_ENTRY
 
 
 class KeyKind(StrEnum):
-    """Which part of a product file a key was taken from; it decides how the key is embedded."""
+    """The part of a product file that a key was taken from; it decides how the key is embedded."""
 
     NAME = "name"
     """The visual name or an alias, embedded through the prompt ensemble."""
@@ -20,19 +20,19 @@ class KeyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A short text that an image of a product is found by."""
+    """A short text by which an image of a product is recognised."""
 
     product: str
     """MMAD's category name."""
     text: str
-    """The words of the product file."""
+    """The text as in the product file."""
     kind: KeyKind = KeyKind.NAME
-    """Where they stand in it."""
+    """The part of the product file that holds the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One view of an image of a piece that is known, identified by the image's bytes."""
+    """One view of a reference image, which is identified by its bytes."""
 
     product: str
     """MMAD's category name."""
@@ -43,9 +43,9 @@ class Reference:
     entry: str = NORMAL_ENTRY
     """`normal`, or the id of the defect that the image shows."""
     view: str = WHOLE
-    """How the image was looked at, a name of `mmad_rag.index.views.VIEWS`."""
+    """Name of the view, one of `mmad_rag.index.views.VIEWS`."""
 
 
 def reference_order(reference: Reference) -> tuple[str, str, str, str, str]:
-    """What references are sorted by, so that their rows do not depend on how they came together."""
+    """The sort key of references, so that their rows do not depend on the order of adding them."""
     return reference.product, reference.entry, reference.name, reference.digest, reference.view

@@ -13,7 +13,8 @@ from mmad_rag.errors import IndexMismatchError
 from mmad_rag.records import FloatArray
 
 APPROXIMATE_ABOVE = 200_000
-"""Exact search takes about 40 ms a query at this size with 512 dimensions on one core."""
+"""Number of vectors above which search is approximate; exact search takes about 40 ms per query at this size
+with 512 dimensions on one core."""
 _HNSW_LINKS = 32
 _HNSW_EF_BUILD = 80
 _HNSW_EF_SEARCH = 128
@@ -29,10 +30,10 @@ class Search(Protocol):
 
 @dataclass(frozen=True)
 class VectorSearch:
-    """Rows that can be searched by inner product, which is the cosine for unit vectors."""
+    """Searches rows by inner product, which is the cosine for unit vectors."""
 
     vectors: FloatArray
-    """Shape (n, d), unit length, finite."""
+    """The rows to search, shape (n, d), unit length, finite."""
     approximate_above: int = APPROXIMATE_ABOVE
 
     def __len__(self) -> int:
@@ -74,7 +75,7 @@ class VectorSearch:
 
 
 def check_shape(query: FloatArray, vectors: FloatArray) -> None:
-    """Refuse a query vector that has another shape than a row of `vectors`."""
+    """Raise IndexMismatchError if a query vector has another shape than a row of `vectors`."""
     if query.shape != vectors.shape[1:]:
         raise IndexMismatchError(
             f"the query vector has shape {query.shape}, the index holds {vectors.shape[1:]}; "

@@ -1,4 +1,4 @@
-"""Hold the vectors of an index in any LlamaIndex vector store instead of FAISS."""
+"""Hold the vectors of an index in a LlamaIndex vector store instead of FAISS."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _NODES_AT_ONCE = 256
 
 @dataclass(frozen=True, kw_only=True)
 class StoredIndex(KnowledgeIndex):
-    """An index whose searches ask a vector store; get one with `hold_in_store`."""
+    """An index that searches in a vector store; `hold_in_store` makes one."""
 
     searches: Mapping[Kind, Search]
-    """By kind of row; without passages when those are found by their words."""
+    """Kind of row -> its search; passages are absent when they are found by their words."""
 
     @cached_property
     def key_search(self) -> Search:
@@ -62,26 +62,26 @@ def hold_in_store(
     passage_store: BasePydanticVectorStore | None = None,
     progress: Progress | None = None,
 ) -> StoredIndex:
-    """Put the vectors of an index into a vector store, once, and search there instead of in FAISS.
+    """Put the vectors of an index into a vector store once, and search there instead of in FAISS.
 
     A node's id is a UUID made of stamp, kind and row; its metadata are its `product`, `row` and `kind` and,
     under `index`, the stamp: a hash over all that the store holds. An empty store is filled; a store with
-    this stamp is attached and nothing is added. An index that was only calibrated anew keeps its stamp; what
-    was added to an index, or removed, asks for an empty store again.
+    this stamp is attached and nothing is added. A new calibration does not change an index's stamp; after
+    adding to an index or removing from it, an empty store is needed.
 
-    The index keeps its vectors too. The store proposes rows and the scores are computed from these vectors
-    (see `StoreSearch`), so that results are those of FAISS whatever a store calls a similarity.
+    The index keeps its vectors too. The store proposes rows, and the scores are computed from these vectors
+    (see `StoreSearch`), so that results equal those of FAISS however a store defines similarity.
 
     Args:
-        index: What to hold.
-        store: Empty, or filled by an earlier call. It must keep the ids that it is given and honour metadata
-            filters for equality, as most do (LlamaIndex's own FAISS store does neither).
-        passage_store: Another store, for the passages: needed when their vectors have another length than
+        index: The index whose vectors are held.
+        store: An empty store, or one filled by an earlier call. It must keep the ids that it is given and
+            honour metadata filters for equality, as most do (LlamaIndex's own FAISS store does neither).
+        passage_store: A separate store for the passages, needed when their vectors have another length than
             those of keys and references, because most stores hold one length.
-        progress: Called with (stage, done, total) while a store is filled.
+        progress: Called with (stage, steps done, total steps) while a store is filled.
 
     Raises:
-        IndexMismatchError: a store holds something else, or a part of this; or it failed.
+        IndexMismatchError: a store failed, or holds something else or only a part of this index.
         InputError: passages need a store of their own, or have no vectors to put in one.
 
     Example:
@@ -107,15 +107,15 @@ def hold_in_store(
 
 
 def _held(store: BasePydanticVectorStore, load: Load, progress: Progress | None) -> dict[Kind, Search]:
-    """Attach to a store that holds the load, after filling it if it is empty."""
+    """The searches in a store that holds the load, which is filled first if it is empty."""
     sure = True
     try:
         stamped = _is_stamped(store, load)
     except IndexMismatchError:
         raise
     except Exception:
-        # A store whose collection does not exist yet says so with an error of its own, which looks like any
-        # other trouble. If it is another, filling the store fails too, or the look at it after that.
+        # A store whose collection does not exist yet raises an error of its own kind, which cannot be told
+        # from others. If the cause is another, filling the store or checking it afterwards fails as well.
         stamped, sure = False, False
     if not stamped:
         try:
@@ -134,7 +134,7 @@ def _is_stamped(store: BasePydanticVectorStore, load: Load) -> bool:
     """Whether the store holds exactly this load; False when it is empty.
 
     Raises:
-        IndexMismatchError: it holds something else, or a part.
+        IndexMismatchError: the store holds something else, or only a part of the load.
     """
     stamps = ask(store, load.stamp_vector, 2, Kind.STAMP)
     if stamps == [load.stamp_id]:
@@ -156,7 +156,7 @@ def _is_stamped(store: BasePydanticVectorStore, load: Load) -> bool:
 
 
 def _fill(store: BasePydanticVectorStore, load: Load, progress: Progress | None) -> None:
-    """Add all nodes, then make sure that the store gives them back."""
+    """Add all nodes, then check that the store returns them."""
     done, total, nodes = 0, len(load.row_ids) + 1, load.nodes()
     while batch := list(islice(nodes, _NODES_AT_ONCE)):
         with store_errors(store, f"took in {done} of {total} nodes and then failed"):

@@ -26,36 +26,36 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """What a row of a vector store is; the metadata of its node say it under `kind`."""
+    """The kind of a row in a vector store, held in its node's metadata under `kind`."""
 
     KEY = "key"
     REFERENCE = "reference"
     PASSAGE = "passage"
     STAMP = "stamp"
-    """The one node, added last, that tells which vectors the store holds."""
+    """The single node, added last, that identifies the vectors that the store holds."""
 
 
 @dataclass(frozen=True)
 class StoreSearch:
-    """Rows of one kind that can be searched in a vector store.
+    """Searches the rows of one kind in a vector store.
 
-    The store only proposes rows. What it reports as similarity is not read, because stores report distances,
-    or scale their scores, each in its own way: the cosines are computed here from the index's own vectors.
+    The store only proposes rows. Its similarities are not used, because stores report distances or scale
+    their scores, each in its own way: the cosines are computed here from the index's own vectors.
     """
 
     store: BasePydanticVectorStore
-    """Holds the rows under `ids`, with their kind in the metadata."""
+    """The vector store, which holds the rows under `ids`, with their kind in the metadata."""
     kind: Kind
-    """Which of the store's rows these are."""
+    """The kind of rows that are searched."""
     vectors: FloatArray
-    """Shape (n, d), unit length, finite: what the store was filled with."""
+    """The vectors with which the store was filled, shape (n, d), unit length, finite."""
     ids: tuple[str, ...]
-    """The node of every row, n of them."""
+    """Node id of every row, n of them."""
 
     def search(self, query: FloatArray, k: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
-        """The `k` nearest rows of one query vector of shape (d,), best first, as `VectorSearch.search`.
+        """The `k` nearest rows of one query vector of shape (d,), best first, as by `VectorSearch.search`.
 
-        Which of several equally near rows are the last of the `k` is the store's choice.
+        If several rows tie for the last of the `k` places, the store decides which are returned.
 
         Returns:
             Row numbers of shape (m,) with m = min(k, n), and their cosines of the same shape. Ties keep the
@@ -72,7 +72,7 @@ class StoreSearch:
         with store_errors(self.store, "could not be searched"):
             found = ask(self.store, query, k, self.kind)
         rows = np.sort(self._rows(found, k))
-        # In double precision equal rows have equal scores, wherever they stand.
+        # In double precision equal rows have equal scores, whatever their position.
         scores = (self.vectors[rows].astype(np.float64) @ query.astype(np.float64)).astype(np.float32)
         order = np.lexsort((rows, -scores))
         return rows[order], scores[order]
@@ -99,7 +99,7 @@ class StoreSearch:
 
 
 def ask(store: BasePydanticVectorStore, vector: FloatArray, k: int, kind: Kind | None) -> list[str]:
-    """The ids of the `k` nodes that a store finds nearest, of one kind or of any; its errors are its own."""
+    """The ids of the `k` nodes that a store finds nearest, of one kind or of any; the store's errors pass."""
     from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters, VectorStoreQuery
 
     wanted = None if kind is None else MetadataFilters(filters=[MetadataFilter(key="kind", value=kind.value)])
@@ -112,12 +112,12 @@ def ask(store: BasePydanticVectorStore, vector: FloatArray, k: int, kind: Kind |
 
 @contextmanager
 def store_errors(store: BasePydanticVectorStore, what: str) -> Iterator[None]:
-    """Turn the errors of a store into ours; `what` says what could not be done."""
+    """Convert the errors of a store into ours; `what` names the operation that failed."""
     try:
         yield
     except MmadRagError:
         raise
-    except Exception as error:  # every store has its own errors
+    except Exception as error:  # every store raises its own kinds of errors
         raise IndexMismatchError(
             f"{described(store)} {what} ({type(error).__name__}: {error}); check that it can be reached, "
             "that it honours metadata filters, and that its vectors have the length of the index's"
@@ -125,7 +125,7 @@ def store_errors(store: BasePydanticVectorStore, what: str) -> Iterator[None]:
 
 
 def described(store: BasePydanticVectorStore) -> str:
-    """A store's kind, for messages: its address may hold a key and is not shown."""
+    """A store's class, for messages; its address may hold a key and is not shown."""
     return f"the vector store {type(store).__name__}"
 
 
@@ -134,13 +134,13 @@ class Part:
     """The rows of one kind."""
 
     kind: Kind
-    """Never `Kind.STAMP`."""
+    """The kind of the rows, never `Kind.STAMP`."""
     vectors: FloatArray
-    """Shape (n, d)."""
+    """Vectors of the rows, shape (n, d)."""
     products: tuple[str, ...]
-    """Of each row."""
+    """Product of each row."""
     texts: tuple[str, ...]
-    """What others who read the store see of each row; nothing is decided from it."""
+    """Text of each row for other readers of the store; this library does not use it."""
 
     @property
     def dim(self) -> int:
@@ -153,11 +153,11 @@ class Load:
     """All that one store holds."""
 
     parts: tuple[Part, ...]
-    """At least one, all with vectors of one length."""
+    """The parts, at least one; the vectors of all have the same length."""
 
     @cached_property
     def stamp(self) -> str:
-        """SHA-256 (hex) over everything that the store is given, and over nothing else of the index."""
+        """SHA-256 (hex) over everything that the store is given, and nothing else of the index."""
         digest = hashlib.sha256()
         for part in self.parts:
             head = [part.kind, part.vectors.shape, part.products, part.texts]
@@ -167,7 +167,7 @@ class Load:
 
     @cached_property
     def ids(self) -> dict[Kind, tuple[str, ...]]:
-        """The node of every row."""
+        """Kind -> node id of every row."""
         return {
             part.kind: tuple(self._node_id(part.kind, row) for row in range(len(part.vectors)))
             for part in self.parts
@@ -175,23 +175,23 @@ class Load:
 
     @cached_property
     def row_ids(self) -> frozenset[str]:
-        """Those of all kinds together."""
+        """The node ids of the rows of all kinds."""
         return frozenset(node_id for rows in self.ids.values() for node_id in rows)
 
     @property
     def stamp_id(self) -> str:
-        """The node that tells what the store holds."""
+        """Id of the node that identifies what the store holds."""
         return self._node_id(Kind.STAMP, 0)
 
     @property
     def stamp_vector(self) -> FloatArray:
-        """Any direction, shape (d,): stores need one of every node."""
+        """An arbitrary vector for the stamp's node, shape (d,): stores need a vector for every node."""
         vector = np.zeros(self.parts[0].dim, np.float32)
         vector[0] = 1.0
         return vector
 
     def nodes(self) -> Iterator[TextNode]:
-        """One node per row, the stamp last: a store without it was not filled to the end."""
+        """One node per row, then the stamp: a store without the stamp was not filled completely."""
         from llama_index.core.schema import TextNode
 
         for part in self.parts:
@@ -210,12 +210,12 @@ class Load:
         )
 
     def _node_id(self, kind: Kind, row: int) -> str:
-        """A UUID, because Qdrant takes nothing else; the same row of the same vectors has the same one."""
+        """A UUID, because Qdrant takes no other ids; the same row of the same vectors has the same one."""
         return str(uuid.uuid5(uuid.NAMESPACE_OID, f"mmad_rag/{self.stamp}/{kind}/{row}"))
 
 
 def image_parts(index: IndexData) -> tuple[Part, Part]:
-    """What images are compared with: keys and references."""
+    """The parts that images are compared with: keys and references."""
     return (
         _part(Kind.KEY, index.key_vectors, [(key.product, key.text) for key in index.keys]),
         _part(
@@ -227,7 +227,7 @@ def image_parts(index: IndexData) -> tuple[Part, Part]:
 
 
 def passage_part(index: IndexData) -> Part | None:
-    """What questions are compared with; None when passages are found by their words."""
+    """The part that questions are compared with; None when passages are found by their words."""
     if index.passage_vectors is None:
         return None
     rows = [(passage.product, passage.text) for passage in index.passages]
@@ -235,5 +235,5 @@ def passage_part(index: IndexData) -> Part | None:
 
 
 def _part(kind: Kind, vectors: FloatArray, rows: Sequence[tuple[str, str]]) -> Part:
-    """From (product, text) of each row."""
+    """A part made from the vectors and the (product, text) of each row."""
     return Part(kind, vectors, tuple(product for product, _ in rows), tuple(text for _, text in rows))

@@ -1,4 +1,4 @@
-"""The ways in which a reference image is looked at before it is embedded."""
+"""The views of a reference image: alterations of it that are embedded too."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 View: TypeAlias = "Callable[[Image], Image]"
-"""From an upright RGB image to what is embedded of it."""
+"""Turns an upright RGB image into the view that is embedded."""
 
 WHOLE = "whole"
-"""The image as it is, but for a dark one, which is lifted; a picture to inspect is looked at like this."""
+"""Name of the view that shows the image unaltered, except that a dark one is brightened; query images are
+embedded in this view."""
 VIEWS_VERSION = 6
-"""Raised when a view of the table below changes, so that no vector of the old one is taken over."""
+"""Version of the table of views below; vectors of another version are not reused."""
 
 _LONGEST = 512
-"""Pixels; encoders look at less, and a smaller image is faster to encode."""
+"""Longest side of a view in pixels; encoders use fewer, and a smaller image is faster to encode."""
 
 
 def _whole(pixels: Image) -> Image:
@@ -45,7 +46,7 @@ def _turned(pixels: Image) -> Image:
 
 
 def _quarter_turn(pixels: Image) -> Image:
-    """Turned by 90 degrees with the clock; nothing is cut off."""
+    """The image turned clockwise by 90 degrees; nothing is cut off."""
     return pixels.rotate(-90, expand=True)
 
 
@@ -61,17 +62,17 @@ VIEWS: Mapping[str, View] = {
     "quarter_turn": _quarter_turn,
     "compressed": _compressed,
 }
-"""Name -> view."""
+"""Name of a view -> the view."""
 DEFAULT_VIEWS = tuple(VIEWS)
-"""What an index holds of each reference unless told otherwise: a picture to inspect may be taken nearer, out
-of focus, turned or sent through a codec, and must still find its product."""
+"""The views of each reference that an index holds by default: a query image may be taken from nearer, out of
+focus, turned or compressed, and must still find its product."""
 
 
 def checked_views(names: Sequence[str]) -> tuple[str, ...]:
-    """The names sorted, once they are found good.
+    """The names of views, checked and sorted.
 
     Raises:
-        InputError: there is none, one is unknown, or one is given twice.
+        InputError: no name is given, one is unknown, or one is given twice.
     """
     known = ", ".join(VIEWS)
     if not names:
@@ -85,7 +86,7 @@ def checked_views(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def view_of(image: EncodedImage, name: str) -> EncodedImage:
-    """What an encoder is shown for one view: dark images lifted, the views at 512 pixels at most."""
+    """The image that an encoder receives for one view: dark images brightened, views at most 512 pixels."""
     image = lifted(image)
     if name == WHOLE:
         return image

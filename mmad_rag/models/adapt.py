@@ -1,4 +1,4 @@
-"""Whatever somebody has that answers, as a model."""
+"""Adapt a spec, a client, an LLM or a callable to the model interface."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _FORMS = (
 
 
 class NoModel:
-    """Stands where no model was given: knowledge can be looked up, but nobody can be asked."""
+    """A placeholder where no model was given: knowledge can be looked up, but no question can be asked."""
 
     @property
     def identity(self) -> str:
-        """That there is none."""
+        """A fixed name that says that there is no model."""
         return "no model"
 
     async def answer(self, prompt: Prompt) -> Reply:
@@ -44,23 +44,23 @@ class NoModel:
 def as_model(
     source: ModelSource | None, *, model_name: str | None = None, options: ModelOptions | None = None
 ) -> Model:
-    """The model that is meant; libraries are recognised without being imported.
+    """The model that a source stands for; libraries are recognised without being imported.
 
     Args:
-        source: None gives a model that refuses every question.
-        model_name: Which model of its endpoint an OpenAI client is to ask; for a client, and only for one.
-        options: What a spec's model, or the one that a client asks, is told; for these only. Of a client the
-            address, key, times and retries stay its own.
+        source: A model or anything that can be adapted; None gives a model that refuses every question.
+        model_name: Name of the model that an OpenAI client asks; required for a client and refused otherwise.
+        options: Options of a spec's model or of the model that a client asks; refused otherwise. A client
+            keeps its own address, key, time limits and retries.
 
     Raises:
-        InputError: nothing of this kind can answer, or a client comes without a name, or a name or options
-            with what takes none.
+        InputError: the source cannot answer, a client comes without a model name, or a name or options are
+            given with a source that takes none.
         SpecError: the spec is unknown or incomplete.
     """
     if is_client(source):
         from mmad_rag.models.openai.client import ClientModel
 
-        return ClientModel(source, model_name or "", options)  # type: ignore[arg-type]  # just looked at
+        return ClientModel(source, model_name or "", options)  # type: ignore[arg-type]  # checked above
     if model_name is not None:
         raise InputError(
             f"model_name={model_name!r} goes with an OpenAI client, and {_kind(source)} was given; "
@@ -89,12 +89,12 @@ def as_model(
 
 
 def is_client(source: object) -> bool:
-    """Whether this is an OpenAI client, of either form, or of a kind made from one (Azure's, for example)."""
+    """Whether this is an OpenAI client, sync or async, or of a class derived from one (Azure's, e.g.)."""
     return _descends(source, "openai", ("OpenAI", "AsyncOpenAI"))
 
 
 def _descends(source: object, package: str, names: tuple[str, ...]) -> bool:
-    """Whether a class of this package and one of these names is among the source's ancestors."""
+    """Whether the source's class descends from a class of this package with one of these names."""
     return any(
         parent.__name__ in names and parent.__module__.partition(".")[0] == package
         for parent in type(source).__mro__

@@ -9,12 +9,12 @@ from mmad_rag.records import Prompt, Reply
 
 
 class BlindModel:
-    """Takes the query image and the normal examples out of a prompt; all else reaches the model unchanged.
+    """Removes the query image and the reference images from a prompt; the model gets the rest unchanged.
 
-    Inside a `RagWrapper` the image is still routed by, so that the knowledge is that of the image.
+    Inside a `RagWrapper` the image is still routed, so that the knowledge belongs to the image.
 
     Args:
-        model: Who is asked.
+        model: The model to ask.
     """
 
     def __init__(self, model: Model) -> None:
@@ -22,14 +22,14 @@ class BlindModel:
 
     @property
     def identity(self) -> str:
-        """`blind/` with the inner model's."""
+        """`blind/` with the inner model's identity."""
         return f"blind/{self.model.identity}"
 
     @property
     def tokenizer(self) -> str | None:
-        """The inner model's."""
+        """The inner model's tokenizer."""
         return getattr(self.model, "tokenizer", None)
 
     async def answer(self, prompt: Prompt) -> Reply:
-        """Ask the inner model by text alone; raises what it raises."""
+        """Ask the inner model with text alone; its errors pass unchanged."""
         return await self.model.answer(dataclasses.replace(prompt, image=None, references=()))

@@ -1,4 +1,4 @@
-"""A model that is any callable from messages to text."""
+"""A model made from a callable that turns messages into text."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam
 
 AskFunction: TypeAlias = "Callable[[list[ChatCompletionMessageParam]], str | Awaitable[str]]"
-"""Takes OpenAI-style messages, images as `data:` URLs; gives the reply's text, now or when awaited."""
+"""Takes OpenAI-style messages with images as `data:` URLs; returns the reply's text or an awaitable of it."""
 
 
 class CallableModel:
-    """Asks a function of yours.
+    """Asks a function that the caller provides.
 
-    A function that is not a coroutine function runs in a thread, so several questions may be in it at once.
+    A function that is not a coroutine function runs in threads, so several calls may run at once.
 
     Args:
-        ask: What answers.
-        name: What the identity and messages call it; by default its module and its name. Give one, with a
-            version in it, where a run stores what it answers: from code alone a change cannot be seen.
+        ask: The function that answers.
+        name: Name of the function in the identity and in messages; by default its module and its name. Give
+            a name with a version if a run stores the replies, because a change of code is not detected.
 
     Example:
         >>> CallableModel(lambda messages: "A", name="always A, v1").identity
@@ -41,16 +41,16 @@ class CallableModel:
 
     @property
     def identity(self) -> str:
-        """The name."""
+        """`callable:` with the name."""
         return f"callable:{self._name}"
 
     async def answer(self, prompt: Prompt) -> Reply:
         """Call the function.
 
         Raises:
-            ModelActionError: what it gave is not text.
-            ModelRetryError: it raised an error; the error stands behind this one as its cause. Errors of this
-                library's own tree come through as they are.
+            ModelActionError: the function returned something other than text.
+            ModelRetryError: the function raised an error, which is this error's cause. Errors of this
+                library pass unchanged.
         """
         messages = chat_messages(render(prompt))
         start = time.perf_counter()
@@ -78,8 +78,8 @@ class CallableModel:
 
 
 def _is_async(ask: AskFunction) -> bool:
-    """Whether calling it is quick, because the work is done when its result is awaited."""
-    call = getattr(ask, "__call__", None)  # noqa: B004 - an object's own method, looked at and not called
+    """Whether a call returns at once, because the work is done when its result is awaited."""
+    call = getattr(ask, "__call__", None)  # noqa: B004 - an object's own method, inspected and not called
     return inspect.iscoroutinefunction(ask) or inspect.iscoroutinefunction(call)
 
 

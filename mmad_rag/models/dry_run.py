@@ -1,4 +1,4 @@
-"""A model that only counts what it is shown, to say beforehand what a real one would be sent."""
+"""A model that only counts tokens, to predict what a real model would be sent."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from mmad_rag.prompt import TextPart, render
 from mmad_rag.records import Prompt, Reply, Usage
 
 REPLY_TOKENS = 16
-"""Tokens of a reply, where nobody says otherwise: a letter, or a short sentence around it."""
+"""Assumed number of tokens of a reply by default: a letter, or a short sentence with it."""
 COUNTING = "counting/"
-"""Before the identity of the model that is stood for."""
-_PER_MESSAGE = 4  # what chat formats put around each of the two messages
+"""Prefix of the identity, followed by the identity of the model whose tokens are counted."""
+_PER_MESSAGE = 4  # tokens that chat formats add around each of the two messages
 
 
 class CountingModel:
-    """Replies nothing of worth, with the token counts that a real model would be charged for.
+    """Gives a placeholder reply with the token counts that a real model would be charged for.
 
     Args:
-        identity: Of the model that it stands for.
-        count: Tokens of a text.
+        identity: Identity of the model that it stands in for.
+        count: Counts the tokens of a text.
         images: How the model counts images.
-        tokenizer: What that model's tokenizer is known by; None where its tokens are estimated.
-        reply_tokens: What every reply is taken to be long.
-        options: Of the model; `image_size` and `detail` change what an image counts for.
+        tokenizer: Spec of that model's tokenizer; None if its tokens are estimated.
+        reply_tokens: Assumed number of tokens of every reply.
+        options: Options of the model; `image_size` and `detail` change the token count of an image.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class CountingModel:
         options: ModelOptions | None = None,
     ) -> None:
         self.tokenizer = tokenizer
-        """What the tokenizer of the model that it stands for is known by."""
+        """Spec of the tokenizer of the model that it stands in for."""
         self._identity = identity
         self._count = count
         self._images = images
@@ -49,11 +49,11 @@ class CountingModel:
 
     @property
     def identity(self) -> str:
-        """`counting/` with the identity of the model that it stands for."""
+        """`counting/` with the identity of the model that it stands in for."""
         return f"{COUNTING}{self._identity}"
 
     async def answer(self, prompt: Prompt) -> Reply:
-        """Count a prompt."""
+        """Count the tokens of a prompt."""
         rendered = render(prompt)
         tokens = self._count(rendered.system) + 2 * _PER_MESSAGE
         for part in rendered.parts:

@@ -1,4 +1,4 @@
-"""Where models wait: a resource per event loop, a pool of threads, one loop in the background."""
+"""Event loops and threads for calls to models: per-loop resources, a thread pool, a background loop."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ T = TypeVar("T")
 class PerLoop(Generic[T]):
     """Makes a resource when a loop first asks for it, and closes it when that loop shuts down.
 
-    Connections belong to the loop that opened them, and `asyncio.run` makes a new loop each time, so one
-    resource for all would be bound to a dead loop. Each resource lives inside an asynchronous generator:
-    loops close their generators before they end, which is the one hook that `asyncio.run` offers.
+    Connections belong to the loop that opened them, and `asyncio.run` makes a new loop each time, so a
+    shared resource would be bound to a closed loop. Each resource lives inside an asynchronous generator:
+    loops close their generators before they end, which is the only hook that `asyncio.run` offers.
     """
 
     def __init__(self, make: Callable[[], T], close: Callable[[T], Awaitable[None]]) -> None:
@@ -31,7 +31,7 @@ class PerLoop(Generic[T]):
         if loop not in self._living:
             self._forget_closed_loops()
             generator = self._live(loop)
-            # No await inside the generator comes before its yield: two tasks cannot both get here.
+            # The generator awaits nothing before its yield, so two tasks cannot both get here.
             self._living[loop] = (await anext(generator), generator)
         return self._living[loop][0]
 
@@ -44,31 +44,31 @@ class PerLoop(Generic[T]):
             await self._close(resource)
 
     def _forget_closed_loops(self) -> None:
-        """Loops that were closed without shutting down their generators."""
+        """Drop the resources of loops that were closed without shutting down their generators."""
         for loop in [loop for loop in self._living if loop.is_closed()]:
             self._living.pop(loop, None)
 
 
 MOST_AT_ONCE = 64
-"""Calls that wait in threads together; further ones queue."""
+"""Largest number of calls that wait in threads at once; further calls queue."""
 _POOL = ThreadPoolExecutor(MOST_AT_ONCE, "mmad-rag-model")
 
 
 async def in_thread(call: Callable[[], T]) -> T:
-    """What the call returns.
+    """Run a call in a thread and return its result.
 
-    Calls to models mostly wait for a network. The pool of `asyncio.to_thread`, made for work, has four
-    threads more than the machine has cores: too few for waiting, and look-ups run in it.
+    Calls to models mostly wait for a network. The pool of `asyncio.to_thread` is meant for computation and
+    has four threads more than the machine has cores: too few for waiting, and look-ups run in it.
     """
     context = contextvars.copy_context()
     return await asyncio.get_running_loop().run_in_executor(_POOL, lambda: context.run(call))
 
 
 class BackgroundLoop:
-    """Runs coroutines on one loop, whatever loop asks for them.
+    """Runs coroutines of any caller on one background loop.
 
-    An asynchronous client keeps its connections for the loop that opened them, and `asyncio.run` ends its
-    loop each time; a client whose making is not in our hands would come back to a dead one.
+    An asynchronous client keeps its connections for the loop that opened them, and `asyncio.run` closes its
+    loop each time; a client that this library did not make would try to use a closed loop.
     """
 
     def __init__(self) -> None:
@@ -76,12 +76,14 @@ class BackgroundLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Await `call()` over there, with this task's context variables; cancelling this cancels that.
+        """Await `call()` on the background loop, with this task's context variables.
+
+        Cancelling this task cancels the call.
 
         Raises:
-            Exception: whatever the coroutine raises.
+            Exception: the exception that the coroutine raises.
         """
-        context = contextvars.copy_context()  # tracing keeps its place in them
+        context = contextvars.copy_context()  # tracing stores its position in context variables
 
         async def over_there() -> T:
             return await asyncio.create_task(call(), context=context)
@@ -99,4 +101,4 @@ class BackgroundLoop:
 
 
 BACKGROUND = BackgroundLoop()
-"""One for the process; its thread starts with the first call."""
+"""The background loop of the process; its thread starts with the first call."""

@@ -1,4 +1,4 @@
-"""Everything beside its name that a model can be told."""
+"""The options of a model."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mmad_rag.images.encode import FORMATS
 from mmad_rag.records import MediaType
 
 MAX_LOGPROBS = 20
-"""As many alternatives as OpenAI's interface gives at a position."""
+"""Largest number of alternatives that OpenAI's interface gives at a position."""
 
 _IMAGE = "image/"
 _SECRET = re.compile(
     r'"([^"]*(?:api_?key|authorization|password|secret|access_?token|auth_?token)[^"]*)":', re.IGNORECASE
 )
 _OWN_FIELDS = frozenset({"model", "messages", "stream", "n", "tools", "tool_choice"})
-"""Fields of a request that the question decides, or that would change what comes back."""
+"""Fields of a request that the question decides, or that would change the form of the response."""
 
 
 _LENGTH = frozenset({"temperature", "max_tokens", "max_completion_tokens", "logprobs"})
@@ -37,11 +37,11 @@ USED_BY: Mapping[str, frozenset[str]] = MappingProxyType(
         "builtin": frozenset(),
     }
 )
-"""Provider -> the options, beside address and key, that it has a use for."""
+"""Provider -> the options, besides address and key, that it uses."""
 
 
 class Detail(StrEnum):
-    """How closely an endpoint looks at an image, in OpenAI's words."""
+    """Level of detail at which an endpoint processes an image, in OpenAI's terms."""
 
     AUTO = "auto"
     LOW = "low"
@@ -50,7 +50,7 @@ class Detail(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOptions:
-    """Everything beside its name that a model can be told; what a provider has no use for it ignores.
+    """The options of a model; a provider ignores those that it does not use.
 
     Raises:
         InputError: a value is outside its range.
@@ -61,49 +61,51 @@ class ModelOptions:
     """
 
     base_url: str | None = None
-    """Address of an OpenAI-compatible endpoint, with its `/v1`; None: `OPENAI_BASE_URL`, else OpenAI."""
+    """Address of an OpenAI-compatible endpoint, with its `/v1`; None takes `OPENAI_BASE_URL` or OpenAI's."""
     api_key: str | None = field(default=None, repr=False)
-    """None: `OPENAI_API_KEY`. May be absent where `base_url` is set, as many local servers ask for none."""
+    """API key; None takes `OPENAI_API_KEY`. It may be absent if `base_url` is set, e.g. to a local server."""
     organization: str | None = None
-    """OpenAI's id of who pays; None: `OPENAI_ORG_ID`."""
+    """Id of the OpenAI organization that is billed; None takes `OPENAI_ORG_ID`."""
     project: str | None = None
-    """OpenAI's id of the project that pays; None: `OPENAI_PROJECT_ID`."""
+    """Id of the OpenAI project that is billed; None takes `OPENAI_PROJECT_ID`."""
     temperature: float | None = 0.0
-    """At least 0; None leaves it out of the request, as some reasoning models demand."""
+    """Sampling temperature, at least 0; None omits it from the request, as some reasoning models require."""
     max_tokens: int | None = 256
-    """Longest reply. It costs nothing with a model that replies with a letter, and one that explains itself
-    first still reaches its letter. None leaves it out of the request."""
+    """Longest reply in tokens; None omits it from the request. The default adds no cost for a model that
+    replies with a letter, and lets a model that explains itself first still reach its letter."""
     max_completion_tokens: int | None = None
-    """Sent in place of `max_tokens` where set: OpenAI's reasoning models want this one, thinking included."""
+    """Longest reply in tokens, reasoning included; if set, it is sent instead of `max_tokens`, as OpenAI's
+    reasoning models require."""
     reasoning_effort: str | None = None
-    """How long a reasoning model may think, in the endpoint's own words: `none`, `low`, `high` ..."""
+    """Reasoning effort in the endpoint's own terms: `none`, `low`, `high` ..."""
     seed: int | None = None
-    """Passed on to endpoints that support it; None leaves it out of the request."""
+    """Seed for sampling, for endpoints that support it; None omits it from the request."""
     logprobs: int | None = None
-    """Ask for the probabilities of so many of the likeliest first tokens, 1 to 20; None asks for none."""
+    """Number of likeliest first tokens whose probabilities are requested, 1 to 20; None requests none."""
     extra_body: Mapping[str, object] | None = None
-    """Further fields of the request, for what only one endpoint knows, e.g. `{"top_k": 1}`."""
+    """Further fields of the request that are specific to an endpoint, e.g. `{"top_k": 1}`."""
     system_role: bool = True
-    """False puts the instruction before the question, for models whose chat template has no system role."""
+    """Whether the instruction is a system message; False puts it before the question, for models whose chat
+    template has no system role."""
     detail: Detail | str | None = None
-    """`auto`, `low` or `high`; None leaves it to the endpoint."""
+    """Level of detail of images: `auto`, `low` or `high`; None leaves it to the endpoint."""
     image_size: int | None = None
-    """Scale images down to this longest side in pixels when sending them, at least 1; never up."""
+    """Longest side in pixels, at least 1, to which larger images are scaled down before sending."""
     image_format: MediaType | str | None = None
-    """Send images as `png`, `jpeg` or `webp`; None: as they are."""
+    """Format in which images are sent: `png`, `jpeg` or `webp`; None keeps their own."""
     image_quality: int = 90
-    """Of JPEG and WebP that are encoded anew, 1 to 100."""
+    """Quality of images re-encoded as JPEG or WebP, 1 to 100."""
     timeout_s: float = 120.0
-    """Seconds for one request, above 0, from sending to the last byte."""
+    """Time limit for one request in seconds, above 0, from sending to the last byte."""
     deadline_s: float = 600.0
-    """Seconds for one question, above 0, from its first request on: retries and pauses included, but not the
-    time that it waits for a turn."""
+    """Time limit for one question in seconds, above 0, from its first request on: retries and pauses are
+    included, but not the time spent waiting for a turn."""
     device: str = "auto"
-    """Where a model of this process runs: `auto` (the GPUs, else the CPU), `cpu`, `cuda:0`."""
+    """Device on which a model in this process runs: `auto` (the GPUs, else the CPU), `cpu`, `cuda:0`."""
     dtype: str = "auto"
-    """Its number format: `float32`, `bfloat16`, `float16`; `auto` is the checkpoint's own."""
+    """Number format of that model: `float32`, `bfloat16`, `float16`; `auto` is the checkpoint's own."""
     batch: int = 8
-    """The most questions that go through it together, at least 1."""
+    """Largest number of questions in one batch of that model, at least 1."""
 
     def __post_init__(self) -> None:
         _check("temperature", self.temperature, least=0.0, above=False)
@@ -130,7 +132,7 @@ class ModelOptions:
 
     @property
     def media_type(self) -> MediaType | None:
-        """What `image_format` names; None where it names nothing that images can be sent as."""
+        """The media type that `image_format` names; None if images cannot be sent in it."""
         named = f"{_IMAGE}{str(self.image_format).removeprefix(_IMAGE)}"
         return next((media_type for media_type in FORMATS if media_type == named), None)
 
@@ -156,7 +158,7 @@ def _check_extra(extra: Mapping[str, object] | None) -> None:
 
 
 def _check(name: str, value: float | None, *, least: float, above: bool) -> None:
-    """NaN is outside every range."""
+    """Raise InputError if a value is below its minimum; NaN is outside every range."""
     if value is None or (least < value < math.inf) or (value == least and not above):
         return
     raise InputError(f"{name} is {value}; give a number {'above' if above else 'of at least'} {least:g}")

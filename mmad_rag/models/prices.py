@@ -1,4 +1,4 @@
-"""What models cost, by a dated table that anyone can replace."""
+"""Prices of models, from a dated table that users can replace."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mmad_rag.files import first_problem
 from mmad_rag.records import Usage
 
 SHIPPED = Path(__file__).with_name("prices.yaml")
-"""The table that comes with the library."""
+"""Path of the table that is shipped with the library."""
 
 _Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=0)]
@@ -30,10 +30,10 @@ class _Strict(BaseModel):
 
 
 class Tiles(_Strict):
-    """An image costs `base` and `tile` per tile of 512 pixels.
+    """An image costs `base` tokens and `tile` tokens per tile of 512 pixels.
 
-    It is first scaled down to fit 2,048 pixels square, then until its shorter side has 768 (OpenAI, guide
-    "Images and vision", section on costs).
+    It is first scaled down to fit 2,048 pixels square, then until its shorter side has 768 pixels (OpenAI,
+    guide "Images and vision", section on costs).
     """
 
     base: _Count
@@ -41,13 +41,13 @@ class Tiles(_Strict):
 
 
 class Patches(_Strict):
-    """An image costs its patches of 32 pixels, 1,536 at most, times `factor` (same guide)."""
+    """An image costs the number of its patches of 32 pixels, at most 1,536, times `factor` (same guide)."""
 
     factor: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class ImageTokens(_Strict):
-    """How many tokens an image counts for: exactly one of the three."""
+    """The rule for an image's tokens; exactly one of the three fields is set."""
 
     tiles: Tiles | None = None
     patches: Patches | None = None
@@ -60,17 +60,17 @@ class ImageTokens(_Strict):
         return self
 
     def tokens(self, width: int, height: int, *, low: bool = False) -> int:
-        """Tokens of an image of this size in pixels, each at least 1.
+        """Tokens of an image of the given width and height in pixels, each at least 1.
 
-        With `low` detail a model that counts tiles takes the base alone (same guide); of the others no such
-        rule is known, and the whole image is counted.
+        With `low` detail a model that counts tiles charges the base alone (same guide); for the others no
+        such rule is known, and the whole image is counted.
         """
         if self.fixed is not None:
             return self.fixed
         if self.patches is not None:
             patches = min(_MOST_PATCHES, math.ceil(width / _PATCH) * math.ceil(height / _PATCH))
             return math.ceil(patches * self.patches.factor)
-        assert self.tiles is not None  # noqa: S101 - see `_one`
+        assert self.tiles is not None  # noqa: S101 - `_one` has checked it
         if low:
             return self.tiles.base
         scale = min(1.0, _LONG / max(width, height))
@@ -80,33 +80,33 @@ class ImageTokens(_Strict):
 
 
 DEFAULT_IMAGES = ImageTokens(tiles=Tiles(base=85, tile=170))
-"""For a model whose way of counting is not known."""
+"""The rule for a model whose own rule is not known."""
 
 
 _IMAGES = AliasChoices("images", "pictures")
-"""Tables that say `pictures` are read as well."""
+"""The field's names: tables with the older name `pictures` are read too."""
 
 
 class Price(_Strict):
-    """What a model costs."""
+    """The price of a model."""
 
     model: str
-    """Glob on the model's identity."""
+    """Glob that matches the model's identity."""
     input: _Usd
-    """US dollars per million tokens that are shown."""
+    """US dollars per million tokens of prompts."""
     output: _Usd
-    """US dollars per million tokens of the replies."""
+    """US dollars per million tokens of replies."""
     as_of: dt.date
-    """When this was the price."""
+    """Date on which this was the price."""
     source: str
-    """Where that stands."""
+    """Source of the price."""
     images: Annotated[ImageTokens, Field(validation_alias=AliasChoices("images", "pictures"))] = (
         DEFAULT_IMAGES
     )
     """How the model counts images."""
 
     def cost_of(self, usage: Usage) -> float:
-        """US dollars for so many tokens."""
+        """Cost of the given numbers of tokens in US dollars."""
         return (self.input * usage.prompt_tokens + self.output * usage.completion_tokens) / 1e6
 
 
@@ -116,17 +116,17 @@ class _Table(_Strict):
 
 
 def load_prices(path: Path | None = None) -> tuple[Price, ...]:
-    """Read a price table; those of the user's file, where one is given, stand before the shipped ones.
+    """Read the prices; those of the user's file, if given, come before the shipped ones.
 
     Raises:
-        InputError: the file cannot be read or breaks the schema; the message names the place in it.
+        InputError: the file cannot be read or violates the schema; the message names the place in it.
     """
     own = () if path is None else _read(path)
     return (*own, *_read(SHIPPED))
 
 
 def price_of(identity: str, prices: Sequence[Price]) -> Price | None:
-    """The first price whose glob fits the model's identity; None where none does.
+    """The first price whose glob matches the model's identity; None if none does.
 
     Example:
         >>> price = price_of("openai:gpt-4o at api.openai.com/v1, temperature=0.0", load_prices())

@@ -1,4 +1,4 @@
-"""The one interface that everything which answers a prompt has in common."""
+"""The interface of everything that answers a prompt."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from mmad_rag.records import Prompt, Reply
 class Model(Protocol):
     """Anything that answers a prompt: a provider, a control, or a wrapper around another model.
 
-    A model whose tokens can be counted beforehand also has an attribute `tokenizer`: a spec such as
-    `openai:gpt-4o` (see `mmad_rag.retrieve.token_counter`). Without one, tokens of knowledge are estimated.
+    A model whose tokens can be counted in advance also has an attribute `tokenizer`: a spec such as
+    `openai:gpt-4o` (see `mmad_rag.retrieve.token_counter`). Without it, tokens of knowledge are estimated.
     """
 
     @property
     def identity(self) -> str:
         """Everything about the model that can change a reply (name, sampling, wrapped parts) in one line.
 
-        Two models with the same identity are taken to answer the same prompt alike; it is part of the key
-        under which a run stores its outcomes. It never contains a secret.
+        Two models with the same identity are assumed to answer the same prompt alike. The identity is part
+        of the key under which a run stores its outcomes, and never contains a secret.
         """
         ...
 
@@ -30,7 +30,7 @@ class Model(Protocol):
 
         Raises:
             ModelActionError: no reply is possible until the user acts.
-            ModelRetryError: no reply came this time.
+            ModelRetryError: there was no reply this time.
         """
         ...
 

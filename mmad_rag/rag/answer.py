@@ -1,4 +1,4 @@
-"""What somebody who asks gets back."""
+"""The answer to a question: a reply with what was read from it."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ from mmad_rag.records import Choice, Passage, Reply
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Where the time went, in seconds."""
+    """The time that each step took, in seconds."""
 
     open_s: float
-    """For opening and checking the images."""
+    """Time for opening and checking the images."""
     look_up_s: float
-    """For embedding the image, routing it and selecting passages."""
+    """Time for embedding the image, routing it and selecting passages."""
     model_s: float
-    """From the request to the model's reply, retries included."""
+    """Time from the request to the model's reply, retries included."""
 
     @property
     def total_s(self) -> float:
-        """All three together."""
+        """Sum of the three times."""
         return self.open_s + self.look_up_s + self.model_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer(Reply):
-    """A reply, and what can be read from it and from what was looked up for it."""
+    """A reply with the choice and citations read from it, the product found and the times."""
 
     choice: str | None
-    """The letter that the reply claims; None where no choices were given, or none could be read."""
+    """The letter that the reply claims; None if no choices were given, or none could be read."""
     product: str | None
-    """The likeliest product in the image; None where it is not in the catalogue."""
+    """The likeliest product in the image; None if it is not in the catalogue."""
     confidence: float
-    """In [0, 1]: how likely `product` is right; 0 where there is none."""
+    """Probability that `product` is right, in [0, 1]; 0 if there is none."""
     cited: tuple[Passage, ...]
     """The passages that the reply cites by number, each once, in the order of their first citation."""
     timings: Timings
-    """Where the time went."""
+    """The time that each step took."""
 
 
 def answer_from(reply: Reply, choices: Sequence[Choice], timings: Timings) -> Answer:
-    """Read a reply.
+    """Make an answer from a reply.
 
     Args:
-        reply: With the knowledge that its model was shown.
-        choices: What was offered.
-        timings: Where the time went.
+        reply: The reply, with the knowledge that its model was shown.
+        choices: The options that were offered.
+        timings: The time that each step took.
     """
     route = reply.knowledge.route if reply.knowledge is not None else None
     product = route.products[0] if route is not None and route.products else None

@@ -1,4 +1,4 @@
-"""Put knowledge into a conversation that shows an image."""
+"""Add knowledge to a conversation that shows an image."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from mmad_rag.retrieve.selection.tokenizers import NamedCounter
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """What became of a conversation."""
+    """A conversation after the attempt to add knowledge."""
 
     messages: list[Any] = field(repr=False)
-    """OpenAI-style messages, with knowledge where any was added; those handed in are never changed."""
+    """OpenAI-style messages, with knowledge if any was added; the given messages are never changed."""
     knowledge: Knowledge | None
-    """What was looked up; None where there was no image to look at."""
+    """The knowledge that was looked up; None if there was no image to look up."""
     note: str
-    """Why nothing was added; empty where something was."""
+    """The reason why nothing was added; empty if something was."""
 
     @property
     def added(self) -> bool:
-        """Whether the messages differ from those handed in."""
+        """Whether the messages differ from the given ones."""
         return not self.note
 
 
 class Hindrance(StrEnum):
-    """Why no knowledge is looked up for a conversation."""
+    """The reason why no knowledge is looked up for a conversation."""
 
     NO_IMAGE = "no message of the user shows an image"
     ALREADY_THERE = "the message with the image holds reference material already"
@@ -47,22 +47,23 @@ class Hindrance(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Consultation:
-    """What is to be looked up for a conversation, or why nothing is."""
+    """The query to look up for a conversation, or the reason why there is none."""
 
     query: Query | None
-    """The image that the conversation is about; None where it shows none."""
+    """The image that the conversation is about, and the question; None if it shows no image."""
     hindrance: Hindrance | None = None
-    """None where the image is looked up."""
+    """The reason why the image is not looked up; None if it is."""
     note: str = ""
-    """The hindrance in a sentence; empty without one."""
+    """The reason as a sentence; empty if the image is looked up."""
 
 
 def find_consultation(messages: Sequence[Any], text_type: TextType | None = None) -> Consultation:
-    """Decide whether knowledge is looked up for a conversation; the one decision for every door.
+    """Decide whether knowledge is looked up for a conversation; every interface uses this decision.
 
     Args:
-        messages: Those of a chat completion, or the items of a response.
-        text_type: What text parts are called where the messages are sent; None goes by the image's part.
+        messages: The messages of a chat completion, or the items of a response.
+        text_type: Type of text parts at the endpoint that gets the messages; None derives it from the image's
+            part.
     """
     query = find_query(messages, text_type)
     if query is None:
@@ -81,7 +82,7 @@ def find_consultation(messages: Sequence[Any], text_type: TextType | None = None
 
 
 def with_knowledge(messages: Sequence[Any], query: Query, knowledge: Knowledge) -> list[Any]:
-    """The messages with the knowledge before the image that it is about; those given are not changed."""
+    """New messages with the knowledge before the image that it is about; the given ones are not changed."""
     return with_block(messages, query, knowledge_text(knowledge))
 
 
@@ -93,33 +94,34 @@ def add_knowledge(
     text_type: TextType | None = None,
     counter: NamedCounter | None = None,
 ) -> Addition:
-    """Look up the image that a conversation is about, and add what is known to the message that shows it.
+    """Look up the image that a conversation is about, and add knowledge to the message that shows it.
 
     | conversation                              | what happens                                        |
     |-------------------------------------------|-----------------------------------------------------|
-    | no image in a message of the user       | as it came                                          |
-    | several images                          | the last one, of the last message of the user with  |
-    |                                           | an image, is looked up                             |
-    | image at an address, or a provider file | as it came: nothing is fetched, no file is opened   |
-    | product not in the catalogue              | as it came                                          |
-    | reference material is there already       | as it came                                          |
+    | no image in a message of the user         | returned unchanged                                  |
+    | several images                            | the last image of the user's last message with an   |
+    |                                           | image is looked up                                  |
+    | image at an address, or a provider file   | returned unchanged: nothing is fetched or opened    |
+    | product not in the catalogue              | returned unchanged                                  |
+    | message holds reference material already  | returned unchanged                                  |
     | tool calls and their results              | kept; the question is the user's last               |
-    | a `data:` URL that declares another media | as it came: the provider may understand it          |
+    | a `data:` URL that declares another media | returned unchanged: the provider may understand it  |
     | type than those read (HEIC, SVG, PDF ...) |                                                     |
-    | a `data:` URL of PNG, JPEG, WebP, GIF,    | ImageError                                        |
-    | BMP, TIFF or no type, without a whole one |                                                     |
+    | a `data:` URL of PNG, JPEG, WebP, GIF,    | ImageError                                          |
+    | BMP, TIFF or no type, with a broken image |                                                     |
 
     Args:
-        messages: Those of a chat completion, or the items of a response.
-        retriever: Looks things up.
-        seen: Remembers images by their `data:` URL, so that a `ClipRetriever` opens, embeds and routes each
-            one once. Others are asked anew each time.
-        text_type: What text parts are called where the messages are sent; None goes by the image's part.
-        counter: Counts the tokens of knowledge instead of the retriever's, where that is a `ClipRetriever`.
+        messages: The messages of a chat completion, or the items of a response.
+        retriever: The retriever that looks up knowledge.
+        seen: Caches images by their `data:` URL, so that a `ClipRetriever` opens, embeds and routes each one
+            once. Other retrievers do not use it.
+        text_type: Type of text parts at the endpoint that gets the messages; None derives it from the image's
+            part.
+        counter: Counts the tokens of knowledge instead of the retriever's, if that is a `ClipRetriever`.
 
     Raises:
         InputError: the messages are not a list.
-        ImageError: a `data:` URL is broken, or what it holds is not an image, or too large a one.
+        ImageError: a `data:` URL is broken, does not hold an image, or holds one that is too large.
     """
     if isinstance(messages, str) or not isinstance(messages, Sequence):
         raise InputError(
@@ -139,7 +141,7 @@ def add_knowledge(
 def _known(
     query: Query, retriever: Retriever, seen: SeenImages | None, counter: NamedCounter | None
 ) -> Knowledge:
-    """What is known about the image in a `data:` URL."""
+    """The knowledge about the image in a `data:` URL."""
     if not _routes_first(retriever):
         return retriever.retrieve(query.question, open_image(query.url))
     image = None if seen is None else seen.get(query.url)
@@ -151,5 +153,5 @@ def _known(
 
 
 def _routes_first(retriever: Retriever) -> TypeGuard[ClipRetriever]:
-    """Whether its routes may be kept: one made from it that retrieves in its own way is asked anew."""
+    """Whether the retriever's routes may be cached: not if a subclass retrieves in its own way."""
     return isinstance(retriever, ClipRetriever) and type(retriever).retrieve is ClipRetriever.retrieve

@@ -1,4 +1,4 @@
-"""Ask many questions at once, within a bound."""
+"""Ask many questions concurrently, within a limit."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from mmad_rag.rag.answer import Answer
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """One question about one image: what `RagWrapper.ask` takes, in its order."""
+    """One question about one image: the arguments of `RagWrapper.ask` in their order."""
 
     image: ImageSource
     """A path, bytes, `data:` URL, Pillow image or uint8 array."""
     question: str
-    """In plain words."""
+    """The question in plain words."""
     choices: Mapping[str, str] | None = None
     """Letter -> option, for a multiple-choice question."""
     references: Sequence[ImageSource] | None = None
-    """Images of normal examples to show beside the query."""
+    """Reference images of normal pieces to show with the query image."""
 
 
 Asking: TypeAlias = Callable[[Inquiry], Awaitable[Answer]]
@@ -37,21 +37,21 @@ async def ask_all(
     concurrency: int,
     progress: bool,
 ) -> list[Answer | Exception]:
-    """Ask every item; items are taken from the iterable one by one, as there is room.
+    """Ask every item; items are taken from the iterable only as the limit allows.
 
     Args:
-        ask: Asks one.
+        ask: Asks one question.
         items: Inquiries, or tuples of an inquiry's fields.
-        concurrency: How many are asked at once, at least 1.
-        progress: Whether to show a bar on standard error, where that is a terminal or a notebook.
+        concurrency: Largest number of questions asked at once, at least 1.
+        progress: Whether to show a bar on standard error if that is a terminal or a notebook.
 
     Returns:
-        In the order of the items: the answer, or the error that stands in its place. After a
-        `ModelActionError`, which every other question would meet too, no further one is asked: those left
-        have that error.
+        The answer to each item, or the error in its place, in the order of the items. After a
+        `ModelActionError`, which every other question would meet too, no further question is asked: the
+        remaining items have that error.
 
     Raises:
-        InputError: the bound is below 1.
+        InputError: `concurrency` is below 1.
     """
     if concurrency < 1:
         raise InputError(f"concurrency={concurrency} asks nothing; give 1 or more")
@@ -66,7 +66,7 @@ async def ask_all(
             except ModelActionError as error:
                 stopped.append(error)
                 results[number] = error
-            except Exception as error:  # a mistake in one must not lose the replies to the others
+            except Exception as error:  # an error in one item must not lose the replies to the others
                 results[number] = error
             advance()
 
@@ -94,7 +94,7 @@ def _inquiry(item: Inquiry | tuple[Any, ...]) -> Inquiry:
 
 @contextmanager
 def _bar(total: int | None, *, shown: bool) -> Iterator[Callable[[], None]]:
-    """Yields what to call after each question."""
+    """A context that yields a function to call after each question."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

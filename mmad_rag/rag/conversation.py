@@ -1,4 +1,4 @@
-"""Find the image and the question in a conversation of OpenAI's kind."""
+"""Find the image and the question in an OpenAI-style conversation."""
 
 from __future__ import annotations
 
@@ -9,40 +9,41 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 TextType: TypeAlias = Literal["text", "input_text"]
-"""What a text part is called: in chat completions, in responses."""
+"""Type of a text part: `text` in chat completions, `input_text` in responses."""
 
 _TEXT_TYPES: Mapping[str, TextType] = MappingProxyType({"image_url": "text", "input_image": "input_text"})
-"""Type of an image part -> type of the text part beside it, where it stands in its own kind of message."""
+"""Type of an image part -> type of text parts in the same kind of message."""
 _OPTION_LINE = re.compile(r"^[ \t]*\(?[A-H][.):][ \t]*\S.*(?:\n|\Z)", re.MULTILINE)
 _OPEN_BLOCK = re.compile(r"<reference_material>\n.*?(?:\n</reference_material>|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The image that a conversation is about, and what is asked of it."""
+    """The image that a conversation is about, and the question about it."""
 
     position: int
-    """Which message holds the image, counted from 0."""
+    """Position of the message that holds the image, counted from 0."""
     url: str = field(repr=False)
-    """Where the image is, or what it is: a `data:` URL. Empty where the provider has it as a file."""
+    """Address of the image, or a `data:` URL that holds it; empty if the provider has it as a file."""
     question: str
-    """The text of the last message of the user that holds any, without options; may be empty."""
+    """Text of the user's last message that holds any, without options; may be empty."""
     text_type: TextType
-    """What a text part is called in this kind of message."""
+    """Type of a text part in this kind of message."""
     has_block: bool
-    """Whether the message holds reference material already."""
+    """Whether the message already holds reference material."""
 
 
 def find_query(messages: Sequence[Any], text_type: TextType | None = None) -> Query | None:
-    """The last image of the last message of the user that holds one; None where there is none.
+    """Find the last image of the user's last message that holds one; None if there is none.
 
-    Images of other messages, and earlier ones of the same, are not looked at: what they are for (normal
-    examples, other views) only the words around them say. Lines that list options ("A. Yes") are left out
-    of the question where there are two or more, because no retriever may see them.
+    Images of other messages, and earlier images of the same message, are ignored: only the text around them
+    says whether they are normal examples or other views. If two or more lines list options ("A. Yes"), these
+    lines are left out of the question, because no retriever may see them.
 
     Args:
-        messages: Those of a chat completion, or the items of a response.
-        text_type: What text parts are called where the messages are sent; None goes by the image's part.
+        messages: The messages of a chat completion, or the items of a response.
+        text_type: Type of text parts at the endpoint that gets the messages; None derives it from the image's
+            part.
     """
     users = [
         (position, message)
@@ -65,9 +66,9 @@ def find_query(messages: Sequence[Any], text_type: TextType | None = None) -> Qu
 
 
 def with_block(messages: Sequence[Any], query: Query, block: str) -> list[Any]:
-    """New messages, with a text part at the start of the one that shows the image.
+    """New messages with the block as a text part at the start of the message that shows the image.
 
-    An empty line parts it from a text that follows: most chat templates put nothing between parts.
+    An empty line separates it from a following text, because most chat templates put nothing between parts.
     """
     changed = list(messages)
     message = changed[query.position]
@@ -93,7 +94,7 @@ def _raw_text(message: Mapping[str, Any]) -> str:
 
 
 def _text(message: Mapping[str, Any]) -> str:
-    """Without reference material."""
+    """Text of a message, without reference material."""
     return _OPEN_BLOCK.sub("", _raw_text(message)).strip()
 
 

@@ -27,18 +27,18 @@ _MARK = "_mmad_rag_adds_knowledge"
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a request's body holds its conversation."""
+    """The place of the conversation in a request's body."""
 
     name: str
-    """Of the field."""
+    """Name of the field that holds the conversation."""
     text_type: TextType
-    """What the endpoint calls a text part; it may refuse the other."""
+    """Type of text parts at the endpoint, which may refuse the other type."""
 
 
 _CONVERSATIONS = MappingProxyType(
     {"/chat/completions": _Place("messages", "text"), "/responses": _Place("input", "input_text")}
 )
-"""By the path of the request."""
+"""Path of a request -> place of the conversation in its body."""
 
 
 def wrap_client(
@@ -49,21 +49,20 @@ def wrap_client(
     *,
     config: RetrievalConfig | None = None,
 ) -> ClientT:
-    """A client like the one given that adds knowledge to requests which show an image.
+    """A copy of a client that adds knowledge to requests which show an image.
 
-    It is of a class made from the given client's class and overrides one method, `post`, through which the
-    SDK sends every request: whatever ends in a chat completion or a response (`create`, `parse`, `stream`,
-    their raw and streamed forms, `with_options`) carries knowledge, and everything else is the SDK's own. The
-    connections are shared; the client given stays as it is.
+    Its class derives from the given client's class and overrides one method, `post`, through which the SDK
+    sends every request: every call that ends in a chat completion or a response (`create`, `parse`, `stream`,
+    their raw and streamed forms, `with_options`) carries knowledge, and all other behaviour is the SDK's. The
+    connections are shared; the given client is not changed.
 
     Args:
-        client: An `openai.OpenAI`, an `AsyncOpenAI`, or of a kind made from these.
-        retriever: Looks things up: in the calling thread, or beside the loop for an asynchronous client.
-        report: Called with what was added to each chat completion or response, or why nothing was, before
-            the request is sent.
-        seen: Remembers images, as for `add_knowledge`.
-        config: What the retriever was made from; tokens of knowledge are then counted as the model that a
-            request names counts them. None leaves that to the retriever.
+        client: An `openai.OpenAI`, an `AsyncOpenAI`, or a client of a derived class.
+        retriever: Looks up knowledge, in the calling thread, or in another thread for an asynchronous client.
+        report: Called with the addition to each chat completion or response, before the request is sent.
+        seen: Caches images, as for `add_knowledge`.
+        config: The configuration that the retriever was made from; tokens of knowledge are then counted as
+            the model that a request names counts them. None uses the retriever's counter.
 
     Raises:
         InputError: this is not an OpenAI client, or it is wrapped already.
@@ -96,11 +95,11 @@ def wrap_client(
     method = post_async if inspect.iscoroutinefunction(kind.post) else post
     wrapped = copy.copy(client)
     for name in [name for name in vars(wrapped) if isinstance(getattr(kind, name, None), cached_property)]:
-        del vars(wrapped)[name]  # the SDK's `chat` and its kin hold on to the client that made them
+        del vars(wrapped)[name]  # cached attributes such as the SDK's `chat` refer to the original client
     wrapped.__class__ = type(f"Knowing{kind.__name__}", (kind,), {"post": method, _MARK: True})
     return wrapped
 
 
 def is_wrapped(client: object) -> bool:
-    """Whether a client adds knowledge already."""
+    """Whether a client already adds knowledge."""
     return getattr(type(client), _MARK, False) is True

@@ -1,4 +1,4 @@
-"""Run asynchronous work to its end from synchronous code."""
+"""Run a coroutine from synchronous code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _T = TypeVar("_T")
 
 
 def run_sync(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run a coroutine to its end from synchronous code, in a thread of its own if a loop is running here."""
+    """Run a coroutine and return its result, in a separate thread if an event loop is running here."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

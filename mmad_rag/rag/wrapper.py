@@ -1,4 +1,4 @@
-"""Any model, with knowledge."""
+"""Wrap a model so that it answers with knowledge."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ from mmad_rag.retrieve.route_cache import SeenImages
 ClientT = TypeVar("ClientT")
 _LETTERS = frozenset("ABCDEFGH")
 _IMAGES_KEPT = 1_000
-"""Of conversations; about 15 kB each with 38 products."""
+"""Number of images of conversations that are cached, with about 15 kB each for 38 products."""
 
 
 class RagWrapper:
-    """Any model, with knowledge.
+    """Wraps any model so that it answers with knowledge.
 
-    It is a `Model` itself: `answer` puts what the retriever finds into `prompt.knowledge` and asks the inner
-    model, so that with and without knowledge differ in exactly that one field.
+    It is a `Model` itself: `answer` puts the knowledge that the retriever finds into `prompt.knowledge` and
+    asks the inner model, so that prompts with and without knowledge differ in exactly that one field.
 
     Args:
         model: The model to ask: a spec such as `openai:gpt-4o`, any `Model`, an `openai.OpenAI` or
             `AsyncOpenAI` client, a LlamaIndex `LLM`, or a callable from OpenAI-style messages to text, plain
-            or asynchronous. None where only `augment` or `wrap` is wanted.
+            or asynchronous. None if only `augment` or `wrap` is used.
         index: An index, or the folder of one.
-        retriever: Instead of an index: anything that looks up knowledge.
-        budget: Tokens of knowledge per prompt, when an index is given; counted by the model's tokenizer where
-            that is at hand, else estimated.
-        encoder: The encoder of the index, or a spec that loads it, when an index is given (when its file has
-            moved); by default as the index says.
-        model_name: Which model an OpenAI client is to ask; with a client only.
-        options: What the model is told beside its name; with a spec or a client only.
+        retriever: A retriever to use instead of an index.
+        budget: Tokens of knowledge per prompt, when an index is given; counted by the model's tokenizer if
+            that is available, else estimated.
+        encoder: The encoder of the index, or a spec that loads it if its file has moved, when an index is
+            given; None loads it by the spec in the manifest.
+        model_name: Name of the model that an OpenAI client asks; with a client only.
+        options: Options of the model; with a spec or a client only.
 
     Raises:
-        InputError: neither or both of index and retriever are given, or the model is nothing that can answer,
-            or a name or options are given with what takes none.
+        InputError: neither or both of index and retriever are given, or the model cannot answer, or a name
+            or options are given with a model that takes none.
 
     Example:
         >>> rag = RagWrapper("openai:gpt-4o", "indexes/default")          # doctest: +SKIP
@@ -78,7 +78,7 @@ class RagWrapper:
             raise InputError("this client adds knowledge already, and would add it twice; give the plain one")
         self.model: Model = as_model(model, model_name=model_name, options=options)
         self.config: RetrievalConfig | None = None
-        """How knowledge is looked up in the index; None where a retriever was given."""
+        """How knowledge is looked up in the index; None if a retriever was given."""
         if retriever is None:
             loaded = index if isinstance(index, IndexData) else KnowledgeIndex.load(str(index))
             self.config = RetrievalConfig.for_model(self.model, budget=budget, encoder=encoder)
@@ -93,11 +93,11 @@ class RagWrapper:
 
     @property
     def tokenizer(self) -> str | None:
-        """The inner model's, see `counter_for`."""
+        """The inner model's tokenizer, see `counter_for`."""
         return getattr(self.model, "tokenizer", None)
 
     async def answer(self, prompt: Prompt) -> Reply:
-        """Look up, put the knowledge into the prompt, ask the inner model."""
+        """Look up knowledge, put it into the prompt, and ask the inner model."""
         return await self._answer_with(await self._look_up(prompt), prompt)
 
     async def aask(
@@ -111,10 +111,10 @@ class RagWrapper:
 
         Args:
             image: A path, bytes, `data:` URL, Pillow image or uint8 array.
-            question: In plain words.
+            question: The question in plain words.
             choices: Letter -> option, for a multiple-choice question; letters from A to H.
-            references: Images of normal examples to show beside the query. Together they count as much as
-                the image when its product is looked for, so give examples of this product.
+            references: Reference images of normal pieces to show with the query image. Together they count as
+                much as the query image in routing, so give images of the same product.
 
         Raises:
             InputError: the question is empty, or the choices are not letters with options.
@@ -141,23 +141,24 @@ class RagWrapper:
         choices: Mapping[str, str] | None = None,
         references: Sequence[ImageSource] | None = None,
     ) -> Answer:
-        """As `aask`, for code that does not await; works inside a running event loop (a notebook) too."""
+        """Ask one question as `aask` does, from synchronous code; an event loop may run (a notebook)."""
         return run_sync(self.aask(image, question, choices, references))
 
     async def aask_many(
         self, items: Iterable[Inquiry | tuple[Any, ...]], *, concurrency: int = 8, progress: bool = True
     ) -> list[Answer | Exception]:
-        """Ask many questions, some at once.
+        """Ask many questions concurrently.
 
         Args:
-            items: What `ask` takes, as `Inquiry` records or tuples; taken one by one as there is room.
-            concurrency: How many are asked at once, at least 1.
-            progress: Whether to show a bar on standard error, where that is a terminal or a notebook.
+            items: The arguments of `ask` for each question, as `Inquiry` records or tuples; they are taken
+                from the iterable only as `concurrency` allows.
+            concurrency: Largest number of questions asked at once, at least 1.
+            progress: Whether to show a bar on standard error if that is a terminal or a notebook.
 
         Returns:
-            In the order of the items: the answer, or the error that stands in its place. After a
-            `ModelActionError`, which every other question would meet too, no further one is asked: those left
-            have that error.
+            The answer to each item, or the error in its place, in the order of the items. After a
+            `ModelActionError`, which every other question would meet too, no further question is asked: the
+            remaining items have that error.
         """
 
         async def ask(item: Inquiry) -> Answer:
@@ -168,34 +169,37 @@ class RagWrapper:
     def ask_many(
         self, items: Iterable[Inquiry | tuple[Any, ...]], *, concurrency: int = 8, progress: bool = True
     ) -> list[Answer | Exception]:
-        """As `aask_many`, for code that does not await."""
+        """Ask many questions as `aask_many` does, from synchronous code."""
         return run_sync(self.aask_many(items, concurrency=concurrency, progress=progress))
 
     def augment(self, messages: Sequence[Any]) -> list[Any]:
-        """OpenAI-style messages with knowledge put in, for who asks the model by other means.
+        """New OpenAI-style messages with knowledge added, for asking the model by other means.
 
-        Those handed in are not changed. What becomes of which conversation: `consult`. An image that came
+        The given messages are not changed. `add_knowledge` lists what happens to which conversation. An image
         in one of the last thousand `data:` URLs is not opened again, here and in `wrap`.
         """
         return self.consult(messages).messages
 
     def consult(self, messages: Sequence[Any]) -> Addition:
-        """As `augment`, with what was looked up, or why nothing was added; the cases: `add_knowledge`.
+        """Add knowledge as `augment` does; the result also holds the knowledge, or why nothing was added.
+
+        `add_knowledge` lists what happens to which conversation.
 
         Raises:
-            ImageError: a `data:` URL is broken, or holds no whole image, or too large a one.
+            ImageError: a `data:` URL is broken, does not hold a complete image, or holds one that is too
+                large.
         """
         return add_knowledge(messages, self.retriever, self._seen)
 
     def wrap(self, client: ClientT, *, report: Report | None = None) -> ClientT:
         """A client like the given `openai.OpenAI` or `AsyncOpenAI` whose requests carry knowledge.
 
-        Chat completions and responses that show an image get what is known about it; everything else is sent
-        as it came. The wrapper's own model is not asked. See `wrap_client`.
+        Knowledge is added to chat completions and responses that show an image; all other requests are sent
+        unchanged. The wrapper's own model is not asked. See `wrap_client`.
 
         Args:
-            client: Stays as it is.
-            report: Called with what was added to each conversation, or why nothing was.
+            client: The client, which is not changed.
+            report: Called with the addition to each conversation.
 
         Raises:
             InputError: this is not an OpenAI client, or it is wrapped already.
@@ -203,7 +207,7 @@ class RagWrapper:
         return wrap_client(client, self.retriever, report, self._seen, config=self.config)
 
     async def _look_up(self, prompt: Prompt) -> Knowledge:
-        """In a thread, because embedding an image would hold up the loop."""
+        """Look up knowledge in a thread, because embedding an image would block the event loop."""
         return await asyncio.to_thread(
             self.retriever.retrieve, prompt.question, prompt.image, prompt.references
         )

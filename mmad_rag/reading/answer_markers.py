@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 LETTER = "[A-H]"
-"""A letter in the place of an answer: beyond the legal A-E, so that an answer F contradicts, unlike a gap."""
+"""A letter given as an answer; it includes letters beyond the legal A-E, so that an answer F counts as a
+contradicting claim instead of being overlooked."""
 
 NOUN = r"(?:answer|choice|option|letter|selection|response)"
-"""What a choice is called."""
+"""Words for a choice."""
 
 _NAMED = rf"(?:(?:the\s+)?{NOUN}(?!\s+(?:is|was|would|should|must)\b)\s*:?\s*)?"
 _BE = (
@@ -49,7 +50,7 @@ OPTION = re.compile(
     rf"^[^\w\n]*(?:answer|option|choice|opción|opção|opzione)\s+(?=[^\w\n]*{LETTER}\W*(?:[.:)]|$))",
     re.IGNORECASE | re.MULTILINE,
 )
-"""Names an option at the start of a line; with several letters in one reply it lists them."""
+"""A named option at the start of a line; several letters in one reply are a list of the options."""
 
 _CHINESE = r"(?:答案|选项|選項)(?:应该|應該|应|應)?(?:是|为|為|:)+\s*(?:选项|選項)?\s*"
 _CHINESE_CHOOSE = rf"[选選](?:择|擇)?(?:是|为|為|:)*\s*(?=[('\[]*{LETTER})"
@@ -99,7 +100,7 @@ ANSWER_MARKERS = tuple(
         _HINDI,
     )
 )
-"""Each ends right before the letter or text that it announces."""
+"""Phrases that announce an answer; each ends right before the letter or text of the answer."""
 
 IS_RIGHT = re.compile(
     rf"""(?:(?<![\w'-])|(?<=\A选项)|(?<=[。,:\n]选项))({LETTER})[.)'\]]*(?:
@@ -117,13 +118,13 @@ IS_RIGHT = re.compile(
     )""",
     re.VERBOSE,
 )
-"""A letter and the words that say it is right."""
+"""A letter followed by words that say that it is right."""
 
 JOINED = re.compile(
     rf"(?<![\w'])({LETTER})[)\]]?\s*(?:[,/&]|\b(?:and|or|nor|und|oder|et|ou|y|o|e|и|или)\b)\s*"
     r"[(\[]?(?:[Oo]ption\s+)?\Z"
 )
-"""Before a letter: another one that is joined to it."""
+"""A letter that is joined to the following letter."""
 
 _FURTHER_ON = r"(?:so|thus|hence|therefore)\b"
 DENIED = re.compile(
@@ -140,4 +141,4 @@ DENIED = re.compile(
     | (?:错误|錯誤|誤った|誤り|間違)[^\W\d_a-z]{{0,4}}\Z | (?:오|틀린\s?)\Z""",
     re.IGNORECASE | re.VERBOSE,
 )
-"""Before a claim: a denial, a condition, or an example."""
+"""A denial, a condition or an example that precedes a claim."""

@@ -1,4 +1,4 @@
-"""Trace the numbers that a reply cites to the passages that were shown under them."""
+"""Find the passages that a reply cites by number."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _CODE_AFTER = re.compile(r"\.[a-z_]|\s*(?:[-+*/|&]?=|[-+]{2})")
 def cited_passages(reply_text: str, knowledge: Knowledge | None) -> tuple[Passage, ...]:
     """The passages that a reply cites, each once, in the order of their first citation.
 
-    Citations are `[2]`, `[1, 3]`, `[1-3]`, `[1 and 2]` and rows of them, `[2][3]`; numbers that no passage
-    stands under are passed over. No citations: words in brackets (`[sic]`), code between backticks, Markdown
-    links and their definitions, and what is an index by all signs (`scores_a[1]`, `items[1].name`,
-    `x[1] = 2`). A bare `word[1]` is taken for a citation, which is how most models write one.
+    Citations are `[2]`, `[1, 3]`, `[1-3]`, `[1 and 2]` and sequences of them, `[2][3]`; numbers without a
+    passage are ignored. Words in brackets (`[sic]`), code between backticks, Markdown links and their
+    definitions, and unmistakable index expressions (`scores_a[1]`, `items[1].name`, `x[1] = 2`) are not
+    citations. A bare `word[1]` is taken for a citation, because most models write citations like this.
 
     Args:
-        reply_text: What a model answered.
-        knowledge: What it was shown; passages are numbered from 1 in the order of its hits.
+        reply_text: The text of the reply.
+        knowledge: The knowledge that the model was shown; passages are numbered from 1 in the order of hits.
 
     Example:
         >>> cited_passages("The rim is torn [1].", None)
@@ -41,7 +41,7 @@ def cited_passages(reply_text: str, knowledge: Knowledge | None) -> tuple[Passag
 
 
 def _numbers(text: str, count: int) -> Iterator[int]:
-    """Every number in [1, count] that the text cites, as often as it does."""
+    """Every number in [1, count] that the text cites, with repetitions."""
     end_of_last = -1
     for found in _BRACKETS.finditer(text):
         follows_citation = found.start() == end_of_last
@@ -56,7 +56,7 @@ def _numbers(text: str, count: int) -> Iterator[int]:
 
 
 def _is_code_or_link(text: str, found: re.Match[str]) -> bool:
-    """Whether what stands beside the brackets makes them an index, or the target of a Markdown link."""
+    """Whether the text around the brackets makes them an index, or the target of a Markdown link."""
     before = text[max(0, found.start() - 200) : found.start()]
     name = _NAME_BEFORE.search(before)
     if name is None:

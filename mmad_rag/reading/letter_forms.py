@@ -1,4 +1,4 @@
-"""Tell a letter that is meant as an option from an article, an item of a list or the head of a name."""
+"""Tell a letter that stands for an option from an article, a list item or the start of a name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CLOSE = r"['\])}>]*"
 
 _TALK = r"is|isn't|was|can|cannot|can't|could|does|doesn't|would|may|might|seems|looks|and|or|nor|not"
 _SPOKEN_OF = rf"(?!\s+(?:{_TALK})\b)"
-"""After a letter in brackets: the letter is talked about, not chosen."""
+"""Condition that no words follow a letter in brackets which discuss the letter instead of choosing it."""
 SET_OFF = re.compile(
     rf"""{OPEN}({LETTER}){CLOSE}(?:
         \s*\Z | [ \t]*\n
@@ -25,13 +25,14 @@ SET_OFF = re.compile(
     )""",
     re.VERBOSE,
 )
-"""A letter that is meant as a letter, by what follows; not an article, nor the head of a name."""
+"""A letter that stands for an option by the text after it; not an article, nor the start of a name."""
 SET_OFF_SMALL = re.compile(
     rf"{OPEN}([a-h]){CLOSE}(?:(?:(?<=[b-h)\]}}>'])|(?<=:\sa))\s*\Z|[ \t]*\n"
     rf"|(?:\.|(?<![(\[][a-h])\))(?=\s|\Z){_SPOKEN_OF}"
     r"|(?<=[)\]])[ \t]+(?=[A-Z]))"
 )
-"""A small letter likewise; `a` at the very end is one only after a colon: `the answer is a` was cut off."""
+"""A lower-case letter that stands for an option; `a` at the very end does so only after a colon, because
+`the answer is a` may be truncated."""
 BARE = re.compile(rf"{OPEN}((?i:{LETTER})){CLOSE}[ \t,]+")
 ANOTHER = re.compile(
     rf"[.()\[\]}}'\s]*(?:[,;/&+|、–—-]|和|或|と|及|(?i:\b(?:and|or|und|oder|et|ou|y|o|e"
@@ -43,9 +44,10 @@ ITEM = re.compile(
     rf"(?:(?<=\n)|(?<=[.;,!?|][ \t]))[ \t(\[•-]*({LETTER})(?:[ \t]?[.:)\]]|[ \t]+[–—-])(?=[ \t]){_SPOKEN_OF}"
     rf"|(?<=[ \t])({LETTER})[:)](?=[ \t]){_SPOKEN_OF}"
 )
-"""A letter that opens an item of a list: `A: 10 %, B: 90 %` weighs options and chooses none."""
+"""A letter at the start of a list item: `A: 10 %, B: 90 %` weighs options and chooses none."""
 WALK = re.compile(
     r"\b(?:(?:each|every|all)\s+(?:of\s+)?(?:the\s+)?(?:\w+\s+)?(?:option|choice|answer|possibilit)|one\s+by\s+one\b)",
     re.IGNORECASE,
 )
-"""Options are about to be discussed in turn: one that is named next, where the reply ends, is not chosen."""
+"""Words that announce a discussion of all options; an option named right after them, at the end of the reply,
+is not chosen."""

@@ -1,18 +1,18 @@
-"""Read the choice that a reply makes, never guessing one.
+"""Read the choice that a reply makes, without guessing.
 
-A reply makes a choice when it claims exactly one option. These forms are claims:
+A reply makes a choice if it claims exactly one option. These forms are claims:
 
-strict   the letter alone; the letter with its option's text; `Answer: B` and its kin (`the answer is (B)`,
+strict   the letter alone; the letter with its option's text; `Answer: B` and variants (`the answer is (B)`,
          `\\boxed{B}`, `<answer>B</answer>`, a JSON `"answer": "B"`), in several languages
-looser   the option's own text, alone or as the first sentence; `Yes, ...` and `No, ...` where these are
+looser   the option's own text, alone or as the first sentence; `Yes, ...` and `No, ...` if these are
          options; a letter at the start, set off by punctuation; a letter alone on a line, or with its
          option's text on the last line; `B is correct`; `I choose B`; `Therefore, B.`; a ticked box
 
-A looser form is one that is hardly written for another purpose: who says the option's own words, closes with
-a capital letter after `therefore`, or ticks one box of a list, has chosen. Markup and reasoning blocks are
-seen through. No choice: claims of two options, a letter that is no option or has the text of another, a list
-of the options, a refusal, a denial, a condition, an example, an article ("A defect is visible"), a position
-("option 2"), a letter of another alphabet.
+A looser form is one that has hardly any other purpose: a reply that gives the option's own words, ends with a
+capital letter after `therefore`, or ticks one box of a list has chosen. Markup and reasoning blocks are
+removed first. These are not choices: claims of two options, a letter that is not an option or has the text of
+another, a list of the options, a refusal, a denial, a condition, an example, an article ("A defect is
+visible"), a position ("option 2"), a letter of another alphabet.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from mmad_rag.reading.reply_text import without_markup, without_reasoning
 from mmad_rag.records import Choice
 
 PARSER_VERSION = 3
-"""Raised with every change that can read a reply differently; a run records it."""
+"""Version of the rules, increased with every change that can read a reply differently; a run records it."""
 
 _DECORATION = " \t\r\n\f\v'()[]{}<>.:;,!。|•-–—=→"
 _ALONE = re.compile(rf"(?:\d{{1,2}}[.)]\s*)?\(?({LETTER})", re.IGNORECASE)
@@ -47,12 +47,12 @@ _SENTENCE_END = re.compile(r"[.!。\n]\s*")
 _INTERJECTIONS = frozenset(
     ("yes", "no", "ja", "nein", "oui", "non", "sí", "si", "sim", "não", "да", "нет", "はい", "いいえ")
 )
-"""Texts of options that a comma or a dash may follow: `No, the disc is whole.`"""
+"""Texts of options that a comma or a dash may follow, as in `No, the disc is whole.`"""
 _NO_OPINION = (
     r"(?!\s*I(?:\s+(?:can(?:'t|not|\s+not)|couldn't|could\s+not|don't|do\s+not|am\s+(?:unable|not|sorry))\b"
     r"|'m\s+(?:unable|not|sorry)\b|(?:\s+(?:can|could|will|would)|'ll|'d)\s+(?:\w+\s+)?(?:help|assist)\b))"
 )
-"""After yes or no: the reply speaks of itself, as in `No, I cannot see the picture`."""
+"""Condition that no words on the model itself follow yes or no, as in `No, I cannot see the picture`."""
 _NUMBER = re.compile(r"\s*\(?\d{1,2}[.)]\s+")
 _ABBREVIATED_ANSWER = re.compile(rf"{OPEN}A\s*:")
 
@@ -73,7 +73,7 @@ def read_choice(text: str, choices: Sequence[Choice]) -> str | None:
     """The letter of the one option that a reply claims, or None.
 
     Args:
-        text: The reply, untouched.
+        text: The unaltered text of the reply.
         choices: The options that were offered.
 
     Example:
@@ -84,7 +84,7 @@ def read_choice(text: str, choices: Sequence[Choice]) -> str | None:
         True
     """
     body = without_reasoning(text)
-    if alone := _lone_letter(without_markup(body)):  # most replies; what follows would agree
+    if alone := _lone_letter(without_markup(body)):  # covers most replies; the rules below would agree
         return alone if alone in [choice.letter for choice in choices] else None
     options = {choice.letter: _text_pattern(choice.text) for choice in choices}
     fields = dict.fromkeys(_JSON_ANSWER.findall(body))
@@ -100,7 +100,7 @@ def _lone_letter(text: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _text_pattern(text: str) -> re.Pattern[str]:
-    """Finds an option's own text as a whole sentence or line."""
+    """A pattern that finds an option's own text as a whole sentence or line."""
     words = without_markup(without_reasoning(text)).strip(" .,:;!'()[]").split()
     if not words:
         return re.compile(r"(?!)")
@@ -131,7 +131,7 @@ def _claims(text: str, options: _Texts) -> Iterator[str]:
         for match in OPTION.finditer(text, 0, walk)
         for letter in _announced(text, match.end(), options, listed, line_ends)
     }
-    if len(named) == 1:  # several are a list of the options
+    if len(named) == 1:  # several named options are a list
         yield from named
     for match in IS_RIGHT.finditer(text):
         if not _denied(text, match.start()):
@@ -141,7 +141,7 @@ def _claims(text: str, options: _Texts) -> Iterator[str]:
 
 
 def _at_start(text: str, options: _Texts, listings: _Texts) -> Iterator[str]:
-    """Claims of the first words, and of a last line that is one option's letter and text."""
+    """Options claimed by the first words, or by a last line that is one option's letter and text."""
     listed = {letter for letter, listing in listings.items() if listing.search(text)}
     claims = _head(text, 0, options)
     if _ABBREVIATED_ANSWER.match(text) and "A" not in listed:
@@ -163,10 +163,10 @@ def _at_start(text: str, options: _Texts, listings: _Texts) -> Iterator[str]:
 
 
 def _opens_list(text: str, claims: set[str], first: str | None) -> bool:
-    """Whether what stands at the start is the first item of a list of letters, which chooses none.
+    """Whether the start of the text is the first item of a list of letters, which chooses none.
 
-    It is when another letter's item stands on the same line or opens the next one, or anywhere after the
-    first option: who discusses the options in turn begins with that one.
+    It is if another letter's item follows on the same line or starts the next one. After the first option,
+    the item may follow anywhere, because a discussion of all options begins with the first.
     """
     head, _, rest = text.partition("\n")
     near = len(head) + 1 + len(rest) - len(rest.lstrip()) + 1
@@ -179,15 +179,16 @@ def _opens_list(text: str, claims: set[str], first: str | None) -> bool:
 def _announced(
     text: str, start: int, options: _Texts, listed: Mapping[str, Sequence[int]], line_ends: Sequence[int]
 ) -> set[str]:
-    """Claims of what follows a marker, unless more options are listed on the same line.
+    """Options claimed by the text after a marker, unless more options are listed on the same line.
 
     Args:
-        text: The reply.
-        start: Where the marker ends.
-        options: How to find each option's text.
-        listed: Where each option is listed in the text: positions in ascending order.
-        line_ends: Where the lines of the text end, the last one included, in ascending order; looked up once
-            for all markers, since a search from each to the end of a long line takes quadratic time.
+        text: The text of the reply.
+        start: Position at which the marker ends.
+        options: Patterns that find each option's text.
+        listed: Option -> positions at which the text lists it, ascending.
+        line_ends: Positions at which the lines of the text end, the last one included, ascending. They are
+            found once for all markers, because a search from each marker to the end of a long line would take
+            quadratic time.
     """
     claims = _head(text, start, options)
     end = line_ends[bisect_left(line_ends, start)]
@@ -197,12 +198,12 @@ def _announced(
 
 @lru_cache(maxsize=4096)
 def _listing(letter: str, pattern: re.Pattern[str]) -> re.Pattern[str]:
-    """Finds a letter, a point or bracket, and the option's own text."""
+    """A pattern that finds a letter, a full stop or bracket, and the option's own text."""
     return re.compile(rf"(?<![\w'])(?-i:{letter})\s?[)\].:](?:{pattern.pattern})", pattern.flags)
 
 
 def _head(text: str, start: int, options: _Texts) -> set[str]:
-    """The options that the words from `start` on claim: a letter that is set off, or an option's text."""
+    """The options that the words from `start` on claim, by a letter that is set off or an option's text."""
     match = SET_OFF.match(text, start) or SET_OFF_SMALL.match(text, start)
     if match and not ANOTHER.match(text, match.end(1)):
         return {match[1].upper(), *_texts_at(text, match.end(), options)}
@@ -218,5 +219,5 @@ def _texts_at(text: str, start: int, options: _Texts) -> list[str]:
 
 
 def _denied(text: str, position: int) -> bool:
-    """Whether a claim is negated or made conditional by the words right before it."""
+    """Whether the words right before a claim negate it or make it conditional."""
     return DENIED.search(text[max(0, position - _DENIAL_REACH) : position]) is not None

@@ -1,4 +1,4 @@
-"""See through the markup and the reasoning blocks of a reply."""
+"""Remove the markup and the reasoning blocks of a reply."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FINAL_CHANNEL = re.compile(r"<\|channel\|>final<\|message\|>|(?<=assistant)fina
 _OTHER_CHANNEL = re.compile(
     r"<\|channel\|>(?:analysis|commentary)\b[^<>]{0,200}<\|message\|>|\Aanalysis(?=[A-Z])"
 )
-_ANSWER_TAGS = (  # a second opening tag ends the first, so that each is looked at once
+_ANSWER_TAGS = (  # a second opening tag ends the first, so that each is examined once
     re.compile(
         r"<((?:final_)?answer)>((?:(?!</?(?:final_)?answer>).)*)(?:</\1>|\Z)", re.IGNORECASE | re.DOTALL
     ),
@@ -61,7 +61,7 @@ def without_reasoning(text: str) -> str:
         if within is None and not tag[1]:
             kept.append(text[position : tag.start()])
             within = name
-        elif within is None:  # opened by the chat template: all before it was reasoning
+        elif within is None:  # the chat template opened the block: everything before was reasoning
             kept.clear()
         elif tag[1] and name == within:
             within = None
@@ -70,9 +70,10 @@ def without_reasoning(text: str) -> str:
 
 
 def without_markup(text: str) -> str:
-    """The reply's words: no Markdown, LaTeX, HTML or quotation marks, no numbers of cited passages.
+    """The reply's words without Markdown, LaTeX, HTML, quotation marks and numbers of cited passages.
 
-    What is tagged or ticked as answer says so, a cross becomes `not`, what is struck out is gone.
+    An answer that is tagged or ticked is announced in words, a cross becomes `not`, and struck-out text is
+    removed.
     """
     for pattern in _ANSWER_TAGS:
         text = pattern.sub(r"\nAnswer: \2\n", text)
@@ -83,7 +84,7 @@ def without_markup(text: str) -> str:
     text = _LATEX_SPACE.sub(" ", _LINE_END_TAG.sub("\n", text))
     text = _STRESSED_LETTER.sub(r"(\2) ", _LATEX_FONT.sub(r"\1", text))
     for letter in "ab":
-        if re.search(f"</{letter}>", text, re.IGNORECASE):  # `<B>` alone is a letter in brackets
+        if re.search(f"</{letter}>", text, re.IGNORECASE):  # without it, `<B>` is a letter in brackets
             text = re.sub(f"</?{letter}>", "", text, flags=re.IGNORECASE)
     for pattern in _MARKUP:
         text = pattern.sub("", text)

@@ -22,7 +22,7 @@ from mmad_rag.index.views import WHOLE, view_of
 from mmad_rag.records import EncodedImage, FloatArray, Knowledge, Route, RouteOutcome
 from mmad_rag.retrieve.routing.defect_evidence import DefectEvidence
 from mmad_rag.retrieve.routing.router import Router
-from mmad_rag.retrieve.routing.tie_break import SecondLook
+from mmad_rag.retrieve.routing.tie_break import PairwiseTieBreak
 from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET, Similarity, select
 from mmad_rag.retrieve.selection.similarity import vector_similarity, word_similarity
 from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, NamedCounter
@@ -31,21 +31,21 @@ _VECTORS_KEPT = 20_000
 
 
 LONGEST_QUESTION = 4000
-"""Characters, the last ones, of a question by which passages are chosen; a model is shown all of it."""
+"""Passages are chosen by the last characters of a question, at most this many; a model is shown all of it."""
 
 
 class ClipRetriever:
-    """Looks up knowledge for the product that it sees in the image.
+    """Looks up knowledge about the product that the image shows.
 
     Safe to use from several threads; every image is embedded once.
 
     Args:
-        index: What to look things up in.
+        index: The index to search.
         encoder: The encoder that built the index, a spec that loads it (when its file has moved), or None to
             load it by the spec in the manifest.
-        text_encoder: Likewise for passages, where the index has another one for them.
-        budget: Tokens of knowledge per prompt.
-        counter: Counts them; see `token_counter`.
+        text_encoder: The encoder of passages, given in the same way, where the index has a separate one.
+        budget: Largest number of tokens of knowledge per prompt.
+        counter: Counts the tokens; see `token_counter`.
 
     Raises:
         IndexMismatchError: an encoder's fingerprint is not the one that built the index.
@@ -66,7 +66,7 @@ class ClipRetriever:
         """Counts the tokens of knowledge, unless a call brings its own."""
         self._encoder = _matching(index.manifest.encoder, encoder)
         self._text_encoder = text_encoder
-        self._router = Router(index, SecondLook(index, self._encoder))
+        self._router = Router(index, PairwiseTieBreak(index, self._encoder))
         self._defects = DefectEvidence(index)
         self._vectors: OrderedDict[str, FloatArray] = OrderedDict()
         self._lock = threading.Lock()
@@ -74,7 +74,7 @@ class ClipRetriever:
 
     @property
     def identity(self) -> str:
-        """Index, budget, what it is counted by, and kind of retriever."""
+        """The index, the budget, the token counter and the kind of retriever, in one line."""
         counted = "" if self.counter is ESTIMATE else f",counter={self.counter.name}"
         return f"clip(index={self.index.fingerprint[:16]},budget={self.budget}{counted})"
 
@@ -99,13 +99,13 @@ class ClipRetriever:
     def retrieve_vector(
         self, question: str, vector: FloatArray, own_digests: Collection[str] = ()
     ) -> Knowledge:
-        """As `retrieve`, for the vector of an image that is embedded already.
+        """Find passages as `retrieve` does, given an image's vector instead of the image.
 
         Args:
             question: The question's words.
-            vector: By the encoder of the index, shape (d,), of any length above zero.
-            own_digests: SHA-256 (hex) of the image's bytes, if they are at hand: references with these
-                bytes are the query itself, which is not evidence.
+            vector: The image's vector by the encoder of the index, shape (d,), of any length above zero.
+            own_digests: SHA-256 (hex) of the image's bytes, if they are known: references with these bytes
+                are the query image itself, which is not evidence.
 
         Raises:
             IndexMismatchError: the vector has another shape.
@@ -123,27 +123,28 @@ class ClipRetriever:
         *,
         counter: NamedCounter | None = None,
     ) -> Knowledge:
-        """Only the second stage: select passages for an image that was routed before.
+        """Run the second stage only: select passages for an image that was routed before.
 
         Args:
             question: The question's words.
-            route: What `route` or `route_vector` found for the image.
-            vector: The image's, as `vector` gives it.
-            own_digests: As for `retrieve_vector`.
+            route: The route that `route` or `route_vector` found for the image.
+            vector: The image's vector, as `vector` returns it.
+            own_digests: SHA-256 (hex) of the image's bytes, as for `retrieve_vector`.
             counter: Counts the tokens instead of the retriever's, for a request to another model.
         """
         return self._selected(question, route, vector, own_digests, counter)
 
     def route(self, image: EncodedImage, references: Sequence[EncodedImage] = ()) -> Route:
-        """Only the first stage: which product is it?"""
+        """Run the first stage only: find the product that the image shows."""
         return self._router.route(self.vector(image, references), _digests(image, references))
 
     def route_vector(self, vector: FloatArray, own_digests: Collection[str] = ()) -> Route:
-        """As `route`, for a vector of the index's encoder.
+        """Find the product as `route` does, given an image's vector instead of the image.
 
         Args:
-            vector: Shape (d,), of any length above zero.
-            own_digests: References with these bytes are the query itself, which is not evidence.
+            vector: The image's vector by the encoder of the index, shape (d,), of any length above zero.
+            own_digests: SHA-256 (hex) of the image's bytes: references with these bytes are the query image
+                itself, which is not evidence.
 
         Raises:
             IndexMismatchError: the vector has another shape.
@@ -200,7 +201,7 @@ class ClipRetriever:
         return {product: self._defects.of(product, vector, digests) for product in products}
 
     def _embedded(self, image: EncodedImage) -> FloatArray:
-        # by what is shown, not by the digest: a changed image keeps the digest of the one it was made from
+        # hash the bytes and do not use the image's digest: an altered image keeps the digest of its original
         shown = hashlib.sha256(image.data).hexdigest()
         with self._embedding:
             known = self._vectors.get(shown)
@@ -224,7 +225,7 @@ class ClipRetriever:
 def passage_similarity(
     index: IndexData, encoder: Encoder | None, text_encoder: Encoder | str | None
 ) -> Similarity:
-    """By vectors where the index has them for passages, else by words."""
+    """The similarity of questions to passages: by vectors if the index has passage vectors, else by words."""
     stamp = index.manifest.text_encoder
     if stamp is None:
         return word_similarity(index)
@@ -241,7 +242,7 @@ def _digests(image: EncodedImage, references: Sequence[EncodedImage]) -> frozens
 
 
 def _direction(vector: FloatArray, index: IndexData) -> FloatArray:
-    """A given vector, scaled to unit length in double precision."""
+    """The given vector, scaled to unit length in double precision."""
     check_shape(vector, index.reference_vectors)
     length = float(np.linalg.norm(vector.astype(np.float64)))
     if not (math.isfinite(length) and length > 0):
@@ -253,7 +254,7 @@ def _direction(vector: FloatArray, index: IndexData) -> FloatArray:
 
 
 def _matching(stamp: EncoderStamp, encoder: Encoder | str | None) -> Encoder:
-    """The encoder of a stamp, loaded if need be."""
+    """The encoder that the stamp describes, loaded if necessary."""
     loaded = load_encoder(encoder or stamp.spec) if not isinstance(encoder, Encoder) else encoder
     if loaded.fingerprint != stamp.fingerprint:
         raise IndexMismatchError(

@@ -1,4 +1,4 @@
-"""How knowledge is looked up for a model: the one record that every door builds its retriever from."""
+"""How knowledge is looked up for a model: the one record from which every command builds its retriever."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from mmad_rag.retrieve.clip import ClipRetriever
 
 _LONGEST_NAME = 200
-"""Characters; a longer name in a request names no model that is known here."""
+"""Longest model name in characters; a longer one in a request is not a known model."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetrievalConfig:
-    """What decides, beside the index, which passages a model is shown.
+    """The settings that, together with the index, decide which passages a model is shown.
 
-    `RagWrapper`, `ask`, `retrieve`, `serve`, every arm of `eval`, `eval --plan` and `knowledge measure` make
-    their retrievers from one, so that what is measured is what is shipped.
+    `RagWrapper`, `ask`, `retrieve`, `serve`, every arm of `eval`, `eval --plan` and `knowledge measure` build
+    their retrievers from this record, so that the benchmark measures what users run.
 
     Example:
         >>> RetrievalConfig.for_model("builtin:reader").counter.name
@@ -30,13 +30,13 @@ class RetrievalConfig:
     """
 
     budget: int = DEFAULT_BUDGET
-    """Tokens of knowledge per prompt, at least 0, counted by `counter`."""
+    """Largest number of tokens of knowledge per prompt, at least 0, counted by `counter`."""
     counter: NamedCounter = ESTIMATE
     """Counts the tokens of a text."""
     encoder: Encoder | str | None = None
-    """The encoder of the index, or a spec that loads it where its file has moved; None: the manifest's."""
+    """The encoder of the index, or a spec that loads it if its file has moved; None loads the manifest's."""
     text_encoder: Encoder | str | None = None
-    """Likewise for the encoder of the passages, where the index has another one for them."""
+    """The encoder of passages, given in the same way, where the index has a separate one."""
 
     @classmethod
     def for_model(
@@ -47,21 +47,21 @@ class RetrievalConfig:
         encoder: Encoder | str | None = None,
         text_encoder: Encoder | str | None = None,
     ) -> Self:
-        """The configuration whose tokens are counted as the model counts them; see `counter_for`."""
+        """The configuration that counts tokens as the model does; see `counter_for`."""
         return cls(budget, counter_for(model), encoder, text_encoder)
 
     def for_request(self, name: object) -> Self:
-        """The same with the counter of the model that a request to an endpoint names.
+        """The same configuration with the counter of the model that a request to an endpoint names.
 
         Args:
-            name: What stands in the request's field `model`; anything but a short name keeps the counter.
+            name: The value of the request's field `model`; anything but a short name keeps the counter.
         """
         if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
             return self
         return replace(self, counter=counter_for(f"openai:{name}"))
 
     def clip(self, index: IndexData) -> ClipRetriever:
-        """A retriever that looks for the product in the image.
+        """A retriever that recognises the product in the image.
 
         Raises:
             IndexMismatchError: an encoder is not the one that built the index.
@@ -79,11 +79,11 @@ class RetrievalConfig:
 
 
 def counter_for(model: object) -> NamedCounter:
-    """What counts the tokens of a model's prompts; nothing is downloaded.
+    """The counter for the tokens of a model's prompts; nothing is downloaded.
 
     Args:
-        model: A spec such as `openai:gpt-4o`, or a model whose attribute `tokenizer` is one. Whatever names
-            no tokenizer that is at hand (None, a callable, a built-in model) is estimated.
+        model: A spec such as `openai:gpt-4o`, or a model whose attribute `tokenizer` is one. If it does not
+            name an available tokenizer (None, a callable, a built-in model), tokens are estimated.
 
     Raises:
         SpecError: the tokenizer of a checkpoint's folder is damaged.

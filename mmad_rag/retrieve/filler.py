@@ -1,4 +1,4 @@
-"""A control that replaces what was found by neutral text of the same length."""
+"""A control retriever that replaces the knowledge found by neutral text of the same length."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ SENTENCES = (
     "When the hymn is over there reigns a silence that belongs to it.",
     "Then somebody coughs and people walk off and hum until they sleep.",
 )
-"""Written for this purpose: true enough, far from any factory, every word short and common.
+"""Neutral sentences written for this purpose: plausible, unrelated to industry, of short and common words.
 
-No sentence holds a word, beyond the stop words, that MMAD's options or the titles of the shipped defects
-hold: who answers by matching words finds nothing here. A sentence has no sign but its full stop.
+Apart from stop words, no sentence contains a word of MMAD's options or of the shipped defects' titles, so a
+model that answers by matching words gains nothing. The only punctuation mark of a sentence is its full stop.
 """
 
 NOUNS = (
@@ -62,20 +62,20 @@ NOUNS = (
     "singer", "harper", "queen", "prince", "uncle", "cousin", "village", "shepherd", "sailor", "captain",
     "legend", "winter", "summer", "Sunday", "wedding", "midnight", "Ireland", "cradle", "lullaby", "melody",
 )  # fmt: skip
-"""In the place of the names of products and defects."""
+"""Neutral nouns that replace the names of products and defects."""
 
 
 class FillerRetriever:
-    """Finds what another retriever finds, then says something else at the same length.
+    """Replaces the passages that another retriever finds by neutral text of the same length.
 
     The layout of the knowledge block stays: as many headings and numbered lines, with the same labels. Each
-    passage, each defect's title and each product's name gives way to neutral words of as many tokens, by
+    passage, each defect's title and each product's name is replaced by neutral words of as many tokens, by
     `counter`: exactly as many by the estimate. On 400 questions of MMAD, gpt-4o's tokenizer then counts 4 %
-    more in the neutral block on average, 3 % less to 13 % more. Where text begins depends on question and
-    picture, so that no sentence is tied to a place in the block.
+    more in the neutral block on average, 3 % less to 13 % more. The sentence at which the text starts depends
+    on question and image, so that no sentence is tied to a place in the block.
 
     Args:
-        retriever: Whose finds are replaced.
+        retriever: The retriever whose passages are replaced.
         counter: Counts the tokens.
     """
 
@@ -85,14 +85,17 @@ class FillerRetriever:
 
     @property
     def identity(self) -> str:
-        """Version of the neutral text, what it is counted by, and the inner retriever's identity."""
+        """The version of the neutral text, the token counter and the inner retriever's identity."""
         counted = "" if self._counter is ESTIMATE else f",counter={self._counter.name}"
         return f"filler(text={_text_version()}{counted})/{self.retriever.identity}"
 
     def retrieve(
         self, question: str, image: EncodedImage | None, references: Sequence[EncodedImage] = ()
     ) -> Knowledge:
-        """Find, then replace; the route's outcome and confidence stay, its products and candidates do not."""
+        """Find knowledge and replace its text.
+
+        The route's outcome and confidence stay; its products are replaced and its candidates left out.
+        """
         found = self.retriever.retrieve(question, image, references)
         drawn_from = json.dumps([question, image.digest if image is not None else ""])
         source = _Source(int(hashlib.sha256(drawn_from.encode()).hexdigest()[:8], 16), self._counter)
@@ -114,7 +117,7 @@ class FillerRetriever:
 
 
 class _Source:
-    """Hands out neutral words, going round the text from a starting place."""
+    """Supplies neutral words, cycling through the sentences from a given start."""
 
     def __init__(self, start: int, counter: NamedCounter) -> None:
         self._sentence = start % len(SENTENCES)
@@ -122,10 +125,10 @@ class _Source:
         self._counter = counter
 
     def text(self, replaced: str) -> str:
-        """As many tokens as a text, in sentences from the start of one on; the last is cut at a word."""
+        """Neutral sentences with as many tokens as `replaced`; the last one is cut after a word."""
         tokens = self._counter(replaced)
         words: list[str] = []
-        while len(words) <= tokens:  # every word has a token at least
+        while len(words) <= tokens:  # every word has at least one token
             words += SENTENCES[self._sentence].split()
             self._sentence = (self._sentence + 1) % len(SENTENCES)
         whole = bisect_right(range(1, tokens + 1), tokens, key=lambda count: self._cost(words[:count]))
@@ -135,11 +138,11 @@ class _Source:
         return self._closed(taken)
 
     def name(self, product: str) -> str:
-        """A product's name, of as many tokens."""
+        """A neutral name with as many tokens as the product's."""
         return "_".join(self._nouns(self._counter(product.replace("_", " "))))
 
     def title(self, title: str) -> str:
-        """A defect's title, of as many tokens."""
+        """A neutral title with as many tokens as the defect's."""
         return " ".join(self._nouns(self._counter(title))).capitalize()
 
     def _nouns(self, tokens: int) -> list[str]:
@@ -158,7 +161,7 @@ class _Source:
 
     @staticmethod
     def _closed(words: list[str]) -> str:
-        """The words with a full stop in the place of the last one, unless that would close nothing."""
+        """The words with the last one replaced by a full stop, unless no sentence would be left to close."""
         if len(words) < 2 or words[-1].endswith(".") or words[-2].endswith("."):
             return " ".join(words)
         return " ".join(words[:-1]) + "."
@@ -171,7 +174,7 @@ def _replaced(
     titles: Mapping[tuple[str, str], str],
     source: _Source,
 ) -> Passage:
-    """A neutral passage in the place of another, under a heading of the same kind."""
+    """A neutral passage that replaces `passage`, under a heading of the same kind."""
     title = titles.get((passage.product, passage.entry))
     return Passage(
         id=f"filler/{number}",
@@ -185,5 +188,5 @@ def _replaced(
 
 @cache
 def _text_version() -> str:
-    """Changes with the neutral text."""
+    """A version that changes whenever the neutral text changes."""
     return hashlib.sha256(json.dumps([SENTENCES, NOUNS]).encode()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""A retriever that gives everything about a given product, as MMAD's own knowledge runs do."""
+"""A retriever that returns all knowledge of a given product, as MMAD's own knowledge runs do."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, NamedCounter
 
 
 class WholeProductRetriever:
-    """Every passage of one product in the file's order, whatever the question; nothing is cut.
+    """Returns every passage of one product in the file's order for any question; nothing is cut.
 
     Args:
-        index: Where the passages are.
+        index: The index that holds the passages.
         product: One product of the index's catalogue.
-        context: The most tokens that the fenced block may have; None sets no limit.
-        counter: Counts them.
+        context: Largest number of tokens of the fenced block; None sets no limit.
+        counter: Counts the tokens.
 
     Raises:
         InputError: the product is not in the index.
@@ -51,11 +51,11 @@ class WholeProductRetriever:
 
     @property
     def identity(self) -> str:
-        """Index and product."""
+        """The index and the product, in one line."""
         return f"whole(index={self._index.fingerprint[:16]},product={self.product})"
 
     def retrieve(
         self, question: str, image: EncodedImage | None, references: Sequence[EncodedImage] = ()
     ) -> Knowledge:
-        """The same for every question."""
+        """The product's whole knowledge, the same for every question."""
         return self._knowledge

@@ -1,4 +1,4 @@
-"""Our retrieval as a LlamaIndex retriever."""
+"""A LlamaIndex retriever that looks up knowledge in our index."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-# Everything here is LlamaIndex's; `mmad_rag` itself never imports this file.
+# This file needs LlamaIndex; `mmad_rag` itself never imports it.
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from llama_index.core.settings import Settings
@@ -27,32 +27,32 @@ if TYPE_CHECKING:
     from llama_index.core.callbacks import CallbackManager
 
 _SHOWN_TO_LLM = ("product", "title")
-"""The metadata that a LlamaIndex prompt shows with a passage; the rest is for programs."""
+"""The metadata that a LlamaIndex prompt shows with a passage; the other metadata are for programs."""
 
 
 class LlamaIndexRetriever(BaseRetriever):  # type: ignore[misc] # LlamaIndex is not type-checked here
-    """Looks up passages for a `QueryBundle` and gives them as nodes, in the order of our own prompt.
+    """Looks up passages for a `QueryBundle` and returns them as nodes, in the order of our own prompt.
 
-    The bundle's `image_path` says which image is meant: a path, a `data:` URL, or encoded bytes. Without
-    one, its `embedding` does: the image's vector by the encoder of the index, of any length above zero.
-    Its `query_str` is the question. A question without an image finds nothing, unless a
-    `FixedProductRetriever` is wrapped, which knows the product already; so does an image of an unknown
-    product. Of a near-tie, the passages of both products are given.
+    The bundle's `image_path` holds the image: a path, a `data:` URL, or encoded bytes. Without one, its
+    `embedding` is used: the image's vector by the encoder of the index, of any length above zero. Its
+    `query_str` is the question. Nothing is found for an image of an unknown product, nor for a question
+    without an image, unless a `FixedProductRetriever` is wrapped, which knows the product already. When the
+    route is a near-tie, the passages of both products are returned.
 
-    A node's id is the passage's, its score the hit's: comparable within one retrieval only. Its metadata are
-    `product`, `entry`, `field` and `title` of the passage; `outcome` and `confidence` of the route; `number`,
-    its place in our prompt, counted from 1; and `index`, the fingerprint of what was asked.
+    A node has the id of the passage and the score of the hit; scores are comparable within one retrieval
+    only. Its metadata are `product`, `entry`, `field` and `title` of the passage; `outcome` and `confidence`
+    of the route; `number`, its place in our prompt, counted from 1; and `index`, the index's fingerprint.
 
-    LlamaIndex's own vector retrievers write the question's text vector into `embedding` of the bundle that
-    they share with others. Give `image_path`, which goes before it, when this one runs beside them.
-    The queries that a `QueryFusionRetriever` writes itself carry no image and find nothing.
+    LlamaIndex's own vector retrievers write the question's text vector into `embedding` of a bundle that
+    several retrievers share. Set `image_path`, which takes precedence, when this retriever runs beside them.
+    The queries that a `QueryFusionRetriever` generates carry no image and find nothing.
 
     Args:
-        retriever: What to ask: an index, the folder of one, or any `Retriever`.
+        retriever: An index, the folder of one, or any `Retriever`.
         budget: Tokens of knowledge per question, when an index is given.
-        model: The model that is shown the passages, e.g. `openai:gpt-4o`: tokens are counted as it does;
-            None estimates them.
-        callback_manager: By default that of LlamaIndex's `Settings`.
+        model: The model that is shown the passages, e.g. `openai:gpt-4o`; tokens are counted as this model
+            does. None estimates them.
+        callback_manager: The callback manager; None takes that of LlamaIndex's `Settings`.
 
     Raises:
         IndexMismatchError: the index is absent, damaged, or the encoder is not the one that built it.
@@ -80,7 +80,7 @@ class LlamaIndexRetriever(BaseRetriever):  # type: ignore[misc] # LlamaIndex is 
         self.retriever: Retriever = retriever
 
     def look_up(self, query: QueryBundle) -> Knowledge:
-        """What is known for a query, as our own record: with the whole route, and `Knowledge.hits`.
+        """The knowledge found for a query as our own record, with the whole route and `Knowledge.hits`.
 
         Raises:
             ImageError: the image cannot be read.
@@ -100,12 +100,12 @@ class LlamaIndexRetriever(BaseRetriever):  # type: ignore[misc] # LlamaIndex is 
         return _nodes(self.look_up(query_bundle))
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        """In a thread, because encoding an image would hold up the loop."""
+        """Retrieve in a thread, because encoding an image would block the event loop."""
         return await asyncio.to_thread(self._retrieve, query_bundle)
 
 
 def _image(source: Any) -> EncodedImage | None:  # noqa: ANN401 - LlamaIndex does not hold callers to its types
-    """The image that a query names; `image_path` is a dataclass field, so anything may stand there."""
+    """The image that a query names; `image_path` is a dataclass field, so it may hold any value."""
     if source is None:
         return None
     if isinstance(source, BytesIO):
@@ -116,7 +116,7 @@ def _image(source: Any) -> EncodedImage | None:  # noqa: ANN401 - LlamaIndex doe
 
 
 def _vector(embedding: Any) -> FloatArray:  # noqa: ANN401 - as above: a list, an array or anything else
-    """As float32; a number too large for that becomes infinite, which the retriever refuses."""
+    """The embedding as float32; a number too large for it becomes infinite, which the retriever refuses."""
     try:
         with np.errstate(over="ignore"):
             vector: FloatArray = np.asarray(embedding, np.float32)

@@ -1,4 +1,4 @@
-"""A retriever that is told the product instead of looking for it: the oracle."""
+"""The oracle retriever, which is given the product instead of recognising it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET, Similarity, selec
 from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, NamedCounter
 
 ImageEvidence: TypeAlias = Callable[[str, EncodedImage, Sequence[EncodedImage]], Mapping[str, float]]
-"""(Product, image, further images) -> defect -> how much the image looks like it, in [0, 1]."""
+"""(Product, image, further images) -> defect id -> how much the image looks like that defect, in [0, 1]."""
 
 
 class FixedProductRetriever:
     """Selects passages of one given product, exactly as `ClipRetriever` does once it has routed.
 
     Args:
-        index: Where the passages are.
+        index: The index that holds the passages.
         product: One product of the index's catalogue.
-        text_encoder: The encoder of the passages; by default loaded by the spec in the manifest.
-        similarity: Of questions to passages, instead of the index's own.
-        evidence: Which defects an image looks like; usually `ClipRetriever.evidence`. Without it the image
-            is not looked at.
-        budget: Tokens of knowledge per prompt.
-        counter: Counts them.
+        text_encoder: The encoder of passages; None loads it by the spec in the manifest.
+        similarity: Similarity of questions to passages, instead of the index's own.
+        evidence: Says which defects an image looks like; usually `ClipRetriever.evidence`. Without it the
+            image is ignored.
+        budget: Largest number of tokens of knowledge per prompt.
+        counter: Counts the tokens.
 
     Raises:
         InputError: the product is not in the index.
@@ -59,7 +59,7 @@ class FixedProductRetriever:
 
     @property
     def identity(self) -> str:
-        """Index, product, budget, what it is counted by, and kind of retriever."""
+        """The index, the product, the budget, the token counter and the kind of retriever, in one line."""
         counted = "" if self.counter is ESTIMATE else f",counter={self.counter.name}"
         settings = f"product={self.product},budget={self.budget}{counted}"
         return f"fixed(index={self.index.fingerprint[:16]},{settings})"
@@ -83,7 +83,7 @@ class FixedProductRetriever:
         return Knowledge(Route(RouteOutcome.PRODUCT, (), (self.product,), 1.0), hits, self.index.fingerprint)
 
     def retrieve_vector(self, question: str, vector: FloatArray) -> Knowledge:
-        """As `retrieve`; the vector is not looked at."""
+        """Select passages as `retrieve` does without an image; the vector is ignored."""
         return self.retrieve(question, None)
 
     @cached_property

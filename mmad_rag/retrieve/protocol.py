@@ -1,4 +1,4 @@
-"""The one interface of everything that looks up knowledge for a question."""
+"""The interface of everything that looks up knowledge for a question."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from mmad_rag.records import EncodedImage, FloatArray, Knowledge
 
 
 class Retriever(Protocol):
-    """Looks up what is known about the product in an image."""
+    """Looks up the knowledge about the product in an image."""
 
     @property
     def identity(self) -> str:
-        """Everything that can change what is found, in one line."""
+        """Everything that can change which passages are found, in one line."""
         ...
 
     def retrieve(
@@ -31,8 +31,13 @@ class Retriever(Protocol):
 
 @runtime_checkable
 class VectorRetriever(Protocol):
-    """A retriever that takes images that are embedded already, too."""
+    """A retriever that also takes an image's vector instead of the image."""
 
     def retrieve_vector(self, question: str, vector: FloatArray) -> Knowledge:
-        """As `Retriever.retrieve`, for the vector of an image by the encoder of the index, of any length."""
+        """Find passages as `Retriever.retrieve` does.
+
+        Args:
+            question: The question's words.
+            vector: The image's vector by the encoder of the index, of any length above zero.
+        """
         ...

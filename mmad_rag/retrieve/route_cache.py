@@ -1,4 +1,4 @@
-"""Remember what was found about images, by the bytes or text that they came as."""
+"""A cache of embedded and routed images, keyed by the bytes or the `data:` URL that a caller sent."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mmad_rag.retrieve.selection.tokenizers import NamedCounter
 
 @dataclass(frozen=True, slots=True)
 class SeenImage:
-    """What is remembered of an image."""
+    """The cached values of one image."""
 
     vector: FloatArray
-    """In the index's space, shape (d,), unit length."""
+    """The image's vector in the index's space, shape (d,), unit length."""
     digest: str
-    """SHA-256 (hex) of its bytes."""
+    """SHA-256 (hex) of the image's bytes."""
     route: Route
-    """Which product it shows; the question has no part in that."""
+    """The product that the image shows; it does not depend on the question."""
     index: str
-    """Fingerprint of the index by which it was routed."""
+    """Fingerprint of the index by which the image was routed."""
 
 
 def see(retriever: ClipRetriever, image: EncodedImage) -> SeenImage:
@@ -39,11 +39,11 @@ def see(retriever: ClipRetriever, image: EncodedImage) -> SeenImage:
 def recall(
     retriever: ClipRetriever, seen: SeenImage, question: str, counter: NamedCounter | None = None
 ) -> Knowledge:
-    """Exactly what `retriever.retrieve` finds for the image, without the image.
+    """Find exactly what `retriever.retrieve` finds for the image, without the image itself.
 
     Args:
-        retriever: The one that saw the image.
-        seen: What it remembers of it.
+        retriever: The retriever that embedded and routed the image.
+        seen: The cached values of the image.
         question: The question's words.
         counter: Counts the tokens instead of the retriever's.
     """
@@ -53,10 +53,10 @@ def recall(
 
 
 class SeenImages:
-    """The images that were asked about last; safe to use from several threads.
+    """The images that were used last; safe to use from several threads.
 
     Args:
-        kept: How many; the one that was not asked about for the longest is forgotten first.
+        kept: Number of images; the least recently used one is dropped first.
     """
 
     def __init__(self, kept: int) -> None:
@@ -65,7 +65,7 @@ class SeenImages:
         self._lock = threading.Lock()
 
     def get(self, source: str | bytes) -> SeenImage | None:
-        """What is remembered of an image that came as this `data:` URL or these bytes."""
+        """The cached values of the image that was sent as this `data:` URL or as these bytes."""
         key = _key(source)
         with self._lock:
             seen = self._seen.get(key)
@@ -74,7 +74,7 @@ class SeenImages:
         return seen
 
     def put(self, source: str | bytes, seen: SeenImage) -> None:
-        """Remember an image by what it came as."""
+        """Cache an image under the `data:` URL or the bytes that it was sent as."""
         key = _key(source)
         with self._lock:
             self._seen[key] = seen

@@ -28,7 +28,7 @@ from mmad_rag.serve.token import Token
 from mmad_rag.serve.upstream import Upstream
 
 CHAT = "/v1/chat/completions"
-"""Where knowledge is added."""
+"""Path of the requests to which knowledge is added."""
 
 _PATHS = frozenset({CHAT, "/v1/models", "/healthz", "/metrics"})
 _KNOWN = "POST /v1/chat/completions, GET /v1/models, /healthz and /metrics"
@@ -43,16 +43,17 @@ def make_app(
     limits: Limits | None = None,
     config: RetrievalConfig | None = None,
 ) -> Starlette:
-    """The application; it needs a server that speaks ASGI's lifespan, as uvicorn does.
+    """The ASGI application; it needs a server that supports ASGI's lifespan, as uvicorn does.
 
     Args:
-        retriever: Where knowledge comes from.
-        upstream: Where requests go.
-        token: What clients must show; without one only clients that say `localhost` are served.
+        retriever: The retriever that looks up knowledge.
+        upstream: The endpoint that requests are forwarded to.
+        token: The token that clients must send; without one only clients that address this machine as
+            loopback are served.
         image_hosts: Hosts that images may be fetched from, see `ImageFetcher`.
-        limits: Sizes, counts and times.
-        config: What the retriever was made from, so that each request's tokens of knowledge are counted as
-            the model that it names counts them; None leaves that to the retriever.
+        limits: Limits on sizes, counts and times.
+        config: The configuration that the retriever was made from; each request's tokens of knowledge are
+            then counted as the model that it names counts them. None uses the retriever's counter.
     """
     limits = limits if limits is not None else Limits()
     metrics = Metrics()
@@ -83,7 +84,7 @@ def make_app(
 
 
 class _Handlers:
-    """What is done at each path."""
+    """The handlers of the paths."""
 
     def __init__(self, augmenter: Augmenter, upstream: Upstream, limits: Limits, metrics: Metrics) -> None:
         self._augmenter = augmenter
@@ -92,7 +93,7 @@ class _Handlers:
         self._metrics = metrics
 
     async def chat(self, request: Request) -> Response:
-        """Add knowledge and forward."""
+        """Add knowledge to a chat completion and forward it."""
         check_json_type(request)
         data = await read_body(request, self._limits)
         start = time.perf_counter()
@@ -104,16 +105,16 @@ class _Handlers:
         return self._forward(request, "/chat/completions", added.data, added.headers)
 
     async def models(self, request: Request) -> Response:
-        """What the upstream offers."""
+        """Forward a request for the upstream's models."""
         await read_body(request, self._limits)
         return self._forward(request, request.scope["path"].removeprefix("/v1"), b"", {})
 
     async def health(self, _request: Request) -> Response:
-        """This server lives; of the upstream it says nothing."""
+        """Say that this server is running; the upstream is not checked."""
         return JSONResponse({"status": "ok"})
 
     async def show_metrics(self, _request: Request) -> Response:
-        """Counts and times."""
+        """Give counts and times as Prometheus text."""
         return Response(self._metrics.text(), media_type=MEDIA_TYPE)
 
     def _forward(self, request: Request, path: str, data: bytes, report: Mapping[str, str]) -> Response:

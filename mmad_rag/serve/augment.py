@@ -1,4 +1,4 @@
-"""Add knowledge to the body of a request, with a report of what was added."""
+"""Add knowledge to the body of a request, and report it in headers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mmad_rag.serve.fetch import ImageFetcher
 from mmad_rag.serve.retrieval_pool import Lookup
 
 PREFIX = "x-mmad-rag-"
-"""How the names of our headers begin."""
+"""Prefix of the names of our headers."""
 
 _LONGEST_HEADER = 4000
-"""Bytes; many servers in between take 8 kB for all headers together."""
+"""Longest header in bytes; many intermediate servers accept 8 kB for all headers together."""
 _OUTCOMES = {
     RouteOutcome.PRODUCT: "product",
     RouteOutcome.NEAR_TIE: "near-tie",
@@ -33,25 +33,25 @@ _UNTOUCHED = {
 
 @dataclass(frozen=True, slots=True)
 class Augmented:
-    """A body to forward, and what is reported of it."""
+    """A body to forward, with a report of what was added."""
 
     data: bytes
-    """JSON; the client's own bytes where nothing was added."""
+    """The body as JSON; the client's own bytes if nothing was added."""
     outcome: str
-    """`product`, `near-tie`, `not-in-the-catalogue`, `no-picture`, `picture-elsewhere`, `picture-unreadable`
-    or `already-there`."""
+    """One of `product`, `near-tie`, `not-in-the-catalogue`, `no-picture`, `picture-elsewhere`,
+    `picture-unreadable` and `already-there`."""
     products: tuple[str, ...] = ()
     """The products whose knowledge was added."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """For the response, ASCII only."""
+    """Headers for the response, ASCII only."""
 
 
 class Augmenter:
-    """Puts knowledge before the image that a conversation is about.
+    """Adds knowledge before the image that a conversation is about.
 
     Args:
-        lookup: Where knowledge is found.
-        fetcher: Gets images that are given by address, from hosts that were allowed.
+        lookup: Looks up knowledge.
+        fetcher: Fetches images that are given by address, from allowed hosts.
     """
 
     def __init__(self, lookup: Lookup, fetcher: ImageFetcher) -> None:
@@ -59,7 +59,7 @@ class Augmenter:
         self._fetcher = fetcher
 
     async def augment(self, data: bytes) -> Augmented:
-        """The body with knowledge, or untouched where there is none to add.
+        """The body with knowledge, or unchanged if there is none to add.
 
         Raises:
             RefusalError: the body is not JSON, or its image cannot be used.
@@ -84,7 +84,7 @@ class Augmenter:
 
 
 def report_headers(knowledge: Knowledge) -> dict[str, str]:
-    """What was added, for the response's headers: names are percent-encoded where they are not ASCII."""
+    """The response's headers that report what was added; names outside ASCII are percent-encoded."""
     route = knowledge.route
     headers = {
         f"{PREFIX}outcome": _OUTCOMES[route.outcome],
@@ -99,7 +99,7 @@ def report_headers(knowledge: Knowledge) -> dict[str, str]:
 
 
 def _listed(ids: list[str]) -> str:
-    """As many as a header can hold; `+N` counts those that are left out."""
+    """The ids that fit into a header, joined by commas; `+N` counts those that are left out."""
     text = ",".join(ids)
     shown = len(ids)
     while len(text) > _LONGEST_HEADER:

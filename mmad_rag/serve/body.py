@@ -1,4 +1,4 @@
-"""Read a request's body as far as the limits allow."""
+"""Read a request's body within the limits, and write it with knowledge."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from mmad_rag.serve.errors import RefusalError
 from mmad_rag.serve.limits import Limits
 
 _DISCARDED = 8
-"""How many times the limit is read and thrown away, so that a client still hears why it is refused: most
-send all of a body before they read an answer."""
+"""Multiple of the limit that is read and discarded, so that a client receives the reason for the refusal:
+most clients send the whole body before they read the answer."""
 
 
 async def read_body(request: Request, limits: Limits) -> bytes:
-    """All bytes of the body.
+    """Read all bytes of the body.
 
     Raises:
-        RefusalError: 413 too large, 408 too slow, 415 compressed.
-        ClientDisconnect: the client hung up.
+        RefusalError: 413 if the body is too large, 408 if it is too slow, 415 if it is compressed.
+        ClientDisconnect: the client disconnected.
     """
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding != "identity":
@@ -34,7 +34,7 @@ async def read_body(request: Request, limits: Limits) -> bytes:
     announced = request.headers.get("content-length", "")
     large = announced.isdigit() and int(announced) > limits.body_bytes
     if large and request.headers.get("expect", "").lower() == "100-continue":
-        raise _too_large(limits)  # the client waits for leave to send, and gets none
+        raise _too_large(limits)  # the client waits for `100 Continue` and gets the refusal instead
     chunks: list[bytes] = []
     size = 0
     try:
@@ -58,10 +58,10 @@ async def read_body(request: Request, limits: Limits) -> bytes:
 
 
 def parse_body(data: bytes) -> Json | None:
-    """The JSON object in a body, or None if it is another JSON value.
+    """The JSON object in a body; None if it is another JSON value.
 
     Raises:
-        RefusalError: 400, it is not JSON.
+        RefusalError: 400 if the body is not JSON.
     """
     try:
         value = json.loads(data)
@@ -73,13 +73,13 @@ def parse_body(data: bytes) -> Json | None:
 
 
 def check_json_type(request: Request) -> None:
-    """Take JSON only.
+    """Refuse bodies whose media type is not JSON.
 
-    A page in a browser can send other media types anywhere without asking first, and so spend a local
-    user's key; for JSON the browser asks, and gets no leave here.
+    A web page can make a browser send other media types to any address without a preflight request, and so
+    spend a local user's key; for JSON the browser sends a preflight request, which fails here.
 
     Raises:
-        RefusalError: 415.
+        RefusalError: 415 if the media type is not JSON.
     """
     found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if found != "application/json":
@@ -101,26 +101,26 @@ def _too_large(limits: Limits) -> RefusalError:
 
 
 _HEAD = 200
-"""Characters of a `data:` URL that its media type may take; the rest is base64."""
+"""Largest number of characters that precede the base64 data in a `data:` URL."""
 
 
 def encode(body: Json, *, message: int, url: str) -> bytes:
-    """The body as JSON, in ASCII.
+    """Write the body as JSON in ASCII.
 
-    The image's URL is laid in afterwards, as it is: to look through its 100 kB for signs that want escaping
-    takes longer than all the rest together.
+    The image's URL is inserted afterwards without escaping: searching its 100 kB for characters to escape
+    takes longer than everything else together.
 
     Args:
-        body: A chat completion's.
-        message: Which of its messages shows the image, counted from 0.
-        url: The image's, whose base64 was found good. Another one is written like everything else.
+        body: The body of a chat completion.
+        message: Position of the message that shows the image, counted from 0.
+        url: The image's URL, whose base64 has been checked. A URL of another form is escaped like any text.
 
     Raises:
-        RefusalError: 400, it holds what is not strict JSON (NaN).
+        RefusalError: 400 if the body holds a value that strict JSON does not have (NaN).
     """
     if not _plain(url):
         return _dump(body)
-    mark = secrets.token_hex(16)  # nobody can have written it into the body
+    mark = secrets.token_hex(16)  # random, so that the body cannot contain it already
     messages = list(body["messages"])
     messages[message] = {
         **messages[message],
@@ -130,7 +130,7 @@ def encode(body: Json, *, message: int, url: str) -> bytes:
 
 
 def _plain(url: str) -> bool:
-    """Whether nothing in a URL with good base64 wants escaping."""
+    """Whether a URL with valid base64 needs no escaping."""
     head, comma, _ = url[:_HEAD].partition(",")
     return bool(comma) and head.lower().startswith("data:") and head.endswith(";base64") and _printable(head)
 
@@ -140,7 +140,7 @@ def _printable(text: str) -> bool:
 
 
 def _marked(part: Any, url: str, mark: str) -> Any:  # noqa: ANN401 - a client's JSON
-    """The part with the mark in place of the URL, where it shows it."""
+    """The part with the mark in place of the URL, if it holds the URL."""
     found = part.get("image_url") if isinstance(part, Mapping) else None
     if isinstance(found, Mapping) and found.get("url") == url:
         return {**part, "image_url": {**found, "url": mark}}

@@ -1,4 +1,4 @@
-"""What the endpoint refuses, said in the shape that OpenAI's clients read."""
+"""Refusals of the endpoint in the form that OpenAI's clients read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KINDS = {401: "authentication_error", 413: "invalid_request_error", 503: "serve
 
 
 class RefusalError(MmadRagError):
-    """A request that gets an error of ours instead of the upstream's answer.
+    """A refused request, which gets an error of ours instead of the upstream's answer.
 
     Args:
         status: The HTTP status.
@@ -31,11 +31,11 @@ class RefusalError(MmadRagError):
         self.headers = dict(headers or {})
 
     def body(self) -> bytes:
-        """The error as OpenAI's API words it."""
+        """The error in the form of OpenAI's API."""
         kind = _KINDS.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")
         error = {"message": str(self), "type": kind, "param": None, "code": self.code}
         return json.dumps({"error": error}).encode()
 
     def response(self) -> Response:
-        """The whole answer."""
+        """The complete response."""
         return Response(self.body(), self.status, self.headers, media_type="application/json")

@@ -16,11 +16,13 @@ from mmad_rag.serve.images import too_large
 from mmad_rag.serve.limits import Limits
 
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
-"""NAT64: the last 32 bits are an IPv4 address, which may be a private one."""
+"""The NAT64 prefix: the last 32 bits are an IPv4 address, which may be private."""
 
 
 def is_public(address: str) -> bool:
-    """False for private, loopback, link-local, shared, multicast and reserved addresses, wrapped ones too.
+    """Whether an address is public.
+
+    Private, loopback, link-local, shared, multicast and reserved addresses, also within IPv6, are not.
 
     Example:
         >>> is_public("93.184.215.14"), is_public("169.254.169.254"), is_public("::ffff:10.0.0.1")
@@ -53,14 +55,14 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class ImageFetcher:
-    """Gets images by http(s) from allowed hosts: no redirects, no proxy, no cookies, no private addresses.
+    """Fetches images by http(s) from allowed hosts: no redirects, no proxy, no cookies, no private addresses.
 
-    The addresses that were checked are the ones that are connected to; a name cannot change in between.
+    Connections go to the very addresses that were checked, so that a name cannot change in between.
 
     Args:
-        hosts: `HOST` for ports 80 and 443, or `HOST:PORT`; compared whole, without wildcards.
-        limits: Size and time.
-        permitted: Which addresses may be connected to.
+        hosts: `HOST` for ports 80 and 443, or `HOST:PORT`; compared exactly, without wildcards.
+        limits: Limits on size and time.
+        permitted: Says whether an address may be connected to.
     """
 
     def __init__(
@@ -84,10 +86,10 @@ class ImageFetcher:
         return (usual and host in self._hosts) or f"{host}:{port or _PORTS[parts.scheme]}" in self._hosts
 
     async def fetch(self, url: str) -> bytes:
-        """The bytes behind an allowed URL.
+        """Fetch the bytes at an allowed URL.
 
         Raises:
-            RefusalError: 400 it could not be had, 413 it is too large.
+            RefusalError: 400 if the image cannot be fetched, 413 if it is too large.
         """
         host = (urlsplit(url).hostname or "").rstrip(".")
         if _is_literal(host) and not self._permitted(host):  # a literal address is never resolved
@@ -123,7 +125,7 @@ class ImageFetcher:
 
 
 class _CheckedResolver(AbstractResolver):
-    """Resolves names and refuses one if any of its addresses is not permitted."""
+    """Resolves names, and refuses a name if any of its addresses is not permitted."""
 
     def __init__(self, permitted: Callable[[str], bool]) -> None:
         self._permitted = permitted
@@ -150,7 +152,7 @@ class _CheckedResolver(AbstractResolver):
         return results
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""
 
 
 def _is_literal(host: str) -> bool:

@@ -18,7 +18,7 @@ def data_url_bytes(url: str, limits: Limits) -> bytes:
     """The bytes in a `data:` URL.
 
     Raises:
-        RefusalError: 400 no base64, 413 too large.
+        RefusalError: 400 if it is not base64, 413 if it is too large.
     """
     head, _, payload = url.partition(",")
     if not head.lower().endswith(";base64"):
@@ -35,10 +35,10 @@ def data_url_bytes(url: str, limits: Limits) -> bytes:
 
 
 def open_limited(data: bytes, limits: Limits) -> EncodedImage:
-    """The image, decoded once to be sure that it is whole.
+    """Open an image, which is decoded once to check that it is complete.
 
     Raises:
-        RefusalError: 400 not a whole image, 413 too many pixels.
+        RefusalError: 400 if it is not a complete image, 413 if it has too many pixels.
     """
     if _pixels(data) > limits.image_pixels:
         raise RefusalError(
@@ -53,7 +53,7 @@ def open_limited(data: bytes, limits: Limits) -> EncodedImage:
 
 
 def too_large(limits: Limits) -> RefusalError:
-    """413 for an image of too many bytes."""
+    """The refusal, 413, of an image with too many bytes."""
     return RefusalError(
         413,
         f"the image has more than {limits.image_bytes:,} bytes; scale it down, "
@@ -63,17 +63,17 @@ def too_large(limits: Limits) -> RefusalError:
 
 
 def _pixels(data: bytes) -> int:
-    """By the header alone; 0 if it cannot be read, which opening will say better."""
+    """Number of pixels by the header alone; 0 if it cannot be read, which opening reports better."""
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit decides
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit decides
             with Image.open(io.BytesIO(data)) as image:
                 return image.width * image.height
     except Image.DecompressionBombError:
         return Image.MAX_IMAGE_PIXELS or 0
-    except Exception:  # Pillow's plug-ins raise many kinds on damaged headers
+    except Exception:  # Pillow's plug-ins raise many kinds of errors on damaged headers
         return 0
 
 

@@ -1,4 +1,4 @@
-"""What one server puts up with."""
+"""The limits of a server."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes, counts and times; one request can take no more than these."""
+    """Limits on the sizes, counts and times of requests."""
 
     body_bytes: int = 32 * 1024 * 1024
-    """Larger request bodies are answered with 413."""
+    """Largest request body in bytes; larger ones are answered with 413."""
     image_bytes: int = 20 * 1024 * 1024
-    """Larger images, decoded from base64 or fetched, are answered with 413; at most `images.MAX_BYTES`."""
+    """Largest image in bytes, decoded from base64 or fetched, at most `images.MAX_BYTES`; larger ones are
+    answered with 413."""
     image_pixels: int = 50_000_000
-    """Images of more pixels are answered with 413, before they are decoded."""
+    """Largest number of pixels of an image; larger ones are answered with 413 before they are decoded."""
     reply_bytes: int = 64 * 1024 * 1024
-    """A larger reply that is not a stream is answered with 502."""
+    """Largest reply in bytes that is not a stream; a larger one is answered with 502."""
     in_flight: int = 128
-    """Requests beyond these many at a time are answered with 503."""
+    """Largest number of requests at a time; further ones are answered with 503."""
     lookups: int = 2
-    """Threads that open and embed images."""
+    """Number of threads that open and embed images."""
     images_kept: int = 5_000
-    """Images whose vectors and routes are remembered, by digest; about 15 kB each with 38 products."""
+    """Number of images whose vectors and routes are cached by digest; about 15 kB each with 38 products."""
     timeout_s: float = 120.0
-    """The longest silence of the upstream, and the longest that a client may take to send its body."""
+    """Longest silence of the upstream in seconds, and longest time for a client to send its body."""
     connect_s: float = 10.0
-    """The longest that a connection to the upstream may take."""
+    """Longest time for connecting to the upstream in seconds."""
     fetch_s: float = 10.0
-    """The longest that fetching an image from an allowed host may take."""
+    """Longest time for fetching an image from an allowed host in seconds."""

@@ -1,4 +1,4 @@
-"""Counts and times of a server as Prometheus text."""
+"""Count a server's events and times, and write them as Prometheus text."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
-"""Seconds, upper ends."""
+"""Upper bounds of the histogram's buckets in seconds."""
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-"""Of the exposition format."""
+"""Media type of the exposition format."""
 
 
 class Histogram:
-    """How often a time fell below each of some seconds."""
+    """Counts of times by upper bound."""
 
     def __init__(self) -> None:
         self._counts = [0] * (len(_BUCKETS) + 1)
@@ -27,7 +27,7 @@ class Histogram:
         self._sum += seconds
 
     def lines(self, name: str) -> Iterator[str]:
-        """The lines below the heading of a metric."""
+        """The lines of the exposition format below the heading of a metric."""
         total = 0
         for end, count in zip((*map(str, _BUCKETS), "+Inf"), self._counts, strict=True):
             total += count
@@ -37,10 +37,10 @@ class Histogram:
 
 
 class Metrics:
-    """What a server has done since it started; safe to use from several threads.
+    """Counts and times since a server's start; safe to use from several threads.
 
-    Labels hold paths of ours, statuses, outcomes and products of the catalogue only, so that no client can
-    make new ones.
+    Labels hold only our own paths, statuses, outcomes and products of the catalogue, so that clients cannot
+    create new ones.
     """
 
     def __init__(self) -> None:
@@ -55,34 +55,34 @@ class Metrics:
         self._lock = threading.Lock()
 
     def count_request(self, path: str, status: int) -> None:
-        """A request has ended; status 0 when the client was gone before there was one."""
+        """Count a finished request; status 0 means that the client disconnected before there was one."""
         with self._lock:
             self._requests[path, str(status)] += 1
 
     def count_knowledge(self, outcome: str, products: tuple[str, ...], seconds: float) -> None:
-        """Knowledge was looked up."""
+        """Count a look-up of knowledge, with its outcome, products and time."""
         with self._lock:
             self._outcomes[outcome] += 1
             self._products.update(products)
             self._lookup.observe(seconds)
 
     def count_cache(self, *, hit: bool) -> None:
-        """An image was remembered, or had to be embedded."""
+        """Count an image that was cached (`hit`) or had to be embedded."""
         with self._lock:
             self._cache["hit" if hit else "miss"] += 1
 
     def count_upstream(self, seconds: float) -> None:
-        """The upstream began to answer after so many seconds."""
+        """Count an answer of the upstream that began after the given seconds."""
         with self._lock:
             self._upstream.observe(seconds)
 
     def count_disconnect(self) -> None:
-        """A client hung up before its answer was complete."""
+        """Count a client that disconnected before its answer was complete."""
         with self._lock:
             self._disconnects += 1
 
     def text(self) -> str:
-        """All of it in the exposition format, version 0.0.4."""
+        """All metrics in the exposition format, version 0.0.4."""
         with self._lock:
             return "\n".join(self._lines()) + "\n"
 

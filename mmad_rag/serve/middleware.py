@@ -1,4 +1,4 @@
-"""Who may enter, and how many at a time."""
+"""Check the token, the host name and the number of requests before the application sees a request."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from mmad_rag.serve.proxy import TOKEN_HEADER
 from mmad_rag.serve.token import Token
 
 _OPEN = "/healthz"
-"""Answered to everyone: it says nothing."""
+"""Path that needs no token, because its answer reveals nothing."""
 
 log = logging.getLogger("mmad_rag.serve")
-"""One line per request: method, path, status, time, what was added. Never headers, queries or bodies."""
+"""Logs one line per request: method, path, status, time and outcome, but never headers, queries or bodies."""
 
 
 class Gate:
-    """ASGI middleware around the whole application: refuses, counts, logs.
+    """ASGI middleware around the whole application, which refuses, counts and logs requests.
 
     Args:
-        app: What lies behind.
-        token: What a client must show; None lets in everyone who names this machine as loopback.
-        limits: How many at a time.
-        metrics: Where requests are counted.
-        paths: Known paths; all others are counted as one.
+        app: The application to protect.
+        token: The token that a client must send; None admits every client that addresses this machine as
+            loopback.
+        limits: Limits on the number of requests at a time.
+        metrics: Counts the requests.
+        paths: Known paths; all others are counted under one label.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Gate:
         except Exception:
             log.exception("%s failed", scope["path"])
             if status:
-                raise  # half an answer is out: the server closes the connection
+                raise  # a part of the answer has been sent: the server closes the connection
             await _failure().response()(scope, receive, watched)
         finally:
             self._metrics.in_flight -= 1
@@ -104,14 +105,14 @@ class Gate:
 
 
 def _failure() -> RefusalError:
-    """A mistake of ours or of the index: the log has the details, the client gets none."""
+    """The refusal for an internal error: the log has the details, the client gets none."""
     return RefusalError(500, "the server failed; its log says why", code="server_failed")
 
 
 def _check_host(headers: Headers) -> None:
-    """Without a token the name must be this machine's own.
+    """Refuse a request, on a server without a token, whose `Host` header is not a loopback name.
 
-    A web page whose name was made to point here could otherwise ask as if it stood on this machine.
+    A web page whose host name resolves to this machine could otherwise send requests (DNS rebinding).
     """
     host = headers.get("host", "")
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host

@@ -1,4 +1,4 @@
-"""An answer that is the upstream's answer, passed on as it comes."""
+"""Pass the upstream's answer on to the client as it arrives."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.metrics import Metrics
 from mmad_rag.serve.upstream import Upstream
 
-TOKEN_HEADER = "x-mmad-rag-token"  # noqa: S105 - the header's name, no secret
-"""Where a client may put this server's token, so that `Authorization` is free for the upstream's key."""
+TOKEN_HEADER = "x-mmad-rag-token"  # noqa: S105 - the header's name, not a secret
+"""Header in which a client may send this server's token, to use `Authorization` for the upstream's key."""
 
 _HOP_BY_HOP = frozenset(
     {
@@ -33,23 +33,23 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
-"""RFC 9110, section 7.6.1: they describe one connection."""
+"""Headers that describe one connection and are not forwarded (RFC 9110, section 7.6.1)."""
 _OF_THE_REQUEST = frozenset({"host", "content-length", "accept-encoding", "expect", "cookie"})
 _OF_THE_REPLY = frozenset({"content-length", "content-encoding", "date", "server"})
 
 
 def to_upstream(headers: Iterable[tuple[str, str]], *, own_authorization: bool) -> Iterator[tuple[str, str]]:
-    """A client's headers as the upstream gets them.
+    """The headers of a client's request that the upstream gets.
 
     Args:
-        headers: Names in any case.
-        own_authorization: `Authorization` held this server's token, which is nobody else's business.
+        headers: Headers of the client, names in any case.
+        own_authorization: Whether `Authorization` held this server's token, which is not forwarded.
     """
     yield from _travelling(headers, _OF_THE_REQUEST | ({"authorization"} if own_authorization else set()))
 
 
 def to_client(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """An upstream's headers as the client gets them."""
+    """The headers of an upstream's answer that the client gets."""
     yield from _travelling(headers, _OF_THE_REPLY)
 
 
@@ -70,25 +70,25 @@ _STREAM = "text/event-stream"
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """A request to send on."""
+    """A request to forward."""
 
     method: str
-    """GET or POST."""
+    """HTTP method, GET or POST."""
     path: str
-    """Below the upstream's base URL."""
+    """Path below the upstream's base URL."""
     headers: Sequence[tuple[str, str]] = field(repr=False)
-    """As `headers.to_upstream` gives them; may hold a key."""
+    """Headers as `to_upstream` returns them; may hold a key."""
     data: bytes = field(repr=False)
-    """The body, or nothing."""
+    """The body; may be empty."""
     report: Mapping[str, str]
-    """Headers of ours for the client, on errors too."""
+    """Our own headers for the client, also on errors."""
 
 
 class Relay:
-    """Starlette's response interface around a forwarded request.
+    """A Starlette response that forwards a request and passes on the answer.
 
-    A client that hangs up cancels the upstream's work. An upstream that breaks off in the middle of a stream
-    breaks ours off too: a clean end would pass off half an answer as a whole one.
+    If the client disconnects, the request to the upstream is cancelled. If the upstream breaks off a stream,
+    the client's stream is broken off too: a clean end would make a partial answer look complete.
     """
 
     def __init__(self, forward: Forward, upstream: Upstream, limits: Limits, metrics: Metrics) -> None:
@@ -98,7 +98,7 @@ class Relay:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Ask the upstream and pass its answer on, while watching for the client to hang up."""
+        """Ask the upstream and pass its answer on, until the client disconnects."""
         work = asyncio.ensure_future(self._answer(scope, receive, send))
         gone = asyncio.ensure_future(_hung_up(receive))
         try:
@@ -149,7 +149,7 @@ class Relay:
         return b"".join(chunks)
 
     def _check(self, reply: aiohttp.ClientResponse, data: bytes) -> None:
-        """A success has to be JSON; clients take a web page for a reply, or fail where nobody looks."""
+        """Refuse a successful answer that is not JSON: clients would take a web page for a reply."""
         if 300 <= reply.status < 400:
             place = reply.headers.get("location", "nowhere").partition("?")[0]
             raise self._bad(reply, f"a redirect to {place!r}; give the final address to --upstream")
@@ -167,7 +167,7 @@ class Relay:
         except TimeoutError:
             event = b"data: " + self._upstream.silent().body() + b"\n\n"
             await send({"type": "http.response.body", "body": event, "more_body": True})
-            return  # without an end: the server then closes the connection
+            return  # the body stays incomplete, so that the server closes the connection
         except (aiohttp.ClientError, OSError):
             return
         await send({"type": "http.response.body", "body": b""})
@@ -189,6 +189,6 @@ class Relay:
 
 
 async def _hung_up(receive: Receive) -> None:
-    """Returns when the client is gone; its body has been read before."""
+    """Wait until the client disconnects; its body has been read before."""
     while (await receive())["type"] != "http.disconnect":
         pass

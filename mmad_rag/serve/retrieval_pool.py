@@ -1,4 +1,4 @@
-"""Look up knowledge for an image without holding up the event loop."""
+"""Look up knowledge for an image without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from mmad_rag.serve.metrics import Metrics
 _T = TypeVar("_T")
 
 _SMALL = 512 * 1024
-"""Characters of a `data:` URL, or bytes, that are hashed in half a millisecond."""
+"""Length of a `data:` URL in characters, or of an image in bytes, that is hashed in half a millisecond."""
 _COUNTERS_KEPT = 256
-"""Names of models; a client may send any."""
+"""Number of model names whose counters are cached; clients may send any name."""
 _SHORT = 4_000
-"""Characters of a question that are compared with passages in half a millisecond."""
+"""Length of a question in characters that is compared with passages in half a millisecond."""
 
 
 class Lookup:
-    """A retriever, asked in threads where that takes long: some embed images, another selects passages.
+    """Runs a retriever, with slow steps in threads: some embed images, another one selects passages.
 
-    Two groups, because an image that is known already should not wait behind one that is being embedded.
-    An image is remembered by the digest of what was sent, and then neither decoded nor routed again. What
-    takes half a millisecond (an image that is known, passages found by their words) is done at once: handing
-    it to a thread and fetching it back takes longer, above all where both want the interpreter.
+    There are two thread pools so that a cached image does not wait behind one that is being embedded. Images
+    are cached by the digest of the bytes sent, and then neither decoded nor routed again. Steps of half a
+    millisecond (a cached image, passages found by their words) run at once: passing them to a thread and back
+    takes longer, above all when both threads compete for the interpreter.
 
     Args:
-        retriever: Whom to ask.
-        limits: Threads, images kept, sizes.
-        metrics: Where hits and misses are counted.
-        config: What the retriever was made from; tokens of knowledge are then counted as the model that a
-            request names counts them. None leaves that to the retriever.
+        retriever: The retriever to run.
+        limits: Limits on threads, cached images and sizes.
+        metrics: Counts hits and misses of the cache.
+        config: The configuration that the retriever was made from; tokens of knowledge are then counted as
+            the model that a request names counts them. None uses the retriever's counter.
     """
 
     def __init__(
@@ -58,19 +58,19 @@ class Lookup:
         self._config = config
         self._counters: dict[str, NamedCounter] = {}
         self._eyes = ThreadPoolExecutor(limits.lookups, "mmad-rag-embed")
-        self._hands = ThreadPoolExecutor(1, "mmad-rag-select")  # a retriever selects one at a time
+        self._hands = ThreadPoolExecutor(1, "mmad-rag-select")  # a retriever selects for one image at a time
         self._seen = SeenImages(limits.images_kept)
 
     async def find(self, source: str | bytes, question: str, *, model: object = None) -> Knowledge:
-        """What is known about the image in a `data:` URL or in bytes.
+        """Look up the knowledge about an image.
 
         Args:
-            source: The image.
+            source: The image as a `data:` URL or as bytes.
             question: The question's words.
-            model: What the request names as its model.
+            model: The value of the request's field `model`.
 
         Raises:
-            RefusalError: 400 no whole image, 413 too large.
+            RefusalError: 400 if the image is not complete, 413 if it is too large.
         """
         if len(source) <= _SMALL:
             seen = self._seen.get(source)
@@ -84,7 +84,7 @@ class Lookup:
         return await _in(self._hands, lambda: recall(self._retriever, found, question, counter))
 
     def close(self) -> None:
-        """Let the threads end; nothing can be found any more."""
+        """End the threads; no further look-up is possible."""
         self._eyes.shutdown(wait=False, cancel_futures=True)
         self._hands.shutdown(wait=False, cancel_futures=True)
 
@@ -95,7 +95,7 @@ class Lookup:
         return seen
 
     async def _counter(self, model: object) -> NamedCounter | None:
-        """What the request's model counts by; found once per name, as a tokenizer takes a second to load."""
+        """The token counter of the request's model, cached by name: a tokenizer takes a second to load."""
         config = self._config
         if config is None or not isinstance(model, str):
             return None
@@ -112,7 +112,7 @@ async def _in(pool: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
 
 
 def warm(retriever: ClipRetriever) -> None:
-    """Embed a grey image and select passages of a product for it.
+    """Embed a grey image and select passages of a product, so that everything is loaded.
 
     Raises:
         EncoderError: the index's encoder has no image tower.
@@ -123,7 +123,7 @@ def warm(retriever: ClipRetriever) -> None:
     Image.new("RGB", (64, 64), "grey").save(buffer, format="PNG")
     vector = retriever.vector(open_image(buffer.getvalue(), name="a grey image"))
     retriever.retrieve_vector("Is there a defect?", vector)
-    # an image of no product selects nothing, so what texts are compared by would stay unloaded
+    # a grey image shows no product and selects nothing, so the similarity of texts would not be loaded
     index = retriever.index
     rows = index.reference_vectors if len(index.reference_vectors) else index.key_vectors
     retriever.retrieve_vector("Is there a defect?", rows[0])

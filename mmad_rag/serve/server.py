@@ -1,4 +1,4 @@
-"""Listen on an address until told to stop, and finish what is in flight."""
+"""Serve an application on an address until a signal stops it, and finish requests in flight."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from mmad_rag.serve.token import VARIABLE, Token
 
 
 def listen(host: str, port: int, *, token: Token | None) -> socket.socket:
-    """A socket that listens already; connections wait until `run` answers them.
+    """Open a listening socket; connections wait until `run` answers them.
 
     Args:
         host: A name or address of this machine.
-        port: 0 takes a free one.
-        token: What clients will have to show.
+        port: The port; 0 takes a free one.
+        token: The token that clients must send.
 
     Raises:
-        InputError: the address is open to others and there is no token, or it cannot be listened on.
+        InputError: the address is open to other machines and there is no token, or it cannot be used.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -52,29 +52,29 @@ def listen(host: str, port: int, *, token: Token | None) -> socket.socket:
 
 
 def address_of(listener: socket.socket) -> str:
-    """The base URL that clients are given."""
+    """The base URL for clients."""
     host, port = listener.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
 
 
 def run(app: Starlette, listener: socket.socket, *, grace_s: float) -> None:
-    """Serve until SIGINT or SIGTERM, then let requests in flight end.
+    """Serve until SIGINT or SIGTERM, then let requests in flight finish.
 
     Args:
-        app: See `make_app`.
-        listener: See `listen`; closed at the end.
-        grace_s: How long those requests may take before they are cut off.
+        app: The application that `make_app` makes.
+        listener: The socket that `listen` opens; it is closed at the end.
+        grace_s: Time in seconds for requests in flight to finish before they are cancelled.
     """
     config = uvicorn.Config(
         app,
-        access_log=False,  # the gate logs, without queries, which may hold keys
+        access_log=False,  # the gate logs requests without queries, which may hold keys
         log_level="critical",  # a stream that breaks off is not an error of this server
         server_header=False,
-        proxy_headers=False,  # nothing here asks where a client comes from
+        proxy_headers=False,  # the client's address is not used
         timeout_graceful_shutdown=max(1, round(grace_s)),
         lifespan="on",
     )
-    # What was loaded until here stays: looking through it for garbage would hold up requests.
+    # Everything loaded so far stays: scanning it for garbage would delay requests.
     gc.collect()
     gc.freeze()
     try:
@@ -86,7 +86,7 @@ def run(app: Starlette, listener: socket.socket, *, grace_s: float) -> None:
 
 @contextlib.contextmanager
 def _quiet_signals() -> Iterator[None]:
-    """uvicorn raises the signal that stopped it again, which must not look like a crash."""
+    """Handle the signal that uvicorn raises again when it has stopped, which must not look like a crash."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise _Stopped
@@ -101,4 +101,4 @@ def _quiet_signals() -> Iterator[None]:
 
 
 class _Stopped(BaseException):
-    """The process was asked to stop."""
+    """Raised when a signal asks the process to stop."""

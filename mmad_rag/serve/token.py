@@ -1,4 +1,4 @@
-"""The token that lets clients in."""
+"""The token that admits clients."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from mmad_rag.errors import InputError
 
 VARIABLE = "MMAD_RAG_TOKEN"
-"""The environment variable that holds it."""
+"""Name of the environment variable that holds the token."""
 
 _SHORTEST = 16
 _MAKE_ONE = "make one with `python -c 'import secrets; print(secrets.token_urlsafe(32))'`"
@@ -22,20 +22,20 @@ class Token:
         self._bytes = text.encode()
 
     def matches(self, given: str) -> bool:
-        """In a time that does not depend on where they differ."""
+        """Whether the given text is the token, compared in constant time."""
         return hmac.compare_digest(self._bytes, given.encode("utf-8", "surrogateescape"))
 
     def matches_bearer(self, authorization: str) -> bool:
-        """Whether an `Authorization` header holds it as bearer token."""
+        """Whether an `Authorization` header holds the token as bearer token."""
         scheme, _, given = authorization.partition(" ")
         return self.matches(given.strip()) and scheme.lower() == "bearer"
 
 
 def find_token(file: Path | None) -> Token | None:
-    """From a file, else from `MMAD_RAG_TOKEN`, else none.
+    """The token from a file, else from `MMAD_RAG_TOKEN`, else None.
 
     Raises:
-        InputError: the file cannot be read, or the token is short or cannot stand in a header.
+        InputError: the file cannot be read, or the token is too short or cannot be sent in a header.
     """
     place = f"the environment variable {VARIABLE}" if file is None else f"the token file {file}"
     if file is None:

@@ -17,19 +17,20 @@ from mmad_rag.serve.limits import Limits
 
 _LARGE = 512 * 1024
 _IDLE_S = 2.0
-"""Shorter than servers keep idle connections (uvicorn and Node: 5 s): none is used that is just closing."""
+"""Seconds to keep idle connections, fewer than servers do (uvicorn and Node: 5 s), so that a server does not
+close a connection that is about to be used."""
 
 
 class Upstream:
-    """Sends requests on, each once: whether to ask again is the client's decision.
+    """Forwards each request once; retries are the client's decision.
 
     Args:
-        base_url: E.g. `http://localhost:8000/v1`.
-        key: Sent as `Authorization` where the client gives none of its own.
-        limits: Times.
+        base_url: The base URL, e.g. `http://localhost:8000/v1`.
+        key: API key to send as `Authorization` if the client sends none of its own.
+        limits: Limits on times.
 
     Raises:
-        SpecError: the base URL cannot be used, or the environment's proxy for it.
+        SpecError: the base URL, or the environment's proxy for it, cannot be used.
     """
 
     def __init__(self, base_url: str, *, key: str | None = None, limits: Limits) -> None:
@@ -41,7 +42,7 @@ class Upstream:
             )
         endpoint = find_endpoint(base_url, key or "none")
         self.place = endpoint.place
-        """Host, port and path, for messages."""
+        """Host, port and path of the endpoint, for messages."""
         self._url = endpoint.url
         self._key = key
         self._limits = limits
@@ -51,7 +52,7 @@ class Upstream:
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
-        """Make connections possible; inside the event loop that will use them."""
+        """Open the session for connections; call it in the event loop that will use them."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_S),
             timeout=aiohttp.ClientTimeout(
@@ -62,7 +63,7 @@ class Upstream:
         )
 
     async def close(self) -> None:
-        """Drop all connections."""
+        """Close all connections."""
         if self._session is not None:
             await self._session.close()
 
@@ -70,16 +71,18 @@ class Upstream:
     async def ask(
         self, method: str, path: str, headers: Sequence[tuple[str, str]], data: bytes
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The beginning of an answer; leaving early, or being cancelled, closes the connection.
+        """Send a request and yield the beginning of its answer.
+
+        Leaving the context early, or cancelling, closes the connection.
 
         Args:
-            method: GET or POST.
-            path: Below the base URL, e.g. `/chat/completions`.
-            headers: As `headers.to_upstream` gives them.
-            data: The body, or nothing.
+            method: HTTP method, GET or POST.
+            path: Path below the base URL, e.g. `/chat/completions`.
+            headers: Headers as `proxy.to_upstream` returns them.
+            data: The body; may be empty.
 
         Raises:
-            RefusalError: 502 not reached, 504 silent for too long.
+            RefusalError: 502 if the upstream cannot be reached, 504 if it is silent for too long.
         """
         assert self._session is not None, "open() comes first"  # noqa: S101 - for the type checker
         sent = [*headers, ("accept-encoding", "identity")]
@@ -110,7 +113,7 @@ class Upstream:
             yield reply
 
     def silent(self) -> RefusalError:
-        """504: the upstream said nothing for too long."""
+        """The refusal, 504, for an upstream that was silent for too long."""
         return RefusalError(
             504,
             f"the upstream {self.place} was silent for {self._limits.timeout_s:g} s; ask again, "
@@ -128,16 +131,17 @@ class Upstream:
 
 
 def _payload(data: bytes) -> bytes | io.BytesIO | None:
-    """Large bodies are written piece by piece, so that other requests get their turn in between."""
+    """The body to send; a large one is a stream, written in pieces so that other requests can proceed."""
     if len(data) > _LARGE:
         return io.BytesIO(data)
     return data or None
 
 
 def _proxy_for(url: str) -> str | None:
-    """The environment's proxy for an address, its user and password included; looked up once.
+    """The environment's proxy for an address, with its user and password; it is looked up once.
 
-    aiohttp's own way, `trust_env`, asks in threads at every request, and takes keys from `.netrc` besides.
+    aiohttp's option `trust_env` would look it up in a thread at every request, and also read keys from
+    `.netrc`.
     """
     parts = urlsplit(url)
     found = urllib.request.getproxies().get(parts.scheme)

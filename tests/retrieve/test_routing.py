@@ -34,7 +34,7 @@ from mmad_rag.retrieve.routing.leave_one_out import LabelledVector
 from mmad_rag.retrieve.routing.open_set import Evidence, known_features, known_probability
 from mmad_rag.retrieve.routing.router import Router, route
 from mmad_rag.retrieve.routing.scores import CatalogueScores
-from mmad_rag.retrieve.routing.tie_break import SecondLook
+from mmad_rag.retrieve.routing.tie_break import PairwiseTieBreak
 from tests.support.paths import ROOT
 from tests.support.world import World, colour_encoder
 
@@ -502,7 +502,7 @@ def test_tell_apart_sentences_decide_between_two_products(world: World, tmp_path
         (folder / f"{product}.yaml").write_text(text)
     encoder = colour_encoder()
     index = KnowledgeIndex.build(folder, encoder, text_encoder="words")
-    look = SecondLook(index, encoder)
+    look = PairwiseTieBreak(index, encoder)
     red, blue = unit(220, 30, 30), unit(40, 40, 230)
     assert (look.lead(red, "disc_a", "disc_b") or 0) > 0
     assert (look.lead(blue, "disc_a", "disc_b") or 0) < 0
@@ -512,14 +512,16 @@ def test_tell_apart_sentences_decide_between_two_products(world: World, tmp_path
 def test_without_tell_apart_sentences_the_texts_are_contrasted(
     index: KnowledgeIndex, encoder: Encoder
 ) -> None:
-    look = SecondLook(dataclasses.replace(index, references=(), reference_vectors=_stacked([])), encoder)
+    look = PairwiseTieBreak(
+        dataclasses.replace(index, references=(), reference_vectors=_stacked([])), encoder
+    )
     assert (look.lead(unit(220, 30, 30), "red_disc", "blue_bar") or 0) > 0
     assert (look.lead(unit(40, 40, 230), "red_disc", "blue_bar") or 0) < 0
 
 
 def test_references_tell_two_products_apart(index: KnowledgeIndex) -> None:
     base = spread_references(index)
-    look = SecondLook(base, colour_encoder(texts=False))
+    look = PairwiseTieBreak(base, colour_encoder(texts=False))
     first, second = base.products[:2]
     assert (look.lead(unit(1, 0, 0), first, second) or 0) > 1
     assert (look.lead(unit(0, 1, 0), first, second) or 0) < -1
@@ -529,10 +531,10 @@ def test_references_tell_two_products_apart(index: KnowledgeIndex) -> None:
 def test_nothing_tells_apart_two_products_that_are_the_same(index: KnowledgeIndex) -> None:
     same = [(product, f"{product}{n}", "whole", unit(1, 0, 0)) for product in index.products for n in (1, 2)]
     base = index_of(index, references=same)
-    look = SecondLook(base, colour_encoder(texts=False))
+    look = PairwiseTieBreak(base, colour_encoder(texts=False))
     assert look.lead(unit(1, 0, 0), *base.products[:2]) is None
     silent = dataclasses.replace(base, passages=())
-    assert SecondLook(silent, colour_encoder()).lead(unit(1, 0, 0), *base.products[:2]) is None
+    assert PairwiseTieBreak(silent, colour_encoder()).lead(unit(1, 0, 0), *base.products[:2]) is None
 
 
 @pytest.mark.slow
@@ -552,7 +554,10 @@ def test_where_keys_cannot_tell_look_alikes_apart_the_second_look_does() -> None
         found = second_look.images(Path(scratch) / "sample")
     vectors = encoder.images.encode_images([view_of(image, WHOLE) for image, _ in found])
     right = {}
-    for name, router in (("plain", Router(index)), ("second", Router(index, SecondLook(index, encoder)))):
+    for name, router in (
+        ("plain", Router(index)),
+        ("second", Router(index, PairwiseTieBreak(index, encoder))),
+    ):
         kinds = [
             second_look.kind_of(router.route(vector), product)
             for vector, (_, product) in zip(vectors, found, strict=True)

@@ -38,7 +38,7 @@ def add_knowledge(
     defect_references: Path | None = None,
     progress: Progress | None = None,
 ) -> IndexData:
-    """Add the products of a knowledge base, replacing those that are there; see `KnowledgeIndex.add`."""
+    """Add the products of a knowledge base, replacing existing ones; see `KnowledgeIndex.add`."""
     base = knowledge if isinstance(knowledge, KnowledgeBase) else load_knowledge(knowledge)
     loaded = _matching(index.manifest.encoder, encoder)
     text = _text_encoder(index, loaded, text_encoder)
@@ -74,7 +74,7 @@ def add_references(
     entry: str = NORMAL_ENTRY,
     progress: Progress | None = None,
 ) -> IndexData:
-    """Add images of a product that is there; see `KnowledgeIndex.add_references`."""
+    """Add images of a product of the index; see `KnowledgeIndex.add_references`."""
     refuse_unknown(index, product)
     entries = {index.passages[row].entry for row in index.rows_of_product[product]} | {NORMAL_ENTRY}
     if entry not in entries:
@@ -103,7 +103,7 @@ def add_references(
 
 
 def _text_encoder(index: IndexData, encoder: Encoder, text_encoder: Encoder | str | None) -> Encoder | None:
-    """The encoder of passages: the given one, that of keys if it is the same, or as the manifest says."""
+    """The encoder of passages: the given one, the one of keys if it is the same, or the manifest's."""
     stamp = index.manifest.text_encoder
     if stamp is None:
         if text_encoder is not None:
@@ -118,7 +118,7 @@ def _text_encoder(index: IndexData, encoder: Encoder, text_encoder: Encoder | st
 
 
 def _matching(stamp: EncoderStamp, encoder: Encoder | str) -> Encoder:
-    """The encoder, loaded if need be, when it is the one of the stamp."""
+    """The encoder, loaded if necessary, once its fingerprint is found to be that of the stamp."""
     loaded = load_encoder(encoder) if isinstance(encoder, str) else encoder
     if loaded.fingerprint != stamp.fingerprint:
         raise IndexMismatchError(

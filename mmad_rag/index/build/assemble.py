@@ -1,4 +1,4 @@
-"""Give contents their vectors, embedding only what is not known yet."""
+"""Assemble an index from its contents, embedding only what has no known vector."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def assemble(
     known: KnownVectors,
     progress: Progress | None = None,
 ) -> IndexData:
-    """Embed what is not known and join it with what is; the same text or image is embedded once.
+    """Embed the sources without a known vector and join all vectors; equal sources are embedded once.
 
     Raises:
         KnowledgeError: nothing could be routed to.
@@ -100,7 +100,7 @@ def vectors_of_references(
     known: KnownVectors,
     progress: Progress | None = None,
 ) -> FloatArray:
-    """One vector per reference: shape (n, d); those that are not known are embedded.
+    """One vector per reference, shape (n, d); references without a known vector are embedded.
 
     Raises:
         EncoderError: there are references and no image tower, or a vector has no direction.
@@ -135,7 +135,7 @@ def stamped(
     key_vectors: FloatArray,
     reference_vectors: FloatArray,
 ) -> IndexData:
-    """An index of these parts, whose manifest holds their hashes."""
+    """An index of the given parts, with a manifest that holds their hashes."""
     refuse_unroutable(keys, references, encoder)
     arrays = {"keys": key_vectors, "references": reference_vectors}
     if passage_vectors is not None:
@@ -182,7 +182,7 @@ def _filled(
     embed: Callable[[Sequence[_Source]], FloatArray],
     dim: int,
 ) -> FloatArray:
-    """One row per source: shape (n, d). `embed` is given each source that is not known, once."""
+    """One row per source, shape (n, d); `embed` receives each source without a known vector once."""
     missing = [source for source in dict.fromkeys(sources) if source not in known]
     fresh = dict(zip(missing, embed(missing), strict=True)) if missing else {}
     vectors = np.empty((len(sources), dim), np.float32)
@@ -201,7 +201,7 @@ def _embed_keys(sources: Sequence[KeySource], encoder: Encoder) -> FloatArray:
 
 
 def _views(sources: Sequence[ViewSource], paths: Mapping[str, Path]) -> Iterator[EncodedImage]:
-    """What the encoder is shown. Views of one image stand together: it is opened once for all of them."""
+    """The images that the encoder receives; each file is opened once for all its views."""
     lost = {source.digest for source in sources if source.digest not in paths}
     if lost:
         raise IndexMismatchError(

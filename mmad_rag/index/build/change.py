@@ -1,4 +1,4 @@
-"""Take products and references out of an index, or name them anew, without any encoder."""
+"""Remove products and references from an index, or rename products, without any encoder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST_NAME = 64
 
 
 def remove_products(index: IndexData, products: Collection[str]) -> IndexData:
-    """Leave products out with all that belongs to them; see `KnowledgeIndex.remove`."""
+    """Remove products with all that belongs to them; see `KnowledgeIndex.remove`."""
     for product in products:
         refuse_unknown(index, product)
     gone = set(products)
@@ -38,7 +38,7 @@ def remove_products(index: IndexData, products: Collection[str]) -> IndexData:
 
 
 def remove_references(index: IndexData, product: str, digests: Collection[str] | None = None) -> IndexData:
-    """Leave reference images of a product out; see `KnowledgeIndex.remove_references`."""
+    """Remove reference images of a product; see `KnowledgeIndex.remove_references`."""
     refuse_unknown(index, product)
     own = {reference.digest for reference in index.references if reference.product == product}
     gone = own if digests is None else set(digests)
@@ -106,7 +106,7 @@ def _renamed(passage: Passage, product: str) -> Passage:
 
 
 def _order(count: int, key: Callable[[int], str] | Callable[[int], tuple[str, ...]]) -> list[int]:
-    """Row numbers in their new order; rows with equal keys keep theirs."""
+    """Row numbers sorted by key; rows with equal keys keep their order."""
     return sorted(range(count), key=key)
 
 
@@ -117,7 +117,7 @@ def _selected(
     keys: Sequence[int],
     references: Sequence[int],
 ) -> IndexData:
-    """An index of these rows in this order, by the same encoders and recipe."""
+    """An index of the given rows in the given order, with the same encoders and recipe."""
     manifest, vectors = index.manifest, index.passage_vectors
     return stamped(
         manifest.encoder,

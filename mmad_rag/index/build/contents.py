@@ -1,4 +1,4 @@
-"""Read what an index is to hold: records in their canonical order, and where the images lie."""
+"""Read the contents of an index to build: records in canonical order, and the files of their images."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _Row = TypeVar("_Row", Passage, Key)
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What an index is to hold. Two ways to the same contents give the same rows in the same order."""
+    """The contents of an index to build; equal contents have the same rows in the same order."""
 
     knowledge: Mapping[str, str]
     """Product -> SHA-256 (hex) of its file."""
     passages: tuple[Passage, ...]
-    """Sorted by product; within a product in the file's order."""
+    """Passages sorted by product; within a product they are in the file's order."""
     keys: tuple[Key, ...]
-    """Sorted by product; within a product names, aliases, descriptions in the file's order."""
+    """Keys sorted by product; within a product, names, aliases and descriptions in the file's order."""
     references: tuple[Reference, ...]
-    """As `sorted_references` leaves them."""
+    """References in the order of `sorted_references`."""
     paths: Mapping[str, Path]
     """SHA-256 (hex) of an image's bytes -> a file that holds them; images of an older index have none."""
 
@@ -44,7 +44,7 @@ def read_contents(
     references_per_product: int | None = None,
     defect_references: Path | None = None,
 ) -> Contents:
-    """What product files and folders of images hold.
+    """Read the contents from product files and folders of images.
 
     Raises:
         InputError: a folder of images is absent or holds none of a product.
@@ -74,7 +74,7 @@ class ReadImages:
 
     references: tuple[Reference, ...]
     paths: Mapping[str, Path]
-    """As in `Contents`."""
+    """SHA-256 (hex) of an image's bytes -> a file that holds them."""
 
 
 def read_images(found: Iterable[FoundReference], views: Sequence[str]) -> ReadImages:
@@ -94,10 +94,10 @@ def read_images(found: Iterable[FoundReference], views: Sequence[str]) -> ReadIm
 
 
 def sorted_references(references: Iterable[Reference]) -> tuple[Reference, ...]:
-    """In the order of product, entry, name, digest, view; the same bytes twice for one entry count once.
+    """References sorted by product, entry, name, digest and view, each image once per entry.
 
-    Of two names for the same bytes the first in the alphabet stays, so that the order of finding them plays
-    no part.
+    If files of one entry hold the same bytes, the alphabetically first name stays, so that the result does
+    not depend on the order in which the files are found.
     """
     kept: dict[tuple[str, str, str, str], Reference] = {}
     for reference in references:
@@ -113,9 +113,9 @@ def merged(old: Contents, new: Contents, entries: Mapping[str, Collection[str]])
     References that `old` has of a replaced product stay, unless they show a defect that it no longer has.
 
     Args:
-        old: What there is.
-        new: What is added.
-        entries: Product of `new` -> the entries that it has now.
+        old: The existing contents.
+        new: The contents to add.
+        entries: Product of `new` -> its entries in the new file.
     """
     replaced = set(new.knowledge)
     staying = [
@@ -141,13 +141,13 @@ def entries_of(base: KnowledgeBase) -> dict[str, frozenset[str]]:
 
 
 def keys_of(product: Product) -> Iterator[Key]:
-    """Every key of a product: names, aliases, descriptions."""
+    """Every key of a product: its name, aliases and descriptions."""
     yield from (Key(product.product, text) for text in visual_keys(product))
     yield from (Key(product.product, text, KeyKind.LINE) for text in product.visual.descriptions)
 
 
 def _joined(old: tuple[_Row, ...], new: tuple[_Row, ...], replaced: Collection[str]) -> tuple[_Row, ...]:
-    """Rows of both, sorted by product; Python's sort keeps the order within a product."""
+    """The rows of `new` and those of `old` that are not replaced, sorted by product in a stable sort."""
     staying = tuple(row for row in old if row.product not in replaced)
     return tuple(sorted(staying + new, key=lambda row: row.product))
 

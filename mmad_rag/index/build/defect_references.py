@@ -11,29 +11,29 @@ from mmad_rag.index.build.references import FoundReference, Place, images_below,
 from mmad_rag.knowledge.schema import Product
 
 _MASK_FOLDERS = {"ground_truth", "mask", "masks", "rbg_mask"}
-"""Where the benchmarks keep drawings of defects, which are not images of them."""
+"""Folders in which benchmarks keep masks of defects, which are not photographs of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundDefects:
-    """What a folder holds."""
+    """The images of defects found in a folder."""
 
     references: tuple[FoundReference, ...]
-    """Sorted by path."""
+    """The images found, sorted by path."""
     ambiguous: int
-    """Images left out because their folder stands for several defects, such as VisA's `bad`."""
+    """Number of images left out because their folder stands for several defects, such as VisA's `bad`."""
     skipped: int
-    """Images left out for another reason: normal, a mask, of no known defect or of no known product."""
+    """Number of images left out for another reason: normal, a mask, an unknown defect or product."""
 
 
 def find_defect_references(folder: Path, products: Sequence[Product]) -> FoundDefects:
-    """Look for images below `<product>/.../<defect>/`: the id of a defect, or one of its `folders`.
+    """Find images below `<product>/.../<defect>/`, where `<defect>` is a defect's id or one of its `folders`.
 
-    Where several folders mean something, the innermost one counts.
+    If several folders of a path stand for defects, the innermost one counts.
 
     Args:
-        folder: Searched recursively; links are not followed out of it.
-        products: The catalogue.
+        folder: The folder to search recursively; links that lead out of it are not followed.
+        products: The products of the catalogue.
 
     Raises:
         InputError: the folder does not exist or holds no image of exactly one defect.
@@ -69,7 +69,7 @@ def _defects_by_folder(product: Product) -> dict[str, tuple[str, ...]]:
 
 
 def _defects(place: Place, names: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The defects that the innermost folder with a meaning stands for."""
+    """The defects of the innermost folder that stands for any."""
     if _MASK_FOLDERS.intersection(place.below):
         return ()
     return next((names[name] for name in reversed(place.below) if name in names), ())

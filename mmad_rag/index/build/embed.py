@@ -12,7 +12,7 @@ from mmad_rag.errors import EncoderError
 from mmad_rag.records import EncodedImage, FloatArray
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with (what is done, steps done, steps in all)."""
+"""A function that is called with (stage, steps done, total steps)."""
 
 KEY_TEMPLATES = (
     "a photo of a {}.",
@@ -24,10 +24,10 @@ KEY_TEMPLATES = (
 """The prompt ensemble of a key (Radford et al. 2021, section 3.1.4): one vector per key, their mean."""
 
 LINE_TEMPLATES = ("{}",)
-"""A one-line description says all by itself."""
+"""The template of one-line descriptions, which are embedded as they are."""
 
 TEXTS_VERSION = 1
-"""Raised when texts are split or vectors joined in another way: no older vector is taken over then."""
+"""Version of splitting texts and joining their vectors; vectors of another version are not reused."""
 
 _IMAGES_AT_ONCE = 32
 _TEXTS_AT_ONCE = 256
@@ -49,10 +49,10 @@ def embed_keys(texts: Sequence[str], templates: Sequence[str], encoder: Encoder)
 
 
 def embed_texts(texts: Sequence[str], encoder: Encoder, progress: Progress | None = None) -> FloatArray:
-    """One vector per text, however long: pieces that fit the context are embedded, their mean is taken.
+    """One vector per text of any length: the mean of the vectors of pieces that fit the context.
 
     Returns:
-        Shape (n, d), unit length. Nothing is cut: the pieces of a text hold all its words.
+        Vectors of shape (n, d), unit length. No text is truncated: its pieces hold all its words.
     """
     tower = _text_tower(encoder)
     split = [fitting_pieces(text, tower, encoder.context) for text in texts]
@@ -73,7 +73,7 @@ def embed_texts(texts: Sequence[str], encoder: Encoder, progress: Progress | Non
 def embed_images(
     images: Iterator[EncodedImage], count: int, tower: ImageTower, dim: int, progress: Progress | None = None
 ) -> FloatArray:
-    """One vector per image, opened a few at a time: shape (count, d), unit length."""
+    """One vector per image, shape (count, d), unit length; a few images are opened at a time."""
     vectors = np.empty((count, dim), np.float32)
     done = 0
     while done < count:
@@ -86,7 +86,7 @@ def embed_images(
 
 
 def fitting_pieces(text: str, tower: TextTower, context: int | None) -> list[str]:
-    """`text` cut at word borders into pieces of at most `context` tokens that together hold every word.
+    """Split `text` at word boundaries into pieces of at most `context` tokens that together hold every word.
 
     Raises:
         EncoderError: a single word is longer than the context.

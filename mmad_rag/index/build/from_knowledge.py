@@ -34,15 +34,15 @@ def build_index(
     Args:
         knowledge: A loaded base, or the folder of product files.
         encoder: Embeds keys and reference images; a spec or a loaded encoder.
-        text_encoder: Embeds passages: a spec, a loaded encoder, `words` for none (they are then found by
+        text_encoder: Embeds passages: a spec, a loaded encoder, `words` for none (passages are then found by
             their words alone), or `auto` (see `choose_text_encoder`).
-        references: A folder of normal images (see `find_references`), beside those that product files name.
-        references_per_product: Keep at most this many of that folder per product; None keeps all.
+        references: A folder of normal images (see `find_references`), added to those of the product files.
+        references_per_product: Keep at most this many images of that folder per product; None keeps all.
         defect_references: A folder of images of known defects (see `find_defect_references`).
-        views: How each reference is looked at, names of `views.VIEWS`: one vector for each.
-        reuse: An older index, whose vectors are taken over where encoder and content are the same. It plays
-            no part in what the new index holds.
-        progress: Called with (stage, done, total).
+        views: The views of each reference, names of `views.VIEWS`: one vector is made for each.
+        reuse: An older index, whose vectors are reused where encoder and content are the same. It does not
+            change the contents of the new index.
+        progress: Called with (stage, steps done, total steps).
 
     Raises:
         KnowledgeError: the knowledge is wrong, or nothing in it can be routed to.

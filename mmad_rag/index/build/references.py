@@ -16,37 +16,37 @@ _NORMAL_FOLDERS = {"good", "normal", "ok"}
 
 @dataclass(frozen=True, slots=True)
 class FoundReference:
-    """An image of a piece whose state is known."""
+    """A reference image found in a folder, with its product and state."""
 
     product: str
     path: Path
     entry: str = NORMAL_ENTRY
-    """`normal`, or the id of the defect that it shows."""
+    """`normal`, or the id of the defect that the image shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundReferences:
-    """What a folder holds."""
+    """The normal images found in a folder."""
 
     references: tuple[FoundReference, ...]
-    """Sorted by product, then path."""
+    """The images found, sorted by product, then path."""
     skipped: int
-    """Images left out: of a defect, of no product of the catalogue, not for training, or too many."""
+    """Number of images left out: of a defect, of an unknown product, not for training, or too many."""
 
 
 def find_references(
     folder: Path, products: Collection[str], *, per_product: int | None = None
 ) -> FoundReferences:
-    """Look for normal images below `folder`: `<product>/x.png`, or anything of MMAD's layout.
+    """Find normal images below `folder`: `<product>/x.png`, or files in MMAD's layout.
 
-    An image belongs to the last component of its path that is a product's name. It is normal when it lies
-    directly in the product's folder, or when a folder between is called good, normal or ok. Where a product
-    has normal images in a folder called train, only those are taken: the others are test images.
+    An image belongs to the last component of its path that is a product's name. It is normal if it lies
+    directly in the product's folder, or if a folder between is called good, normal or ok. If a product has
+    normal images in a folder called train, only those are taken: the others are test images.
 
     Args:
-        folder: Searched recursively; links are not followed out of it.
-        products: The catalogue.
-        per_product: Keep at most this many per product (the first by path); None keeps all.
+        folder: The folder to search recursively; links that lead out of it are not followed.
+        products: The names of the catalogue's products.
+        per_product: Keep at most this many images per product (the first by path); None keeps all.
 
     Raises:
         InputError: the folder does not exist or holds no normal image of any product.
@@ -73,10 +73,10 @@ def find_references(
 
 
 def images_below(folder: Path) -> Iterator[Path]:
-    """Every image below a folder, sorted by path; links are not followed out of it.
+    """Every image below a folder, sorted by path; links that lead out of it are not followed.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: the folder does not exist.
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder of reference images at {folder}; check the path")
@@ -88,7 +88,7 @@ def images_below(folder: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an image lies, seen from its product."""
+    """An image's path relative to its product's folder."""
 
     product: str
     below: tuple[str, ...]
@@ -96,14 +96,15 @@ class Place:
 
 
 def place_of(path: Path, products: Collection[str]) -> Place | None:
-    """An image belongs to the last component of its path that is a product's name; None without one."""
+    """The place of an image, whose product is the last component of its path that names one; None if none
+    does."""
     folders = path.parts[:-1]
     places = [place for place, name in enumerate(folders) if name in products]
     return Place(folders[places[-1]], folders[places[-1] + 1 :]) if places else None
 
 
 def _for_training(paths: list[Path], folder: Path) -> list[Path]:
-    """Those below a folder called train, or all where there is none."""
+    """The paths below a folder called train, or all paths if there is none."""
     return [path for path in paths if _TRAIN_FOLDER in path.relative_to(folder).parts] or paths
 
 

@@ -1,4 +1,4 @@
-"""Take over the vectors of an older index by what they were made from."""
+"""Reuse the vectors of an older index for equal sources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmad_rag.records import FloatArray
 
 @dataclass(frozen=True, slots=True)
 class KeySource:
-    """What the vector of a key depends on, beside the encoder."""
+    """Everything besides the encoder that the vector of a key depends on."""
 
     kind: KeyKind
     text: str
@@ -22,7 +22,7 @@ class KeySource:
 
 @dataclass(frozen=True, slots=True)
 class ViewSource:
-    """What the vector of a reference depends on, beside the encoder."""
+    """Everything besides the encoder that the vector of a reference depends on."""
 
     digest: str
     """SHA-256 (hex) of the image's bytes."""
@@ -31,31 +31,31 @@ class ViewSource:
 
 @dataclass(frozen=True, slots=True)
 class KnownVectors:
-    """Vectors of shape (d,) that need not be made again."""
+    """Vectors of shape (d,) that can be reused, by their sources."""
 
     keys: Mapping[KeySource, FloatArray] = field(default_factory=dict)
     passages: Mapping[str, FloatArray] = field(default_factory=dict)
-    """By text."""
+    """Text of a passage -> its vector."""
     references: Mapping[ViewSource, FloatArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Reuse:
-    """Where the vectors of an index come from, counted in rows."""
+    """Number of rows of an index whose vectors were reused, and of those that were embedded."""
 
     taken_over: int
-    """From the older index."""
+    """Number of rows whose vectors come from the older index."""
     embedded: int
-    """Made anew; rows with the same text or image count each, although they are embedded once."""
+    """Number of rows that were embedded; rows with the same text or image all count, though embedded once."""
 
 
 def known_vectors(index: IndexData | None, *, fingerprint: str, text_fingerprint: str | None) -> KnownVectors:
-    """What an index knows that was made by these encoders in the way of this version.
+    """The vectors of an index that were made by the given encoders and by this version's recipe.
 
     Args:
         index: The older index, if any.
-        fingerprint: Of the encoder of keys and references.
-        text_fingerprint: Of the encoder of passages; None when passages get no vectors.
+        fingerprint: Fingerprint of the encoder of keys and references.
+        text_fingerprint: Fingerprint of the encoder of passages; None when passages get no vectors.
     """
     if index is None:
         return KnownVectors()
@@ -88,7 +88,7 @@ def known_vectors(index: IndexData | None, *, fingerprint: str, text_fingerprint
 
 
 def reuse_of(index: IndexData, older: IndexData | None) -> Reuse:
-    """How many rows of `index` an older index spared, when it was given as `reuse`."""
+    """Count the rows of `index` whose vectors come from an older index that was given as `reuse`."""
     text = index.manifest.text_encoder
     known = known_vectors(
         older,
@@ -105,10 +105,10 @@ def reuse_of(index: IndexData, older: IndexData | None) -> Reuse:
 
 
 def key_source(key: Key) -> KeySource:
-    """What a key's vector is known by."""
+    """The source under which a key's vector is reused."""
     return KeySource(key.kind, key.text)
 
 
 def view_source(reference: Reference) -> ViewSource:
-    """What a reference's vector is known by."""
+    """The source under which a reference's vector is reused."""
     return ViewSource(reference.digest, reference.view)

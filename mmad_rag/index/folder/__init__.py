@@ -1,1 +1,1 @@
-"""An index as a folder on disk: written in one step, read only when every byte is as it was written."""
+"""An index as a folder on disk: written in one step, and read only if every byte is unchanged."""

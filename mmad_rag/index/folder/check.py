@@ -1,4 +1,4 @@
-"""Find what is wrong with an index that could be read."""
+"""Find the contradictions within an index that was read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LENGTH_TOLERANCE = 1e-3
 
 
 def problems_of(index: IndexData) -> Iterator[str]:
-    """Every contradiction within an index: counts, order, ids, products, views, vectors."""
+    """Every contradiction within an index, in its counts, order, ids, products, views or vectors."""
     yield from _wrong_counts(index)
     yield from _wrong_products(index)
     if list(index.passages) != sorted(index.passages, key=lambda passage: passage.product):
@@ -43,7 +43,7 @@ def problems_of(index: IndexData) -> Iterator[str]:
 
 
 def not_unit(vectors: FloatArray) -> str | None:
-    """Says which row is the first that is not finite or not of unit length; None when all are."""
+    """A sentence on the first row that is not finite or not of unit length; None if there is none."""
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.linalg.norm(vectors, axis=1)
     wrong = np.flatnonzero(~(np.abs(lengths - 1.0) <= _LENGTH_TOLERANCE))

@@ -1,4 +1,4 @@
-"""Turn the parts of an index into the bytes of its files, or bytes into parts."""
+"""Convert the parts of an index to the bytes of its files and back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HEADER = re.compile(
     rb"\{'descr': '<f4', 'fortran_order': False, 'shape': \((\d{1,18}), (\d{1,18})\), \} *\n",
     re.DOTALL,
 )
-"""How `np.save` begins such an array. NumPy's own reader evaluates what stands there, whatever it is."""
+"""The header that `np.save` writes for such an array; NumPy's own reader would evaluate any text there."""
 
 _Row = TypeVar("_Row", Passage, Key, Reference)
 
@@ -36,7 +36,7 @@ def file_contents(
     references: Sequence[Reference],
     arrays: Mapping[str, FloatArray],
 ) -> dict[str, bytes]:
-    """Every file of an index folder but its manifest, name -> bytes; the same parts give the same bytes."""
+    """Name of every file of an index folder but its manifest -> its bytes; equal parts give equal bytes."""
     contents = {
         PASSAGES: _json_lines(passages),
         KEYS: _json_lines(keys),
@@ -50,7 +50,7 @@ def file_contents(
 
 
 def name_on_disk(name: str, sha256: str) -> str:
-    """The name that a file has in the folder: `keys.npy` -> `keys.<12 digits of its hash>.npy`."""
+    """The name of a file in the folder: `keys.npy` -> `keys.<12 digits of its hash>.npy`."""
     stem, _, suffix = name.partition(".")
     return f"{stem}.{sha256[:_HASH_DIGITS]}.{suffix}"
 
@@ -59,26 +59,34 @@ def passages_from(data: bytes) -> tuple[Passage, ...]:
     """Read `passages.jsonl`.
 
     Raises:
-        ValueError: a row is not as this version writes it.
+        ValueError: a row differs from the form that this version writes.
     """
     return tuple(Passage(**{**row, "field": Field(row["field"])}) for row in _rows(data, Passage))
 
 
 def keys_from(data: bytes) -> tuple[Key, ...]:
-    """Read `keys.jsonl`; errors as for passages."""
+    """Read `keys.jsonl`.
+
+    Raises:
+        ValueError: a row differs from the form that this version writes.
+    """
     return tuple(Key(**{**row, "kind": KeyKind(row["kind"])}) for row in _rows(data, Key))
 
 
 def references_from(data: bytes) -> tuple[Reference, ...]:
-    """Read `references.jsonl`; errors as for passages."""
+    """Read `references.jsonl`.
+
+    Raises:
+        ValueError: a row differs from the form that this version writes.
+    """
     return tuple(Reference(**row) for row in _rows(data, Reference))
 
 
 def vectors_from(data: bytes, rows: int, dim: int) -> FloatArray:
-    """Read an array of shape (rows, dim); nothing is unpickled, and memory is taken for no more than `data`.
+    """Read an array of shape (rows, dim); nothing is unpickled, and no more memory than for `data` is taken.
 
     Raises:
-        ValueError: it is not a float32 array of that shape, or longer or shorter than its header says.
+        ValueError: the data are not a float32 array of that shape, or longer or shorter than the header says.
     """
     header = _HEADER.match(data)
     if header is None:
@@ -93,7 +101,7 @@ def vectors_from(data: bytes, rows: int, dim: int) -> FloatArray:
 
 
 def _rows(data: bytes, kind: type[_Row]) -> Iterator[Json]:
-    """The rows as objects that have exactly the fields of `kind`, all of them texts."""
+    """The rows as JSON objects that have exactly the fields of `kind`, all of them strings."""
     names = {field.name for field in dataclasses.fields(kind)}
     for number, line in enumerate(data.decode().split("\n"), start=1):
         if not line:

@@ -1,4 +1,4 @@
-"""Turn the files of an index folder into an index, with everything that is wrong in them."""
+"""Parse the files of an index folder into an index and a list of problems."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ _Part = TypeVar("_Part")
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What the files hold."""
+    """The result of parsing the files."""
 
     index: IndexData | None
-    """None when a file is not as this version writes it."""
+    """The index; None when a file differs from the form that this version writes."""
     problems: tuple[str, ...]
-    """Empty when the index is whole."""
+    """One sentence per problem; empty when the index is intact."""
 
 
 def parse_index(contents: Mapping[str, bytes], manifest: Manifest) -> Parsed:
-    """Read files whose bytes have the hashes of the manifest; only a forger's are wrong nevertheless.
+    """Parse files whose bytes have the manifest's hashes; only forged files have problems nevertheless.
 
     Args:
         contents: Bytes of every file that the manifest names.
-        manifest: Of the same index.
+        manifest: The manifest of the same index.
     """
     problems: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Read an index folder, only when every byte is as it was written."""
+"""Read an index folder if every byte is unchanged."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ _PAUSE_S = 0.002
 
 @dataclass(frozen=True, slots=True)
 class ReadManifest:
-    """A manifest with what tells it apart from the one that replaces it."""
+    """A manifest with the identity of its file, which changes when the manifest is replaced."""
 
     manifest: Manifest
     identity: tuple[int, int, int]
-    """Number of the file in its file system, time of its last change in ns, bytes."""
+    """Inode number of the file, time of its last change in ns, and length in bytes."""
 
 
 class FileGoneError(IndexMismatchError):
-    """A file that the manifest names is absent: damage, unless a writer has just replaced the index."""
+    """A file that the manifest names is absent: the index is damaged, or a writer has just replaced it."""
 
 
 def load_index(folder: Path) -> IndexData:
     """Read an index folder; see `KnowledgeIndex.load`.
 
-    A writer replaces the manifest first and removes the files of the older index then. So a file that is gone
-    while the manifest is no longer the same means that there is a newer index to read.
+    A writer first replaces the manifest and then removes the files of the older index. So if a file is gone
+    and the manifest has changed meanwhile, there is a newer index to read.
     """
     for _ in range(_TRIES):
         read = read_manifest(folder)
@@ -65,10 +65,10 @@ def load_index(folder: Path) -> IndexData:
 
 
 def read_manifest(folder: Path) -> ReadManifest:
-    """The manifest, when it is whole and lists the files that an index has.
+    """Read the manifest, which must be intact and list the files of an index.
 
     Raises:
-        IndexMismatchError: absent, damaged, or of another format.
+        IndexMismatchError: the manifest is absent, damaged, or of another format.
     """
     path = folder / MANIFEST
     try:
@@ -93,7 +93,7 @@ def read_manifest(folder: Path) -> ReadManifest:
 
 
 def manifest_identity(folder: Path) -> tuple[int, int, int] | None:
-    """What `ReadManifest.identity` would be now; None when there is no manifest."""
+    """The present value of `ReadManifest.identity`; None when there is no manifest."""
     try:
         return _identity((folder / MANIFEST).lstat())
     except OSError:
@@ -101,11 +101,11 @@ def manifest_identity(folder: Path) -> tuple[int, int, int] | None:
 
 
 def read_file(folder: Path, name: str, stamp: FileStamp) -> bytes:
-    """A file's bytes, when they are those that the manifest names.
+    """Read a file's bytes, which must have the hash that the manifest names.
 
     Raises:
-        FileGoneError: it is absent.
-        IndexMismatchError: it was changed, cut off, or is not a plain file.
+        FileGoneError: the file is absent.
+        IndexMismatchError: the file was changed, was truncated, or is not a regular file.
     """
     on_disk = name_on_disk(name, stamp.sha256)
     try:
@@ -122,12 +122,12 @@ def read_file(folder: Path, name: str, stamp: FileStamp) -> bytes:
 
 
 def mending(folder: Path) -> str:
-    """What to do about an index that cannot be used."""
+    """Advice on an index that cannot be used, for messages."""
     return f"build it again with `mmad-rag build-index KNOWLEDGE --out {folder}`"
 
 
 def damaged(folder: Path, what: str) -> IndexMismatchError:
-    """The error about an index that is there and cannot be used."""
+    """The error on an index that exists and cannot be used."""
     return IndexMismatchError(_damage(folder, what))
 
 
@@ -136,7 +136,8 @@ def _damage(folder: Path, what: str) -> str:
 
 
 def _read_plain(path: Path, largest: int) -> tuple[tuple[int, int, int], bytes]:
-    """Identity and bytes of a file that is neither a link (leads anywhere) nor a pipe (blocks)."""
+    """Identity and bytes of a regular file; a link, which may lead anywhere, or a pipe, which blocks, is
+    refused."""
     if not stat.S_ISREG(path.lstat().st_mode):
         raise ValueError("it is a link or no plain file")
     with path.open("rb") as file:

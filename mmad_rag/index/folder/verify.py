@@ -1,4 +1,4 @@
-"""List all that is wrong with an index folder."""
+"""List every problem of an index folder."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ def verify_index(
     encoder: Encoder | None = None,
     text_encoder: Encoder | None = None,
 ) -> tuple[str, ...]:
-    """Check an index folder to the last byte, without stopping at the first finding.
+    """Check an index folder to the last byte, without stopping at the first problem.
 
-    Manifest, names and hashes of files; counts, order, ids, products; shape and length of vectors.
+    The manifest, names and hashes of files, counts, order, ids, products, and shapes and lengths of vectors
+    are checked.
 
     Args:
-        folder: The index.
+        folder: The index folder.
         knowledge: Also compare the index with the product files of this folder.
         encoder: Also compare the fingerprint and length of vectors of this encoder.
-        text_encoder: Likewise for passages.
+        text_encoder: Also compare the fingerprint and length of vectors of this encoder of passages.
 
     Returns:
-        One line per finding; empty when the index is whole and true to what it was compared with.
+        One line per problem; empty when the index is intact and agrees with everything it was compared with.
     """
     findings: tuple[str, ...] = ()
-    for _ in range(_TRIES):  # a writer may replace the index under our eyes
+    for _ in range(_TRIES):  # a writer may replace the index while it is being read
         before = manifest_identity(folder)
         findings = tuple(_findings(folder, knowledge, encoder, text_encoder))
         if not findings or manifest_identity(folder) == before:
@@ -88,7 +89,7 @@ def _against_encoder(stamp: EncoderStamp, encoder: Encoder) -> Iterator[str]:
 
 
 def _against_knowledge(index: IndexData, knowledge: Path, folder: Path) -> Iterator[str]:
-    """What changed in the product files since; a file that only says the same otherwise is not a finding."""
+    """Changes of the product files since the index was built; changes of formatting alone are ignored."""
     try:
         base = load_knowledge(knowledge)
     except KnowledgeError as error:
@@ -110,7 +111,7 @@ def _against_knowledge(index: IndexData, knowledge: Path, folder: Path) -> Itera
 
 
 def _changes(index: IndexData, file: ProductFile) -> Iterator[str]:
-    """What of a product file the index holds otherwise."""
+    """Names of the parts in which a product file and the index differ."""
     product = file.product
     held = Counter(index.passages[row] for row in index.rows_of_product[product.product])
     wanted = Counter(passages_of(product))

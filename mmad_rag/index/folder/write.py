@@ -1,13 +1,13 @@
-"""Write an index folder so that whoever reads it meanwhile sees the older index or the new one, whole.
+"""Write an index folder so that a concurrent reader sees either the older index or the new one, complete.
 
-    manifest.json            what the index is, and the hash of every other file
-    passages.<hash>.jsonl    files that never change: another content has another name
+    manifest.json            description of the index, and the hash of every other file
+    passages.<hash>.jsonl    files that never change: other contents have another name
     keys.<hash>.npy ...
     .index.lock              held by the process that writes
 
-Files of the new index are written first, then the manifest is replaced in one step, then the files that it
-does not name are removed. A kill at any moment leaves one whole index; the next write removes what it
-left over.
+The files of the new index are written first, then the manifest is replaced in one step, then the files that
+it does not name are removed. A process killed at any moment leaves one complete index; the next write removes
+the files that it left over.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mmad_rag.index.folder.files import file_contents, name_on_disk
 from mmad_rag.index.folder.read import MANIFEST, load_index
 
 _DATA = re.compile(r"(passages|keys|references)(\.[0-9a-f]{12})?\.(jsonl|npy)")
-"""Format 1 wrote names without a hash."""
+"""Names of data files; those of format 1 have no hash."""
 _LOCK = ".index.lock"
 _WAIT_S = 10.0
 
@@ -36,16 +36,17 @@ def save_index(index: IndexData, folder: Path) -> None:
 
 
 def update_index(folder: Path, change: Callable[[IndexData], IndexData]) -> IndexData:
-    """Load an index, change it and write it, while no other process can write.
+    """Load an index, change it and write it under a lock that keeps other processes from writing.
 
     Returns:
-        What was written.
+        The index that was written.
 
     Raises:
-        IndexMismatchError: it cannot be loaded, is being written by another process, or cannot be written.
+        IndexMismatchError: the index cannot be loaded, is being written by another process, or cannot be
+            written.
     """
     if not (folder / MANIFEST).exists():
-        return load_index(folder)  # says that there is none, before the lock makes a folder of it
+        return load_index(folder)  # raises if there is no index, before the lock would create the folder
     with _writing(folder):
         changed = change(load_index(folder))
         _write(changed, folder)
@@ -53,7 +54,7 @@ def update_index(folder: Path, change: Callable[[IndexData], IndexData]) -> Inde
 
 
 def refuse_foreign(folder: Path) -> None:
-    """Raise IndexMismatchError when a folder exists and holds something else than an index."""
+    """Raise IndexMismatchError if a folder exists and holds something other than an index."""
     if not folder.exists() and not folder.is_symlink():
         return
     try:
@@ -66,7 +67,7 @@ def refuse_foreign(folder: Path) -> None:
 
 
 def index_lock(folder: Path) -> FolderLock:
-    """The lock of an index folder that is there.
+    """The lock of an existing index folder.
 
     Raises:
         IndexMismatchError: another process holds it for more than ten seconds.
@@ -78,7 +79,7 @@ def index_lock(folder: Path) -> FolderLock:
 
 @contextlib.contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Make the folder if need be and hold its lock; what goes wrong with files becomes one message."""
+    """Create the folder if necessary and hold its lock; file errors become an IndexMismatchError."""
     refuse_foreign(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +104,7 @@ def _write(index: IndexData, folder: Path) -> None:
         if left_over:
             with contextlib.suppress(
                 OSError
-            ):  # where a reader's open file cannot be removed, the next write does
+            ):  # if a file cannot be removed while a reader has it open, the next write removes it
                 path.unlink()
 
 
@@ -113,7 +114,7 @@ def _is_ours(name: str) -> bool:
 
 
 def _holds(path: Path, data: bytes) -> bool:
-    """Whether a plain file has these bytes already."""
+    """Whether the path is a regular file with exactly these bytes."""
     try:
         return not path.is_symlink() and path.stat().st_size == len(data) and path.read_bytes() == data
     except OSError:

@@ -12,15 +12,15 @@ from mmad_rag.records import Choice, Hit, Knowledge, Prompt, Reply
 from mmad_rag.words import content_words
 
 READER_IDENTITY = "builtin:reader/1"
-"""The number rises when the same prompt may get another reply."""
+"""Identity with the version of the rules, which rises when the same prompt may get another reply."""
 
 _DIGITS = 9
 
 
 class ReaderModel:
-    """A lexical reader. It is not an MLLM: it never looks at an image, and it knows nothing of its own.
+    """A lexical reader. It is not an MLLM: it never uses an image, and it has no knowledge of its own.
 
-    It is a control, showing how much of a gain the words of the knowledge alone give away, and a stand-in
+    It is a control that shows how much of a gain the words of the knowledge alone explain, and it stands in
     for a model in demos. With choices it replies with a letter:
 
     1. *Pieces* are the passages of `prompt.knowledge`, the title of each entry, and each product's name.
@@ -29,11 +29,12 @@ class ReaderModel:
        all choices share, the cosine between the choice and the knowledge with logarithmic term weights
        (Salton and Buckley, Term-weighting approaches in automatic text retrieval, 1988). There is no inverse
        document frequency: inside one product's knowledge, a word of many passages is typical, not trivial.
-    4. The best score wins. Choices with equal scores, among them all choices of a prompt without knowledge
-       and "Yes." and "No.", which hold no content words, are told apart by a hash of question, image and
-       choice: a fixed but arbitrary pick that depends on neither position, letter nor length.
+    4. The best score wins. Ties are broken by a hash of question, image and choice: a fixed but arbitrary
+       pick that depends on neither position, letter nor length. All choices of a prompt without knowledge
+       tie, and so do "Yes." and "No.", which hold no content words.
 
-    Without choices it replies with the passage whose words fit the question best, or with nothing.
+    Without choices it replies with the passage that shares most words with the question, or with an empty
+    text.
     """
 
     @property
@@ -42,13 +43,13 @@ class ReaderModel:
         return READER_IDENTITY
 
     async def answer(self, prompt: Prompt) -> Reply:
-        """Reply with a letter, or with a passage where the prompt has no choices; raises nothing."""
+        """Reply with a letter, or with a passage if the prompt has no choices; raises nothing."""
         text = _letter(prompt) if prompt.choices else _best_passage(prompt)
         return Reply(text=text, model=READER_IDENTITY)
 
 
 def choice_scores(choices: Sequence[Choice], knowledge: Knowledge | None) -> tuple[float, ...]:
-    """One score per choice, in order; at least 0, all 0 where nothing overlaps (formula: `ReaderModel`)."""
+    """One score per choice, in order, at least 0; all 0 without common words. Formula: see `ReaderModel`."""
     counts = _piece_counts(knowledge)
     return tuple(_overlap(content_words(choice.text), counts) for choice in choices)
 
@@ -61,7 +62,7 @@ def _letter(prompt: Prompt) -> str:
 
 
 def _best_passage(prompt: Prompt) -> str:
-    """The first of the passages that share most with the question; empty where none shares a word."""
+    """The first of the passages that share most words with the question; empty if none shares a word."""
     hits = prompt.knowledge.hits if prompt.knowledge is not None else ()
     question = content_words(prompt.question)
     scored = [(_overlap(question, Counter(_words_of(hit))), hit.passage.text) for hit in hits]
@@ -74,14 +75,14 @@ def _words_of(hit: Hit) -> frozenset[str]:
 
 
 def _piece_counts(knowledge: Knowledge | None) -> Mapping[str, int]:
-    """In how many pieces each word occurs."""
+    """Word -> number of pieces in which it occurs."""
     if knowledge is None or not knowledge.hits:
         return {}
     return Counter(word for piece in _pieces(knowledge) for word in frozenset(content_words(piece)))
 
 
 def _pieces(knowledge: Knowledge) -> Iterator[str]:
-    """All the texts that a model would be shown of this knowledge, each title and name once."""
+    """All texts of this knowledge that a model would be shown, each title and name once."""
     for product in knowledge.route.products:
         yield product.replace("_", " ")
     entries = {(hit.passage.product, hit.passage.entry): hit.passage.title for hit in knowledge.hits}
@@ -91,7 +92,7 @@ def _pieces(knowledge: Knowledge) -> Iterator[str]:
 
 
 def _overlap(words: Iterable[str], counts: Mapping[str, int]) -> float:
-    """Rounded, so that scores that are equal on paper are equal."""
+    """The overlap score of the words, rounded so that mathematically equal scores are equal."""
     distinct = tuple(dict.fromkeys(words))
     if not distinct:
         return 0.0
@@ -100,7 +101,7 @@ def _overlap(words: Iterable[str], counts: Mapping[str, int]) -> float:
 
 
 def _lot(prompt: Prompt, choice: Choice) -> str:
-    """A hash that stands for chance; equal in every arm, because knowledge is not in it."""
+    """A hash that breaks ties; it is equal in every arm, because it does not include the knowledge."""
     image = prompt.image.digest if prompt.image is not None else ""
     drawn_from = json.dumps([prompt.question, image, choice.text])
     return hashlib.sha256(drawn_from.encode()).hexdigest()

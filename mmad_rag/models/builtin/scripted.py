@@ -1,4 +1,4 @@
-"""A model whose replies are written down beforehand."""
+"""A model with prescribed replies."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mmad_rag.errors import ModelActionError
 from mmad_rag.records import Prompt, Reply
 
 Script: TypeAlias = str | Exception | Sequence[str | Exception] | Callable[[Prompt], str]
-"""One reply for every prompt, one per prompt in the order of asking, or a function of the prompt.
+"""One reply for every prompt, a sequence with one reply per prompt in the order of asking, or a function.
 
-An exception in the place of a reply is raised; a function raises its own.
+An exception given instead of a reply is raised; exceptions of a function pass unchanged.
 """
 
 
 class ScriptedModel:
-    """Replies as told: for tests, examples and dry runs.
+    """Gives the replies of a script, for tests, examples and dry runs.
 
     Example:
         >>> import asyncio
@@ -30,13 +30,13 @@ class ScriptedModel:
     """
 
     def __init__(self, replies: Script, *, name: str | None = None, keep_prompts: bool = True) -> None:
-        """Remember the script.
+        """Keep the script.
 
         Args:
-            replies: see `Script`.
-            name: the part of the identity that stands for the replies; by default the reply itself, a digest
-                of a sequence, or a function's qualified name. Give one where two functions share theirs.
-            keep_prompts: collect what was shown in `prompts`; a long dry run leaves it out to save memory.
+            replies: The script, see `Script`.
+            name: Part of the identity that stands for the replies; by default the reply itself, a digest
+                of a sequence, or a function's qualified name. Give one if two functions have the same name.
+            keep_prompts: Whether to collect the prompts in `prompts`; False saves memory in a long dry run.
         """
         self.prompts: list[Prompt] = []
         self._replies = replies
@@ -50,11 +50,11 @@ class ScriptedModel:
         return f"builtin:scripted/{self._name}"
 
     async def answer(self, prompt: Prompt) -> Reply:
-        """Reply with what the script holds for this prompt.
+        """Give the script's reply for this prompt.
 
         Raises:
-            ModelActionError: a sequence of replies is used up.
-            Exception: whatever the script holds in the place of a reply.
+            ModelActionError: a sequence of replies is exhausted.
+            Exception: an exception that the script holds instead of a reply.
         """
         if self._keep_prompts:
             self.prompts.append(prompt)
@@ -78,7 +78,7 @@ class ScriptedModel:
 
 
 def _name_of(replies: Script) -> str:
-    """One line that differs where replies differ, as far as that can be seen."""
+    """A name, in one line, that differs between scripts as far as they can be told apart."""
     if isinstance(replies, str):
         plain = replies.isprintable() and not replies.startswith(("'", '"'))
         return replies if plain else repr(replies)

@@ -1,4 +1,4 @@
-"""Controls that look at the options only."""
+"""Controls that use the options of a question only."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from mmad_rag.records import Choice, Prompt, Reply
 
 
 class Shortcut(StrEnum):
-    """Which option a control always chooses."""
+    """The option that a control always chooses."""
 
     LONGEST = "longest"
-    """Most characters; the first of equals."""
+    """The option with most characters; the first one if several are equal."""
     SHORTEST = "shortest"
-    """Fewest characters; the first of equals."""
+    """The option with fewest characters; the first one if several are equal."""
     FIRST = "first"
-    """The one that is shown first."""
+    """The option that is shown first."""
 
 
 class ShortcutModel:
-    """Chooses by a rule that no image, question or knowledge can change: what a benchmark gives away.
+    """Chooses by a rule that ignores image, question and knowledge, to show what the options give away.
 
-    It replies with a letter, or with nothing where the prompt has no choices.
+    It replies with a letter, or with an empty text if the prompt has no choices.
     """
 
     def __init__(self, shortcut: Shortcut) -> None:

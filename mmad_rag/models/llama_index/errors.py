@@ -1,11 +1,11 @@
-"""What a LlamaIndex LLM raises, as errors of our own.
+"""Convert the errors of a LlamaIndex LLM to errors of our own.
 
-What was raised                                | becomes
+What the LLM raises                            | becomes
 -----------------------------------------------|-----------------
 HTTP status 401, 402, 403, 404, 405            | ModelActionError
-429 for want of credit                         | ModelActionError
+429 because no credit is left                  | ModelActionError
 no connection could be made                    | ModelActionError
-a library or a method that is missing          | ModelActionError
+a missing library or method                    | ModelActionError
 no API key                                     | ModelActionError
 anything else                                  | ModelRetryError
 """
@@ -36,9 +36,9 @@ def translate(error: Exception, name: str, *, hide: Callable[[str], str]) -> Mod
     """The error to raise in place of a provider's.
 
     Args:
-        error: what the LLM raised, after its own retries.
-        name: of the LLM, for the message.
-        hide: takes secrets out of a text.
+        error: The error that the LLM raised, after its own retries.
+        name: Name of the LLM, for the message.
+        hide: Removes secrets from a text.
     """
     chain = tuple(_chain(error))
     status = next((found for one in chain if (found := _status(one)) is not None), None)
@@ -70,7 +70,7 @@ def _answered(status: int, happened: str, error: Exception) -> ModelError:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and its causes, outermost first; a cause that was seen before ends it."""
+    """The error and its causes, outermost first; a repeated cause ends the chain."""
     seen: list[BaseException] = []
     found: BaseException | None = error
     while found is not None and found not in seen:
@@ -80,7 +80,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _status(error: BaseException) -> int | None:
-    """As the clients of providers and httpx keep it."""
+    """The HTTP status in an error of httpx or of a provider's client; None if it has none."""
     response = getattr(error, "response", None)
     for value in (getattr(error, "status_code", None), getattr(response, "status_code", None)):
         if isinstance(value, int) and 400 <= value <= 599:

@@ -1,4 +1,4 @@
-"""A LlamaIndex LLM from its spec."""
+"""Load a LlamaIndex LLM from its spec."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _PACKAGE = "llama_index.llms"
 
 
 def load_llama_index(name: str, options: ModelOptions) -> LlamaIndexModel:
-    """Make the LLM that `PROVIDER/NAME` or `PROVIDER.CLASS/NAME` means.
+    """Make the LLM of the spec `PROVIDER/NAME` or `PROVIDER.CLASS/NAME`.
 
-    PROVIDER is the module below `llama_index.llms`, which a package of its own brings. CLASS is its LLM; it
-    may be left out where the module has one only, or one that is called like the provider. Of the options,
-    the LLM gets those that its class has a field for.
+    PROVIDER is a module below `llama_index.llms`, which a separate package installs. CLASS is the class of
+    the LLM; it may be omitted if the module has only one, or one with the provider's name. The LLM gets the
+    options for which its class has a field.
 
     Raises:
-        SpecError: the spec has another form, or the module has no such class.
+        SpecError: the spec has another form, or the module does not have the class.
         ExtraError: the provider's package is not installed.
-        ModelActionError: the LLM cannot be made, e.g. for want of a key.
+        ModelActionError: the LLM cannot be made, e.g. because a key is missing.
     """
     source, slash, model = name.partition("/")
     provider, dot, wanted = source.partition(".")
@@ -45,7 +45,7 @@ def load_llama_index(name: str, options: ModelOptions) -> LlamaIndexModel:
         return LlamaIndexModel(made_by(**arguments), options)
     except MmadRagError:
         raise
-    except Exception as error:  # each provider's own code
+    except Exception as error:  # each provider runs its own code
         reason = first_line(error)
         raise ModelActionError(
             f"the LLM llama_index:{name} cannot be made ({reason}); "
@@ -73,7 +73,7 @@ def _import(provider: str) -> ModuleType:
 
 
 def _choose(module: ModuleType, provider: str, wanted: str) -> type[LLM]:
-    """The class that is named, else the one that is called like the provider, else the only one."""
+    """The class that the spec names, else the one with the provider's name, else the only one."""
     from llama_index.core.llms import LLM
 
     names = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
@@ -97,12 +97,12 @@ def _choose(module: ModuleType, provider: str, wanted: str) -> type[LLM]:
 
 
 def _arguments(made_by: type[LLM], model: str, options: ModelOptions) -> dict[str, Any]:
-    """Names of fields that LlamaIndex's classes share by habit, each with what the options have for it."""
+    """Arguments from the options, by the field names that LlamaIndex's classes have by convention."""
     fields = made_by.model_fields
     limit = options.max_completion_tokens or options.max_tokens
     wanted: dict[str, Any] = {
         "model" if "model" in fields or "model_name" not in fields else "model_name": model,
-        "is_chat_model": True,  # OpenAILike is none by default, and drops the images then
+        "is_chat_model": True,  # OpenAILike is not one by default, and then drops the images
         "temperature": options.temperature,
         "max_tokens": limit,
         "seed": options.seed,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 _USAGES = (
-    ("prompt_tokens", "completion_tokens"),  # OpenAI's chat completions and who follows them
+    ("prompt_tokens", "completion_tokens"),  # OpenAI's chat completions and compatible endpoints
     ("input_tokens", "output_tokens"),  # OpenAI's responses, Anthropic, Bedrock
     ("prompt_token_count", "candidates_token_count"),  # Gemini
     ("prompt_eval_count", "eval_count"),  # Ollama
@@ -33,12 +33,12 @@ _USAGES = (
 
 
 def read_response(response: ChatResponse, *, model: str, latency_s: float) -> Reply:
-    """Text of all text blocks; token counts and first-token probabilities where the provider gave them.
+    """A reply with the text of all text blocks, and token counts and first-token probabilities if reported.
 
     Args:
-        response: what `chat` or `achat` returned.
-        model: the name to use where the provider reports none.
-        latency_s: seconds from request to reply.
+        response: The response that `chat` or `achat` returned.
+        model: The name to use if the provider reports none.
+        latency_s: Seconds from request to reply.
     """
     reported = _member(response.raw, "model")
     return Reply(
@@ -67,14 +67,14 @@ def _usage(response: ChatResponse) -> Usage | None:
 
 
 def _member(source: object, name: str) -> object:
-    """Of a mapping or of an object: providers hand on either."""
+    """An item of a mapping or an attribute of an object: providers return either."""
     if isinstance(source, Mapping):
         return source.get(name)
     return getattr(source, name, None)
 
 
 def _first_token(positions: object) -> Mapping[str, float] | None:
-    """Probabilities at the first position; the same token in two ways of writing counts once, summed."""
+    """Probabilities at the first position; those of tokens that decode to the same text are summed."""
     if not isinstance(positions, list) or not positions or not isinstance(positions[0], list):
         return None
     found: dict[str, float] = {}
@@ -86,15 +86,15 @@ def _first_token(positions: object) -> Mapping[str, float] | None:
 
 
 class LlamaIndexModel:
-    """Asks any LLM of LlamaIndex: a system message, then the user's, with text and image blocks in order.
+    """Asks a LlamaIndex LLM with a system message, then the user's, with text and image blocks in order.
 
-    The LLM keeps its own settings: sampling, retries and timeouts are given where it is made. One with
-    nothing but a blocking `chat` is asked in a thread, one question at a time. One that turns messages into
-    plain text, or says that it is not a chat model, would drop images: a prompt that has any is refused.
+    The LLM keeps its own settings for sampling, retries and timeouts. If an LLM has only a blocking `chat`,
+    it is asked in a thread, one question at a time. If it turns messages into plain text, or says that it is
+    not a chat model, it would drop images: a prompt with images is then refused.
 
     Args:
-        llm: The LLM; made here already, so that programs can hand in theirs.
-        options: Of them, only `deadline_s` counts: seconds for one question, the LLM's own retries included.
+        llm: The LLM, already constructed.
+        options: Only `deadline_s` is used: seconds for one question, the LLM's own retries included.
 
     Raises:
         InputError: `llm` is not an LLM of LlamaIndex.
@@ -117,20 +117,20 @@ class LlamaIndexModel:
         self._deadline_s = (options if options is not None else ModelOptions()).deadline_s
         self._identity = describe(llm)
         self.tokenizer = f"llama_index:{model_name(llm)}"
-        """What the model's tokenizer is known by: its name."""
+        """Spec of the model's tokenizer: `llama_index:` with the model's name."""
         self._blocking = ThreadPoolExecutor(1, "mmad-rag-llama-index") if _only_blocks(llm) else None
 
     @property
     def identity(self) -> str:
-        """Class, model name, and a digest of all its settings but secrets."""
+        """The LLM's class, its model name, and a digest of all its settings except secrets."""
         return self._identity
 
     async def answer(self, prompt: Prompt) -> Reply:
         """Ask the LLM.
 
         Raises:
-            ModelActionError: every question would fail alike until the user acts.
-            ModelRetryError: this question, or this moment, gives no reply.
+            ModelActionError: every question would fail in the same way until the user acts.
+            ModelRetryError: there is no reply to this question, or not at this time.
         """
         if prompt.image is not None or prompt.references:
             self._see_that_it_sees()
@@ -144,7 +144,7 @@ class LlamaIndexModel:
                 f"{self._name} gave no answer within {self._deadline_s:g} s; "
                 "ask again later, ask fewer questions at once, or raise deadline_s"
             ) from None
-        except Exception as error:  # every provider has its own; `translate` tells them apart
+        except Exception as error:  # every provider raises its own kinds; `translate` tells them apart
             raise translate(error, self._name, hide=lambda text: hide_secrets(self._llm, text)) from None
         return read_response(response, model=self._name, latency_s=time.monotonic() - start)
 
@@ -175,14 +175,14 @@ class LlamaIndexModel:
 
 
 def _only_blocks(llm: LLM) -> bool:
-    """Whether its `achat` is the one that calls `chat` and holds up the loop meanwhile."""
+    """Whether the LLM's `achat` only calls `chat`, which blocks the event loop."""
     from llama_index.core.llms import CustomLLM
 
     return _inherits(llm, CustomLLM, "achat")
 
 
 def _inherits(llm: LLM, base: type[LLM], method: str) -> bool:
-    """Whether a method is the base class's own; LlamaIndex wraps it anew for every class, for tracing."""
+    """Whether the LLM inherits a method from the base class, which LlamaIndex wraps per class for tracing."""
     own, inherited = (inspect.unwrap(getattr(kind, method)) for kind in (type(llm), base))
     return own is inherited
 

@@ -1,4 +1,4 @@
-"""What a LlamaIndex LLM is set to, without its secrets."""
+"""Describe the settings of a LlamaIndex LLM without its secrets."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _SECRET = re.compile(r"(^|_)(key|token|secret|password|credentials?|headers?|aut
 _HIDDEN = "[hidden]"
 _SHOWN = 16
 _SHORTEST_SECRET = 6
-"""Hiding a shorter one would blot out ordinary words."""
+"""Length in characters from which a secret is hidden; hiding shorter ones would hide ordinary words."""
 
 
 def describe(llm: LLM) -> str:
-    """`llama_index:CLASS/NAME, settings=DIGEST`: two that differ in anything but secrets differ here."""
+    """`llama_index:CLASS/NAME, settings=DIGEST`, which differs if any setting other than a secret differs."""
     settings = {
         name: value
         for name in sorted(type(llm).model_fields)
@@ -32,7 +32,7 @@ def describe(llm: LLM) -> str:
 
 
 def hide_secrets(llm: LLM, text: str) -> str:
-    """The text with the LLM's keys and tokens blotted out."""
+    """The text with the LLM's keys and tokens hidden."""
     for name in type(llm).model_fields:
         value = getattr(llm, name, None)
         reveal = getattr(value, "get_secret_value", None)  # pydantic's SecretStr
@@ -43,7 +43,7 @@ def hide_secrets(llm: LLM, text: str) -> str:
 
 
 def model_name(llm: LLM) -> str:
-    """As LlamaIndex's metadata have it, else as the field does."""
+    """The model's name from LlamaIndex's metadata, else from the LLM's field."""
     name = llm.metadata.model_name
     for field in ("model", "model_name"):
         if name == "unknown" and isinstance(given := getattr(llm, field, None), str) and given:
@@ -52,7 +52,7 @@ def model_name(llm: LLM) -> str:
 
 
 def _plain(value: object) -> JsonValue:
-    """What JSON can hold; None for everything else, such as callbacks, clients and SecretStr."""
+    """The value as JSON; None for values that JSON cannot hold, such as callbacks, clients and SecretStr."""
     if isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):

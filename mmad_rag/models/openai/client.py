@@ -1,4 +1,4 @@
-"""A model behind an OpenAI client that the caller has made and set up."""
+"""A model behind an OpenAI client that the caller has configured."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ _ANY_KEY = "given-by-the-client"
 
 
 class ClientModel:
-    """Asks through an `openai.OpenAI` or `openai.AsyncOpenAI` (or Azure's kind) that you hand in.
+    """Asks through a given `openai.OpenAI` or `openai.AsyncOpenAI` (or Azure's class).
 
-    Address, key, headers, time limits and retries are the client's; nothing but model, messages and what is
-    given here is sent. A synchronous client is called in threads.
+    Address, key, headers, time limits and retries are the client's; only model, messages and the options
+    given here are sent. A synchronous client is called in threads.
 
     Connections of an `AsyncOpenAI` belong to the event loop that opened them. Each loop therefore gets a copy
-    of the client with connections of its own, unless you gave the client an `http_client`: that one is used
-    as it is, so ask with `await` in one loop then.
+    of the client with its own connections, unless the client was given an `http_client`: that one is used
+    unchanged, so all questions must then be awaited in one loop.
 
     Args:
         client: The client.
         name: The model's name at its endpoint.
-        options: What is sent beside model and messages, and how images are sent; None sends nothing else.
-            Address, key, times and device in them have no part in it.
+        options: Fields to send besides model and messages, and how images are sent; None sends nothing else.
+            Their address, key, time limits and device are ignored.
 
     Raises:
         InputError: the name is empty.
@@ -62,27 +62,27 @@ class ClientModel:
         self._name = name
         self._request = RequestMaker(options)
         self._first = FirstAnswers()
-        # The key is wanted for hiding it in messages; a client may also get it elsewhere when it asks.
+        # The key is needed to hide it in messages; a client may also obtain one later, when it asks.
         self._endpoint = find_endpoint(str(client.base_url), client.api_key or _ANY_KEY)
         self._patience = Patience(attempts=1, connect_attempts=1)
         self._copies = PerLoop(self._copy, self._close)
 
     @property
     def identity(self) -> str:
-        """Model name, place and everything sent that can change a reply."""
+        """The model's name, its endpoint and everything sent that can change a reply."""
         return f"openai:{self._name} at {self._endpoint.place}{self._request.said}"
 
     @property
     def tokenizer(self) -> str:
-        """What the model's tokenizer is known by: its name behind `openai:`."""
+        """Spec of the model's tokenizer: `openai:` with the model's name."""
         return f"openai:{self._name}"
 
     async def answer(self, prompt: Prompt) -> Reply:
-        """Ask through the client, which asks again by its own rules.
+        """Ask through the client, which retries by its own rules.
 
         Raises:
-            ModelActionError: every question would fail alike until the user acts.
-            ModelRetryError: this question, or this moment, gives no reply.
+            ModelActionError: every question would fail in the same way until the user acts.
+            ModelRetryError: there is no reply to this question, or not at this time.
         """
         messages = await self._request.messages(render(prompt))
         start = time.perf_counter()
@@ -99,7 +99,7 @@ class ClientModel:
         )
 
     async def _attempt(self, messages: list[ChatCompletionMessageParam]) -> Completion | Failure:
-        """Failures are returned: an exception would carry the SDK's own along, which may quote the key."""
+        """Send one request; failures are returned, because the chain of a raised error may quote the key."""
         import openai
 
         endpoint, patience = self._endpoint, self._patience
@@ -127,7 +127,7 @@ class ClientModel:
         return read_answer(content, content_type, endpoint=endpoint, patience=patience)
 
     async def _post(self, messages: list[ChatCompletionMessageParam]) -> tuple[bytes, str]:
-        """Body and media type; raw, because the SDK turns an HTML page into a reply without complaint."""
+        """Body and media type of the raw response; the SDK would silently turn an HTML page into a reply."""
         import openai
 
         if isinstance(self._client, openai.AsyncOpenAI):
@@ -143,27 +143,28 @@ class ClientModel:
         return response.content, response.headers.get("content-type", "")
 
     def _copy(self) -> AsyncOpenAI:
-        """For one event loop."""
+        """A copy of the client for one event loop."""
         import openai
 
         client: Any = self._client
         if type(client._client) is not own_connections():
-            return client  # type: ignore[no-any-return]  # only ever called for an AsyncOpenAI
+            return client  # type: ignore[no-any-return]  # called for an AsyncOpenAI only
         return client.copy(http_client=openai.DefaultAsyncHttpxClient())  # type: ignore[no-any-return]
 
     async def _close(self, copy: AsyncOpenAI) -> None:
-        """Only connections that were made here are closed."""
+        """Close the connections of a copy if they were made here."""
         if copy is not self._client:
             await copy.close()
 
 
 @functools.cache
 def own_connections() -> type:
-    """The class of the connections that an `AsyncOpenAI` makes when it is given none.
+    """The class of the HTTP client that an `AsyncOpenAI` makes when it is given none.
 
-    The SDK does not say whether a client was given its connections, and its `copy` hands both kinds on. But
-    those that it makes are of a class that it keeps to itself: whoever gives some gives httpx's, or a
-    `DefaultAsyncHttpxClient`, or their own. So one client is made to look at, which asks nothing.
+    The SDK does not say whether an HTTP client was given to it, and its `copy` passes on both kinds. But the
+    ones that the SDK makes have a private class, while a caller gives httpx's class, a
+    `DefaultAsyncHttpxClient`, or another one. So an `AsyncOpenAI` is made for inspection only; it sends
+    nothing.
     """
     import openai
 

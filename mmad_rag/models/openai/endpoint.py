@@ -1,4 +1,4 @@
-"""The OpenAI-compatible endpoint that requests go to."""
+"""The OpenAI-compatible endpoint that requests are sent to."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ from mmad_rag.errors import ModelActionError, SpecError
 
 _OPENAI = "https://api.openai.com/v1"
 _NO_KEY = "none"
-"""Sent where no key is given, because the SDK insists on one; servers that need no key ignore it."""
+"""Key to send if none is given, because the SDK requires one; servers that need no key ignore it."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
 _HIDDEN = "[hidden]"
 _LONGEST_QUOTE = 300
 _SHORTEST_SECRET = 6
-"""Shorter keys are stand-ins for servers that want none; hiding them would blot out ordinary words."""
+"""Length in characters from which a key is hidden; shorter ones are placeholders for servers without keys,
+and hiding them would hide ordinary words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where requests go; get one with `find_endpoint`."""
+    """The address and key that requests use; `find_endpoint` makes one."""
 
     url: str = field(repr=False)
-    """The base URL as it was given, without a trailing slash; may hold a user name and password."""
+    """The given base URL without a trailing slash; may hold a user name and password."""
     key: str = field(repr=False)
-    """The API key, or a stand-in."""
+    """The API key, or a placeholder."""
     place: str
-    """Host, port and path, e.g. `api.openai.com/v1`: what an identity and a message may hold."""
+    """Host, port and path, e.g. `api.openai.com/v1`, for identities and messages."""
     secrets: tuple[str, ...] = field(repr=False)
-    """What must never be shown."""
+    """Texts that must never be shown."""
 
     def quote(self, text: str) -> str:
-        """A server's words for use in a message: one line of at most 300 characters, secrets hidden."""
+        """A server's text for a message: one line of at most 300 characters with secrets hidden."""
         for secret in self.secrets:
             text = text.replace(secret, _HIDDEN)
         line = _UNPRINTABLE.sub(" ", text).strip()
@@ -42,11 +43,11 @@ class Endpoint:
 
 
 def find_endpoint(base_url: str | None, api_key: str | None) -> Endpoint:
-    """What was handed in, else `OPENAI_BASE_URL` and `OPENAI_API_KEY`, else OpenAI's own address.
+    """The endpoint of the given values, else of `OPENAI_BASE_URL` and `OPENAI_API_KEY`, else OpenAI's own.
 
     Raises:
         SpecError: the base URL is not an http(s) address, or has a query or fragment.
-        ModelActionError: the key cannot be sent, or is missing where OpenAI itself is asked.
+        ModelActionError: the key cannot be sent, or is missing for OpenAI's own endpoint.
     """
     url = (base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI).strip().rstrip("/")
     parts = _split(url)
@@ -67,16 +68,16 @@ def find_endpoint(base_url: str | None, api_key: str | None) -> Endpoint:
 
 
 def _custom_headers() -> Iterator[str]:
-    """Values of the headers that the SDK takes from the environment: gateways want keys there."""
+    """Values of the headers that the SDK reads from the environment, which may be keys for gateways."""
     for line in os.environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines():
         value = line.partition(":")[2].strip()
-        for secret in (value, value.rpartition(" ")[2]):  # `Bearer ...`: the word behind it too
+        for secret in (value, value.rpartition(" ")[2]):  # the value, and the key in `Bearer KEY`
             if len(secret) >= _SHORTEST_SECRET:
                 yield secret
 
 
 def _split(url: str) -> SplitResult:
-    """The parts of a usable base URL."""
+    """The parts of the base URL, once it is found valid."""
     advice = "give an address such as http://localhost:8000/v1 (OPENAI_BASE_URL or --base-url)"
     try:
         parts = urlsplit(url)
@@ -95,5 +96,5 @@ def _place(parts: SplitResult) -> str:
 
 
 def _without_user(url: str) -> str:
-    """For messages: up to the last `@` could be a password, and so could a query."""
+    """The URL for messages, without the part up to the last `@` and without the query: both may be secret."""
     return url.rpartition("@")[2].partition("?")[0]

@@ -1,29 +1,29 @@
-"""What goes wrong on the way to an OpenAI-compatible endpoint, as failures of our own.
+"""Classify the errors of an OpenAI-compatible endpoint as failures of our own.
 
-What came                               | asked again | raised in the end | stands for
+What happens                            | asked again | finally raised    | concerns
 ----------------------------------------|-------------|-------------------|----------------------------
 3xx that leads nowhere                  | no          | ModelActionError  | address
 401, 402, 403, 404, 405                 | no          | ModelActionError  | key, credit, model, address
 429 with code `insufficient_quota`      | no          | ModelActionError  | credit
 400 or 422 about an option              | no          | ModelActionError  | options
 400, 413, 422 and other 4xx             | no          | ModelRetryError   | this question only
-any of these to the questions about     | as those    | ModelSetUpError   | key, model, options, server
-  the first 8 images, in the same     |             |                   |
+any of these to all questions about     | as above    | ModelSetUpError   | key, model, options, server
+  the first 8 images, in the same       |             |                   |
   words, and none answered              |             |                   |
-429, 529                                | until the   | ModelRetryError   | this moment; fewer are asked
-                                        |   deadline  |                   |   at a time
+429, 529                                | until the   | ModelRetryError   | this moment; fewer requests
+                                        |   deadline  |                   |   are sent at a time
 408, 409, other 5xx                     | yes         | ModelRetryError   | this moment; after 503 fewer
-                                        |             |                   |   are asked at a time
+                                        |             |                   |   requests at a time
 no answer in time, connection broken    | yes         | ModelRetryError   | this moment
 no connection (refused, unknown host,   | a few times | ModelActionError  | address, server not running
   TLS, none within `connect_s`)         |             |                   |
-200 with an `error` whose code is a     | as that     | as that           | a gateway that passes it on
-  status                                |             |                   |
+200 with an `error` whose code is a     | as by that  | as by that status | a gateway that passes it on
+  status                                |   status    |                   |
 200 with another `error`, no choices    | no          | ModelRetryError   | this question only
-200 that says JSON, but holds no object | yes         | ModelRetryError   | this moment (cut off)
-200 with HTML or plain text             | no          | ModelActionError  | no such endpoint
-text that UTF-8 cannot hold             | no          | ModelRetryError   | this question only
-200 with a tool's call and no text      | no          | ModelRetryError   | this question only
+200 declared as JSON without an object  | yes         | ModelRetryError   | this moment (truncated)
+200 with HTML or plain text             | no          | ModelActionError  | wrong address
+text that UTF-8 cannot encode           | no          | ModelRetryError   | this question only
+200 with a tool call and no text        | no          | ModelRetryError   | this question only
 200 without choices or content          | no          | nothing           | an empty reply
 """
 
@@ -51,9 +51,9 @@ _PASSING = frozenset({408, 409, 429})
 _RATE = frozenset({429, 529})
 _OVERLOAD = frozenset({429, 503, 529})
 _UNTIL_THE_DEADLINE = 1_000_000
-"""Attempts: who is only asked to be slower loses no question to it before its time is up."""
+"""Number of attempts after a rate limit, large enough that only the deadline ends the retries."""
 _NOT_MADE = frozenset({"ConnectError", "ConnectTimeout"})
-"""Classes of httpx, and of httpx2, which the SDK uses since 3.0; by name, because the other may be absent."""
+"""Names of error classes of httpx, and of httpx2, which the SDK uses since 3.0; either may be absent."""
 _LATER = "ask again later, or ask fewer questions at once"
 _THIS_QUESTION = "this question cannot be asked like this; others may still work"
 _REASONING = "reasoning models want max_completion_tokens in place of max_tokens, and no temperature"
@@ -72,14 +72,14 @@ _OPTIONS = frozenset(
 def status_failure(
     status: int, headers: Mapping[str, str], body: object, *, endpoint: Endpoint, patience: Patience
 ) -> Failure:
-    """The failure that an HTTP status stands for.
+    """The failure for an HTTP status.
 
     Args:
-        status: 300 to 599.
-        headers: of the response, names in lower case.
-        body: the parsed JSON, its `error` object, or the text where it is not JSON.
-        endpoint: who answered.
-        patience: how often failures that pass are worth asking again.
+        status: The HTTP status, 300 to 599.
+        headers: Headers of the response, names in lower case.
+        body: The parsed JSON, its `error` object, or the text if it is not JSON.
+        endpoint: The endpoint that answered.
+        patience: How often temporary failures are retried.
     """
     happened = _answered(f"HTTP {status}", body, endpoint)
     error = _error_object(body)
@@ -104,9 +104,10 @@ def status_failure(
 
 
 def _names_an_option(error: Mapping[str, object]) -> bool:
-    """Whether an option is refused that every question carries.
+    """Whether the error refuses an option that every question carries.
 
-    Of a longest reply that leaves a long prompt no room some say the same: it has to be called unsupported.
+    Some endpoints also name `max_tokens` when a long prompt leaves no room for the reply; that option is
+    taken as refused only if the error calls it unsupported.
     """
     param, code = error.get("param"), error.get("code")
     if not isinstance(param, str):
@@ -115,7 +116,7 @@ def _names_an_option(error: Mapping[str, object]) -> bool:
 
 
 def reported_failure(error: object, *, endpoint: Endpoint, patience: Patience) -> Failure:
-    """The failure that an `error` object inside a response with status 200 stands for."""
+    """The failure for an `error` object inside a response with status 200."""
     code = _error_object(error).get("code")
     if isinstance(code, int) and 400 <= code <= 599:
         return status_failure(code, {}, error, endpoint=endpoint, patience=patience)
@@ -125,7 +126,7 @@ def reported_failure(error: object, *, endpoint: Endpoint, patience: Patience) -
 def connection_failure(
     error: openai.APIConnectionError, *, endpoint: Endpoint, patience: Patience
 ) -> Failure:
-    """The failure that a connection which broke, or was never made, stands for."""
+    """The failure for a connection that broke or was never made."""
     reason = endpoint.quote(str(_root(error)) or type(_root(error)).__name__)
     if type(error.__cause__).__name__ in _NOT_MADE:
         return Failure(
@@ -139,20 +140,20 @@ def connection_failure(
 
 
 def late_failure(*, endpoint: Endpoint, patience: Patience) -> Failure:
-    """The failure that no answer in time stands for."""
+    """The failure for an answer that did not come in time."""
     happened = f"{endpoint.place} gave no answer in time"
     advice = f"{_LATER}, or raise timeout_s"
     return Failure(happened, advice, stops_run=False, attempts=patience.attempts)
 
 
 def unsendable_failure() -> Failure:
-    """The failure that text which UTF-8 cannot hold stands for."""
+    """The failure for text that UTF-8 cannot encode."""
     happened = "the prompt holds half a character (a lone surrogate), which cannot be sent"
     return Failure(happened, "mend the text of the question or of the knowledge", stops_run=False)
 
 
 def tool_failure(tools: tuple[str, ...], *, endpoint: Endpoint) -> Failure:
-    """The failure that a call of tools in the place of an answer stands for; none are ever offered here."""
+    """The failure for tool calls instead of an answer, although no tools were offered."""
     named = endpoint.quote(", ".join(tools))
     return Failure(
         f"the model at {endpoint.place} called a tool instead of answering ({named})",
@@ -163,7 +164,7 @@ def tool_failure(tools: tuple[str, ...], *, endpoint: Endpoint) -> Failure:
 
 
 def garbled_failure(content: str, *, says_json: bool, endpoint: Endpoint, patience: Patience) -> Failure:
-    """The failure that a body which is not JSON object stands for."""
+    """The failure for a body that is not a JSON object."""
     if says_json:
         happened = _answered("JSON that cannot be read" if content else "nothing", content, endpoint)
         return Failure(happened, _LATER, stops_run=False, attempts=patience.attempts)
@@ -177,7 +178,7 @@ def _answered(what: str, body: object, endpoint: Endpoint) -> str:
 
 
 def _error_object(body: object) -> Mapping[str, object]:
-    """The object that says what went wrong; empty where there is none."""
+    """The `error` object of a body; empty if there is none."""
     if not isinstance(body, Mapping):
         return {}
     inner = body.get("error")
@@ -185,7 +186,7 @@ def _error_object(body: object) -> Mapping[str, object]:
 
 
 def _message(body: object) -> str:
-    """A server's own words, whatever shape it wraps them in."""
+    """A server's error message, in any of the shapes that servers use."""
     if body is None or isinstance(body, str):
         return body or ""
     error = _error_object(body)
@@ -197,14 +198,14 @@ def _message(body: object) -> str:
 
 
 def _root(error: BaseException) -> BaseException:
-    """The first cause of a chain of exceptions: the operating system's own words."""
+    """The first cause of a chain of exceptions, usually an error of the operating system."""
     while (cause := _cause(error)) is not None:
         error = cause
     return error
 
 
 def _cause(error: BaseException) -> BaseException | None:
-    """httpcore keeps the cause among the arguments, and anyio groups one cause per address that it tried."""
+    """The cause of an exception; httpcore keeps it in the arguments, anyio groups one per address tried."""
     if isinstance(error, BaseExceptionGroup):
         return error.exceptions[0]
     return error.__cause__ or next((inner for inner in error.args if isinstance(inner, BaseException)), None)

@@ -31,33 +31,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """What belongs to one event loop."""
+    """The client and the throttle of one event loop."""
 
     client: AsyncOpenAI
-    """Holds its connections."""
+    """The client, which holds the loop's connections."""
     throttle: Throttle
-    """Says how many may be under way."""
+    """Limits the requests in flight."""
 
 
 class _Watch:
-    """A question's own clock: it stands still while the question waits for its turn."""
+    """A clock for one question that stops while the question waits for its turn."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.waited_s = 0.0
         self._clock = clock
 
     def clock(self) -> float:
-        """Seconds since any fixed moment."""
+        """Seconds since an arbitrary start, without the time spent waiting for a turn."""
         return self._clock() - self.waited_s
 
 
 class OpenAIModel:
-    """Asks any endpoint that speaks OpenAI's chat completions: OpenAI, vLLM, Ollama, llama.cpp, gateways.
+    """Asks an endpoint with OpenAI's chat completions: OpenAI, vLLM, Ollama, llama.cpp, gateways.
 
     A system message holds the instruction; one user message holds text and images in the prompt's order,
-    images as `data:` URLs with their true media type. Failures and what becomes of them: the table in
-    `mmad_rag.models.openai.errors`. As many questions are under way as the caller asks at once, until the
-    endpoint complains; then fewer, see `Throttle`.
+    images as `data:` URLs with their true media type. The table in `mmad_rag.models.openai.errors` lists the
+    failures and their handling. As many requests are in flight as the caller asks at once; after the endpoint
+    reports overload, fewer are, see `Throttle`.
 
     Example:
         >>> options = ModelOptions(base_url="http://localhost:8000/v1", max_tokens=16)
@@ -72,7 +72,7 @@ class OpenAIModel:
 
         Raises:
             SpecError: the base URL cannot be used.
-            ModelActionError: the key cannot be used, or is missing where OpenAI itself is asked.
+            ModelActionError: the key cannot be used, or is missing for OpenAI's own endpoint.
         """
         self._name = name
         self._options = options if options is not None else ModelOptions()
@@ -84,20 +84,20 @@ class OpenAIModel:
 
     @property
     def identity(self) -> str:
-        """Model name, place and everything sent that can change a reply; neither key nor user name."""
+        """The model's name, its endpoint without user name, and everything sent that can change a reply."""
         return f"openai:{self._name} at {self._endpoint.place}{self._request.said}"
 
     @property
     def tokenizer(self) -> str:
-        """What the model's tokenizer is known by: its name behind `openai:`."""
+        """Spec of the model's tokenizer: `openai:` with the model's name."""
         return f"openai:{self._name}"
 
     async def answer(self, prompt: Prompt) -> Reply:
-        """Ask the endpoint, again where that may help; waiting for a turn is not part of the latency.
+        """Ask the endpoint, with retries if they may help; waiting for a turn does not count as latency.
 
         Raises:
-            ModelActionError: every question would fail alike until the user acts.
-            ModelRetryError: this question, or this moment, gives no reply.
+            ModelActionError: every question would fail in the same way until the user acts.
+            ModelRetryError: there is no reply to this question, or not at this time.
         """
         messages = await self._request.messages(render(prompt))
         line = await self._lines.get()
@@ -122,7 +122,7 @@ class OpenAIModel:
     async def _attempt(
         self, line: _Line, messages: list[ChatCompletionMessageParam], limit_s: float, watch: _Watch
     ) -> Completion | Failure:
-        """One request when its turn has come, and what the next ones can learn from it."""
+        """Wait for a turn, send one request, and report its result to the throttle."""
         queued = self._patience.clock()
         async with line.throttle.turn() as sent:
             watch.waited_s += self._patience.clock() - queued
@@ -134,19 +134,19 @@ class OpenAIModel:
             return result
         if result.overload:
             wait = result.retry_after_s
-            # a wish longer than a question's own time is for the user to hear of, not for all to sit out
+            # a pause longer than a question's deadline is reported to the user instead of delaying everyone
             line.throttle.complained(sent, wait if wait is None or wait < self._options.deadline_s else None)
         return result
 
     async def _ask(
         self, client: AsyncOpenAI, messages: list[ChatCompletionMessageParam], limit_s: float
     ) -> Completion | Failure:
-        """Failures are returned: an exception would carry the SDK's own along, which may quote the key."""
+        """Send one request; failures are returned, because the chain of a raised error may quote the key."""
         import openai
 
         endpoint, patience = self._endpoint, self._patience
         try:
-            # The SDK's timeout starts anew with every byte that arrives; this one does not.
+            # The SDK's timeout restarts with every byte that arrives; this one does not.
             async with asyncio.timeout(limit_s):
                 content, content_type = await self._post(client, messages)
         except UnicodeEncodeError:
@@ -165,7 +165,7 @@ class OpenAIModel:
     async def _post(
         self, client: AsyncOpenAI, messages: list[ChatCompletionMessageParam]
     ) -> tuple[bytes, str]:
-        """Body and media type; raw, because the SDK turns an HTML page into a reply without complaint."""
+        """Body and media type of the raw response; the SDK would silently turn an HTML page into a reply."""
         response = await client.chat.completions.with_raw_response.create(
             model=self._name, messages=messages, **self._request.fields
         )
@@ -175,15 +175,15 @@ class OpenAIModel:
         return _Line(self._make_client(), Throttle(self._patience.clock, self._patience.sleep))
 
     def _make_client(self) -> AsyncOpenAI:
-        import openai.resources.chat.completions  # now, not on the clock of the first request
+        import openai.resources.chat.completions  # imported now, not during the first request
 
         return openai.AsyncOpenAI(
             base_url=self._endpoint.url,
             api_key=self._endpoint.key,
             organization=self._options.organization,
             project=self._options.project,
-            timeout=openai.Timeout(None, connect=self._patience.connect_s),  # the rest: see `_attempt`
-            max_retries=0,  # the SDK would wait as long as a Retry-After says, whatever the timeout
+            timeout=openai.Timeout(None, connect=self._patience.connect_s),  # `_attempt` limits the rest
+            max_retries=0,  # the SDK would obey any Retry-After, even one beyond the timeout
         )
 
 

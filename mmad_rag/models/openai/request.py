@@ -1,4 +1,4 @@
-"""The request of a chat completion, as the options ask for it."""
+"""Build the request of a chat completion from a prompt and the options."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def chat_messages(
 ) -> list[ChatCompletionMessageParam]:
     """A system message with the instruction; a user message with texts and images in the prompt's order.
 
-    Images are `data:` URLs with their true media type; `detail` stands beside each where it is given. Texts
-    in a row are one part. Without a system role the instruction is the first of these texts.
+    Images are `data:` URLs with their true media type; `detail`, if given, is set for each of them.
+    Consecutive texts are joined to one part. Without a system role the instruction is the first text.
     """
     first = () if system_role else (TextPart(rendered.system),)
     content = [_part(part, detail) for part in joined_texts((*first, *rendered.parts))]
@@ -46,13 +46,13 @@ _KEPT = 64
 
 
 class SentImages:
-    """Scales images down and encodes them as the options say, each once while it is in use.
+    """Scales images down and encodes them by the options, with a cache.
 
-    The arms of a run show the same image one right after the other, and a normal example comes back with
-    many questions. Safe to use from several threads.
+    The cache pays because the arms of a run show the same image in succession, and many questions share a
+    reference image. Safe to use from several threads.
 
     Args:
-        options: of them count `image_size`, `image_format` and `image_quality`.
+        options: `image_size`, `image_format` and `image_quality` are used.
     """
 
     def __init__(self, options: ModelOptions) -> None:
@@ -62,11 +62,11 @@ class SentImages:
 
     @property
     def change_nothing(self) -> bool:
-        """Whether every image is sent as it is."""
+        """Whether every image is sent unaltered."""
         return self._options.image_size is None and self._options.media_type is None
 
     def prepared(self, image: EncodedImage) -> EncodedImage:
-        """The image to send, its media type that of its bytes."""
+        """The image to send, with the media type of its bytes."""
         key = (image.digest, image.width, image.height)
         with self._lock:
             ready = self._ready.get(key)
@@ -87,10 +87,10 @@ class SentImages:
 
 
 class RequestMaker:
-    """Turns prompts into requests, all by the same options.
+    """Turns prompts into requests with the same options.
 
     Args:
-        options: None sends nothing but messages, images as they are.
+        options: The options; None sends only messages, with images unaltered.
     """
 
     def __init__(self, options: ModelOptions | None) -> None:
@@ -99,7 +99,7 @@ class RequestMaker:
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """What is given to the SDK's `create` beside model and messages."""
+        """Arguments for the SDK's `create` besides model and messages."""
         options = self._options
         if options is None:
             return {}
@@ -117,7 +117,7 @@ class RequestMaker:
 
     @property
     def said(self) -> str:
-        """Everything that can change a reply, for an identity: `, NAME=VALUE` for each."""
+        """The part of the identity that lists everything that can change a reply, as `, NAME=VALUE` each."""
         options = self._options
         if options is None:
             return ""
@@ -141,7 +141,7 @@ class RequestMaker:
         return "".join(f", {name}={value}" for name, value in named.items() if value is not None)
 
     async def messages(self, rendered: RenderedPrompt) -> list[ChatCompletionMessageParam]:
-        """The messages; images that have to be encoded anew are so in a thread."""
+        """The messages; images that have to be re-encoded are encoded in a thread."""
         options = self._options if self._options is not None else ModelOptions()
         detail = None if options.detail is None else Detail(options.detail)
         if not self._images.change_nothing:

@@ -1,4 +1,4 @@
-"""The body of a chat completion, read without trusting its shape."""
+"""Read the body of a chat completion without trusting its shape."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from mmad_rag.models.openai.errors import garbled_failure, reported_failure, too
 from mmad_rag.models.openai.retry import Failure, Patience
 from mmad_rag.records import Usage
 
-_MOST = 2**53  # beyond it floats are not whole numbers any more
+_MOST = 2**53  # beyond it floats cannot represent every whole number
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What an endpoint answered with status 200."""
+    """A response with status 200."""
 
     text: str
-    """The first choice's content, else its refusal, else nothing."""
+    """The first choice's content, else its refusal, else an empty text."""
     model: str
-    """The model's name as the endpoint reports it; empty where it does not."""
+    """The model's name as the endpoint reports it; empty if it does not."""
     usage: Usage | None
-    """Token counts; None where they are absent or no numbers."""
+    """Token counts; None if they are absent or are not numbers."""
     error: object
-    """What stands under `error` where there are no choices; None otherwise."""
+    """The value of `error` if there are no choices; None otherwise."""
     tools: tuple[str, ...] = ()
-    """Names of the tools that the model calls instead of, or beside, answering."""
+    """Names of the tools that the model calls instead of answering or in addition."""
     first_token: Mapping[str, float] | None = None
-    """Likeliest first tokens -> probability in [0, 1]; None where the endpoint gives none."""
+    """Likeliest first tokens -> probability in [0, 1]; None if the endpoint gives none."""
 
 
 def read_completion(content: bytes) -> Completion | None:
-    """Read a body of status 200; None where it is not JSON object.
+    """Read a body of status 200; None if it is not a JSON object.
 
-    Choices or content that are null, empty or absent give an empty text. Content that is a list of parts
-    gives their texts, joined without anything between them.
+    Choices or content that are null, empty or absent give an empty text. If the content is a list of parts,
+    their texts are joined without a separator.
     """
     try:
         body = json.loads(content)
@@ -71,7 +71,7 @@ def _text(value: object) -> str:
 
 
 def _tools(message: Mapping[str, object]) -> tuple[str, ...]:
-    """Of the present form and of the older one, `function_call`."""
+    """Names of the tools called, in the present form or in the older one, `function_call`."""
     listed = message.get("tool_calls")
     calls = [_mapping(call) for call in listed] if isinstance(listed, list) else []
     functions = [_mapping(call.get("function") or call.get("custom")) for call in calls]
@@ -80,7 +80,7 @@ def _tools(message: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _first_token(content: object) -> Mapping[str, float] | None:
-    """Probabilities at the first position; the same token in two ways of writing counts once, summed."""
+    """Probabilities at the first position; those of tokens that decode to the same text are summed."""
     if not isinstance(content, list) or not content:
         return None
     first = _mapping(content[0])
@@ -99,7 +99,7 @@ def _usage(usage: Mapping[str, object]) -> Usage | None:
 
 
 def _count(value: object) -> int | None:
-    """A whole number of 0 or more, also where it was written as `1000.0`."""
+    """The value as a whole number of 0 or more, which may be written as `1000.0`; else None."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MOST:
         return None
     return int(value) if value == int(value) else None
@@ -111,7 +111,7 @@ _QUOTED_BYTES = 1000
 def read_answer(
     content: bytes, content_type: str, *, endpoint: Endpoint, patience: Patience
 ) -> Completion | Failure:
-    """Read what came with status 200: no JSON, an error, or a tool called in place of text is a failure."""
+    """Read a response of status 200: no JSON, an error, or a tool call instead of text is a failure."""
     completion = read_completion(content)
     if completion is None:
         says_json = "json" in content_type.lower()

@@ -1,4 +1,4 @@
-"""Asking again after failures that may pass."""
+"""Retry requests after temporary failures."""
 
 from __future__ import annotations
 
@@ -19,37 +19,38 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often, and how fast, a question is asked again.
+    """How often, and after which pauses, a question is asked again.
 
-    After failed attempt n a random time of up to `min(ceiling_s, base_s * 2 ** (n - 1))` seconds passes:
+    The pause after failed attempt n is random, up to `min(ceiling_s, base_s * 2 ** (n - 1))` seconds:
     exponential back-off with full jitter (M. Brooker, Exponential Backoff And Jitter, AWS Architecture
     Blog, 2015).
     """
 
     attempts: int = 6
-    """Requests for one question, at least 1."""
+    """Largest number of requests for one question, at least 1."""
     connect_attempts: int = 3
-    """Requests for one question where no connection can be made at all: a wrong address is told soon."""
+    """Largest number of requests for one question if no connection can be made, small to report a wrong
+    address soon."""
     connect_s: float = 10.0
-    """Seconds for making a connection, above 0."""
+    """Time limit for making a connection in seconds, above 0."""
     base_s: float = 1.0
-    """Seconds, longest first pause."""
+    """Longest first pause in seconds."""
     ceiling_s: float = 30.0
-    """Seconds, longest pause unless the server asks for a longer one."""
+    """Longest pause in seconds, unless the server asks for a longer one."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    """Waits; tests put a faster one here, as with the three below."""
+    """Waits some seconds; tests replace it by a faster one, and the three fields below too."""
     clock: Callable[[], float] = time.monotonic
-    """Seconds since any fixed moment."""
+    """Seconds since an arbitrary start."""
     wall: Callable[[], float] = time.time
     """Seconds since 1970, for a Retry-After that is a date."""
     draw: Callable[[], float] = random.random
     """A random number in [0, 1)."""
 
     def pause_s(self, attempt: int, retry_after_s: float | None) -> float:
-        """Seconds to wait after the failed attempt of this number, counted from 1.
+        """Seconds to wait after the failed attempt of the given number, counted from 1.
 
-        A server's wish is the least that is waited; a random part comes on top, so that the many questions
-        that were turned away together do not return together.
+        The time that the server asks for is the minimum; a random part is added, so that questions that
+        failed together are not all repeated together.
         """
         if retry_after_s is not None:
             return retry_after_s + self.draw() * self.base_s
@@ -58,18 +59,18 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why one attempt gave no reply."""
+    """The reason why one attempt gave no reply."""
 
     happened: str
     """What happened, and where."""
     advice: str
     """What to do about it."""
     stops_run: bool
-    """Whether every other question would fail alike until the user acts."""
+    """Whether every other question would fail in the same way until the user acts."""
     attempts: int = 1
-    """Requests that this failure is worth; 1: asking again is no use."""
+    """Largest number of requests for a question with this failure; 1 means no retry."""
     retry_after_s: float | None = None
-    """Seconds, at least 0, that the server asks to wait; None where it does not say."""
+    """Seconds, at least 0, that the server asks to wait; None if it does not say."""
     refused: bool = False
     """Whether the server refused the question itself."""
     overload: bool = False
@@ -91,12 +92,12 @@ async def persist(
 ) -> T:
     """Call `attempt` with its time limit in seconds until it succeeds, patience ends, or `deadline_s` passes.
 
-    A pause that would reach beyond the deadline is not begun: the question fails at once instead. `error_of`
-    makes the error of the failure that a question ends with, and of a note on how it was tried.
+    If a pause would end after the deadline, the question fails at once instead. `error_of` makes the error
+    from the last failure and a note on the attempts.
 
     Raises:
         ModelActionError: the last failure stops the run.
-        ModelRetryError: the last failure concerns this question or this moment.
+        ModelRetryError: the last failure concerns this question only or is temporary.
     """
     start = patience.clock()
     number = 0
@@ -114,13 +115,13 @@ async def persist(
 
 
 def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds that a server asks to wait, at least 0; None where it does not say, or not legibly.
+    """Seconds that a server asks to wait, at least 0; None if it does not say or the value is malformed.
 
-    `retry-after-ms` goes before `retry-after`, which holds seconds or a date.
+    `retry-after-ms` takes precedence over `retry-after`, which holds seconds or a date.
 
     Args:
-        headers: names in any case the mapping resolves; values as they came.
-        now: seconds since 1970.
+        headers: Headers of the response; the mapping decides on the case of names.
+        now: Present time in seconds since 1970.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
@@ -146,7 +147,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _note(number: int, spent: float, deadline_s: float, failure: Failure) -> str:
-    """How long it was tried, where it was tried more than once, and why it was given up early."""
+    """A note on the number and duration of several attempts, and on why they ended early."""
     tried = f", after {number} attempts in {spent:.0f} s" if number > 1 else ""
     if number >= failure.attempts:
         return tried

@@ -7,18 +7,18 @@ from mmad_rag.models.openai.retry import Failure
 from mmad_rag.records import Prompt
 
 FAILURES = 8
-"""Images whose questions failed in the same words, with none answered before, that stop a run."""
+"""Number of images whose questions all fail in the same words, with none answered, that stops a run."""
 _SET_UP = "check key, model and options: does the model take images, and these fields?"
 
 
 class FirstAnswers:
-    """Watches a model's first questions.
+    """Tracks the results of a model's first questions.
 
-    Some endpoints answer a wrong key, an unknown model, one without eyes, or a field they do not know with
-    the status of a question that cannot be asked (400, 413, 422), or of a fault of their own (500). One such
-    answer says nothing; where those about the first images are all in the same words and nothing was ever
-    answered, every other question would fail alike. Questions are counted by their image, because all about
-    one that is too large fail alike too.
+    Some endpoints answer a wrong key, an unknown model, a model without vision, or an unknown field with the
+    status for a bad question (400, 413, 422) or for an internal error (500). One such answer proves nothing.
+    If those about the first images all have the same words and no question was ever answered, every other
+    question would fail in the same way. Images are counted instead of questions, because all questions about
+    an image that is too large fail in the same way too.
     """
 
     def __init__(self) -> None:
@@ -27,16 +27,16 @@ class FirstAnswers:
         self._words = ""
 
     def answered(self) -> None:
-        """A question was answered: failures are about their questions, or their moment, from now on."""
+        """Record an answer: later failures concern single questions or are temporary."""
         self._answered = True
 
     def error(self, failure: Failure, prompt: Prompt, note: str = "") -> ModelError:
-        """The error that a question ends with.
+        """The error for a question that finally failed.
 
         Args:
-            failure: Its last.
-            prompt: The question.
-            note: How often and how long it was asked.
+            failure: The question's last failure.
+            prompt: The prompt with the question.
+            note: A note on how often and how long it was asked.
         """
         told_by_endpoint = failure.refused or failure.attempts > 1
         if self._answered or failure.stops_run or not told_by_endpoint:

@@ -1,4 +1,4 @@
-"""How many requests an endpoint takes at a time, learned from what it says."""
+"""Limit the requests in flight by an endpoint's reports of overload."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from contextlib import asynccontextmanager
 
 
 class Throttle:
-    """Lets all requests through until the endpoint complains, then fewer, and more again as it answers.
+    """Lets all requests through until the endpoint reports overload, then fewer, and more as it answers.
 
-    Additive increase, multiplicative decrease (D.-M. Chiu and R. Jain, Analysis of the Increase and Decrease
-    Algorithms for Congestion Avoidance, 1989), as TCP does it: a complaint halves what may be under way;
-    complaints about requests sent before that cut do not cut again; as many answers as are allowed at a
-    time allow one more; where that reaches what was under way at most, the limit is gone. While an endpoint
-    asks for a pause, no request is sent. One object belongs to one event loop.
+    The limit follows additive increase, multiplicative decrease (D.-M. Chiu and R. Jain, Analysis of the
+    Increase and Decrease Algorithms for Congestion Avoidance, 1989), as in TCP. A report of overload halves
+    the limit; reports on requests sent before that do not halve it again. After as many answers as the limit
+    allows requests, the limit rises by one; when it reaches the largest number that was ever in flight, it is
+    lifted. While an endpoint asks for a pause, no request is sent. One object belongs to one event loop.
 
     Args:
-        clock: Seconds since any fixed moment.
-        sleep: Waits so many seconds.
+        clock: Returns seconds since an arbitrary start.
+        sleep: Waits the given number of seconds.
     """
 
     def __init__(self, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
         self.limit: float | None = None
-        """Requests that may be under way, at least 1; None where the endpoint has not complained."""
+        """Largest number of requests in flight, at least 1; None without a limit."""
         self._clock = clock
         self._sleep = sleep
         self._inside = 0
@@ -34,7 +34,7 @@ class Throttle:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[int]:
-        """Wait for room, and keep it while the block lasts; yields what to say when the answer is there."""
+        """Wait for a turn and keep it during the block; yields a number to report the result with."""
         async with self._freed:
             await self._freed.wait_for(self._has_room)
             self._inside += 1
@@ -47,16 +47,16 @@ class Throttle:
                 self._freed.notify_all()
 
     async def pause(self) -> None:
-        """Sit out what the endpoint asked for; to be called within a turn, before the request."""
+        """Wait out the pause that the endpoint asked for; call it within a turn, before the request."""
         while (left := self._resume_at - self._clock()) > 0:
             await self._sleep(left)
 
     def complained(self, sent: int, pause_s: float | None) -> None:
-        """The endpoint asks for fewer requests.
+        """Record that the endpoint asks for fewer requests.
 
         Args:
-            sent: What its turn yielded.
-            pause_s: For how long nobody should ask; None where it does not say.
+            sent: The number that the request's turn yielded.
+            pause_s: Seconds during which no request should be sent; None if the endpoint does not say.
         """
         if pause_s is not None:
             self._resume_at = max(self._resume_at, self._clock() + pause_s)
@@ -66,7 +66,7 @@ class Throttle:
             self.limit = max(1.0, before / 2)
 
     def answered(self, sent: int) -> None:
-        """The endpoint gave an answer; `sent` is what its turn yielded."""
+        """Record an answer of the endpoint; `sent` is the number that the request's turn yielded."""
         if self.limit is None or sent != self._cuts:
             return
         self.limit += 1 / self.limit

@@ -1,4 +1,4 @@
-"""Calls that come at about the same time, gathered for one thread that works them off together."""
+"""Gather concurrent calls into batches that one thread processes."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ Given = TypeVar("Given")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Call(Generic[Asked, Given]):
-    """One call that waits."""
+    """One waiting call."""
 
     item: Asked
-    """What is asked."""
+    """The item to process."""
     group: Hashable
-    """Only calls of one group go together."""
+    """Group of the call; only calls of one group share a batch."""
     size: int
-    """The most calls that this one may go together with, itself included."""
+    """Largest size of a batch with this call."""
     future: Future[Given] = field(default_factory=Future)
-    """What the caller waits for."""
+    """The result that the caller waits for."""
 
 
 class Batches(Generic[Asked, Given]):
-    """Hands calls to `work` in batches, from one thread, whatever threads and event loops they come from.
+    """Passes calls from any threads and event loops to `work` in batches, in one thread.
 
-    The thread waits `gather_s` after the first call of a batch for others like it, and ends when nothing was
-    asked for `linger_s`, so that whatever `work` holds can be freed.
+    After the first call of a batch the thread waits `gather_s` for others of its group. It ends when there
+    was no call for `linger_s`, so that the objects that `work` holds can be freed.
 
     Args:
-        work: Takes the items of a batch in the order of asking; gives a value or an exception for each.
-        gather_s: Seconds, at least 0.
-        linger_s: Seconds, above 0.
+        work: Takes the items of a batch in the order of asking; returns a value or an exception for each.
+        gather_s: Time to gather a batch in seconds, at least 0.
+        linger_s: Time until an idle thread ends in seconds, above 0.
     """
 
     def __init__(
@@ -52,15 +52,15 @@ class Batches(Generic[Asked, Given]):
         self._gather_s = gather_s
         self._linger_s = linger_s
         self._calls: queue.Queue[_Call[Asked, Given]] = queue.Queue()
-        self._held: list[_Call[Asked, Given]] = []  # taken from the queue, but not yet worked off
+        self._held: list[_Call[Asked, Given]] = []  # taken from the queue, but not yet processed
         self._lock = threading.Lock()
         self._running = False
 
     async def ask(self, item: Asked, *, group: Hashable, size: int) -> Given:
-        """Wait for this item's turn; the event loop goes on meanwhile.
+        """Wait for this item's result without blocking the event loop.
 
         Raises:
-            Exception: what `work` gave for this item, or raised.
+            Exception: the exception that `work` returned for this item, or raised.
         """
         call: _Call[Asked, Given] = _Call(item, group, size)
         with self._lock:
@@ -79,7 +79,7 @@ class Batches(Generic[Asked, Given]):
     def _settle(self, wanted: Sequence[_Call[Asked, Given]]) -> None:
         try:
             given = self._work([call.item for call in wanted])
-        except Exception as error:  # goes to those who asked, as their own would
+        except Exception as error:  # passed to every caller of the batch
             given = [error] * len(wanted)
         for call, value in zip(wanted, given, strict=True):
             if isinstance(value, Exception):
@@ -88,7 +88,7 @@ class Batches(Generic[Asked, Given]):
                 call.future.set_result(value)
 
     def _next(self) -> list[_Call[Asked, Given]]:
-        """The calls to work off together, the longest waiting first; none when the thread is to end."""
+        """The calls of the next batch, the longest waiting first; none when the thread should end."""
         if not self._held and not self._receive(self._linger_s):
             with self._lock:
                 if self._calls.empty():
@@ -107,7 +107,7 @@ class Batches(Generic[Asked, Given]):
         return batch
 
     def _receive(self, wait_s: float) -> bool:
-        """Take one call over from the queue; whether there was one in time."""
+        """Take one call from the queue; False if there was none in time."""
         try:
             self._held.append(self._calls.get(timeout=wait_s) if wait_s > 0.0 else self._calls.get_nowait())
         except queue.Empty:
@@ -115,6 +115,6 @@ class Batches(Generic[Asked, Given]):
         return True
 
     def _alike(self) -> list[_Call[Asked, Given]]:
-        """The first that waits, with the next of its group, up to the first one's size."""
+        """The first waiting call and the next ones of its group, up to the first one's size."""
         first = self._held[0]
         return [call for call in self._held if call.group == first.group][: first.size]

@@ -1,4 +1,4 @@
-"""A prompt written out by a checkpoint's own chat template."""
+"""Write a prompt with a checkpoint's own chat template."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ _PROBE_SYSTEM = "Instruction seven"
 _PROBE_USER = "Question eleven"
 _PROBE_IMAGE = EncodedImage(b"", MediaType.PNG, 1, 1, "", "probe")
 _REPRESENTATION = re.compile(r"['\"]type['\"]:")
-"""A template that expects a string writes a list of parts down as Python shows it."""
+"""Trace of a list of parts in Python's notation, which a template that expects a string writes out."""
 
 
 class SystemForm(StrEnum):
-    """How the instruction reaches a template."""
+    """The form in which the instruction is passed to a template."""
 
     PARTS = "parts"
-    """A system message whose content is a list, as the user's is."""
+    """A system message whose content is a list of parts, like the user's."""
     TEXT = "text"
     """A system message whose content is a string."""
     FOLDED = "folded"
-    """At the head of the user's turn: the template refuses a system message, or drops it."""
+    """The first text of the user's message: the template refuses a system message, or drops it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatLayout:
-    """Turns prompts to text; get one with `find_layout`."""
+    """Turns prompts into text; `find_layout` makes one."""
 
     processor: Any
-    """The checkpoint's processor, or its tokenizer where only that has a template."""
+    """The checkpoint's processor, or its tokenizer if only that has a template."""
     form: SystemForm
-    """How the instruction is handed over."""
+    """The form in which the instruction is passed."""
     marks: re.Pattern[str]
     """The tokenizer's special tokens, which a text must not contain."""
 
     def write(self, rendered: RenderedPrompt) -> str:
-        """The whole prompt as text, with the template's mark in the place of every image.
+        """The whole prompt as text, with the template's placeholder for every image.
 
-        Special tokens inside the texts get a space after their first character: notes cannot end the user's
-        turn, and no text can pose as an image. Templates decide where images stand; some put them first.
+        Special tokens inside the texts get a space after their first character, so that no text can end the
+        user's turn or stand for an image. Templates decide on the position of images; some put them first.
         """
         return _apply(self.processor, self._messages(rendered))
 
@@ -58,11 +58,11 @@ def find_layout(processor: Any, name: str) -> ChatLayout:  # noqa: ANN401 - tran
     """The first form of the instruction that the template writes out in full.
 
     Args:
-        processor: of a checkpoint, with its tokenizer.
-        name: of the checkpoint, for messages.
+        processor: The checkpoint's processor, with its tokenizer.
+        name: Name of the checkpoint, for messages.
 
     Raises:
-        ModelActionError: there is no template, or it leaves out texts or images.
+        ModelActionError: there is no template, or it omits texts or images.
     """
     tokenizer = processor.tokenizer
     speaker = processor if getattr(processor, "chat_template", None) else tokenizer
@@ -77,7 +77,7 @@ def find_layout(processor: Any, name: str) -> ChatLayout:  # noqa: ANN401 - tran
     for form in SystemForm:
         try:
             text, blind = (_probe(speaker, form, marks, images=images) for images in (True, False))
-        except Exception as error:  # templates are programs: they raise what they like
+        except Exception as error:  # templates are programs and may raise anything
             problem = first_line(error)
             continue
         whole = all(_PROBE_SYSTEM in one and _PROBE_USER in one for one in (text, blind))
@@ -94,7 +94,7 @@ def find_layout(processor: Any, name: str) -> ChatLayout:  # noqa: ANN401 - tran
 
 
 def special_marks(tokenizer: Any) -> re.Pattern[str]:  # noqa: ANN401 - as above
-    """Finds every special token of two characters or more."""
+    """A pattern that finds every special token of at least two characters."""
     added = getattr(tokenizer, "added_tokens_decoder", {})
     special = {str(token) for token in added.values() if getattr(token, "special", False)}
     special.update(str(token) for token in tokenizer.all_special_tokens)
@@ -103,7 +103,7 @@ def special_marks(tokenizer: Any) -> re.Pattern[str]:  # noqa: ANN401 - as above
 
 
 def _probe(speaker: Any, form: SystemForm, marks: re.Pattern[str], *, images: bool) -> str:  # noqa: ANN401
-    """Both probes with an image between them, or with the same two texts and none."""
+    """The template's text for two probe texts, with or without an image between them."""
     messages = _messages(RenderedPrompt(_PROBE_SYSTEM, (_PROBE_IMAGE, TextPart(_PROBE_USER))), form, marks)
     if not images:
         messages[-1]["content"] = [part for part in messages[-1]["content"] if part["type"] == "text"]
@@ -111,7 +111,7 @@ def _probe(speaker: Any, form: SystemForm, marks: re.Pattern[str], *, images: bo
 
 
 def _messages(rendered: RenderedPrompt, form: SystemForm, marks: re.Pattern[str]) -> list[_Message]:
-    """Texts in a row are one part, see `joined_texts`."""
+    """The messages of a prompt; consecutive texts are one part, see `joined_texts`."""
     system = _tame(rendered.system, marks)
     parts = rendered.parts
     if form is SystemForm.FOLDED:

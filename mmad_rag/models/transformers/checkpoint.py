@@ -1,4 +1,4 @@
-"""A transformers checkpoint in memory."""
+"""Load a transformers checkpoint into memory."""
 
 from __future__ import annotations
 
@@ -22,42 +22,42 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Everything that is needed to answer with it; get one with `load_checkpoint`."""
+    """A loaded checkpoint with everything that is needed to answer; `load_checkpoint` makes one."""
 
     name: str
-    """For messages: `transformers:` with the name."""
+    """`transformers:` with the checkpoint's name, for messages."""
     model: Any
-    """Loaded, in evaluation mode, its generation settings reduced to its special tokens."""
+    """The model, in evaluation mode, with its generation settings reduced to its special tokens."""
     processor: Any
-    """Texts and images -> tensors, padded on the left."""
+    """The processor, which turns texts and images into tensors, padded on the left."""
     layout: ChatLayout
-    """Prompts -> texts."""
+    """The layout, which turns prompts into texts."""
     ends: frozenset[int]
-    """Tokens that end a reply."""
+    """Ids of the tokens that end a reply."""
     context: int | None
-    """Tokens that prompt and reply may have together; None where the configuration does not say."""
+    """Largest number of tokens of prompt and reply together; None if the configuration does not say."""
 
     @property
     def dtype(self) -> str:
-        """The number format that the weights have, e.g. `bfloat16`."""
+        """The number format of the weights, e.g. `bfloat16`."""
         return str(self.model.dtype).removeprefix("torch.")
 
 
 def load_checkpoint(files: CheckpointFiles, *, device: str, dtype: str) -> Checkpoint:
-    """Load model and processor from a folder; nothing is fetched, and no code of the checkpoint is run.
+    """Load model and processor from a folder; nothing is downloaded, and no code of the checkpoint is run.
 
     Args:
-        files: where it lies.
-        device: `auto` (the GPUs, else the CPU), or what torch calls a device: `cpu`, `cuda:0`.
-        dtype: one of `DTYPES`.
+        files: The files of the checkpoint.
+        device: `auto` (the GPUs, else the CPU), or a device of torch: `cpu`, `cuda:0`.
+        dtype: One of `DTYPES`.
 
     Raises:
         InputError: device or dtype do not exist.
-        ModelActionError: it cannot be loaded, or does not answer questions about images.
+        ModelActionError: the checkpoint cannot be loaded, or does not answer questions about images.
     """
     name = f"transformers:{files.name}"
     _check(device, dtype)
-    with contextlib.suppress(EncoderError):  # transformers says by itself which models need it
+    with contextlib.suppress(EncoderError):  # transformers itself reports which models need it
         import_torchvision()
     processor = _load_processor(files, name)
     layout = find_layout(processor, name)
@@ -72,10 +72,10 @@ def load_checkpoint(files: CheckpointFiles, *, device: str, dtype: str) -> Check
 
 
 def check_dtype(dtype: str) -> None:
-    """Look at a number format's name.
+    """Check the name of a number format.
 
     Raises:
-        InputError: there is none of this name.
+        InputError: there is no number format of this name.
     """
     if dtype not in DTYPES:
         raise InputError(f"there is no dtype {dtype!r}; give one of {', '.join(DTYPES)}")
@@ -100,7 +100,7 @@ def _load_processor(files: CheckpointFiles, name: str) -> Any:  # noqa: ANN401 -
         processor = AutoProcessor.from_pretrained(
             files.folder, trust_remote_code=False, local_files_only=True
         )
-    except Exception as error:  # each model's own code, on files that may be missing or damaged
+    except Exception as error:  # each model runs its own code, on files that may be missing or damaged
         raise ModelActionError(
             f"the processor of {name} cannot be loaded ({first_line(error)}); {_hint(error)}"
         ) from error
@@ -113,7 +113,7 @@ def _load_processor(files: CheckpointFiles, name: str) -> Any:  # noqa: ANN401 -
 
 
 def _load_model(files: CheckpointFiles, name: str, *, device: str, dtype: str) -> Any:  # noqa: ANN401
-    """With weights for every part, or not at all: what is missing would be left at random."""
+    """Load the model; missing weights are an error, because they would be initialised at random."""
     import torch
     from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoConfig, AutoModelForImageTextToText
 
@@ -145,7 +145,7 @@ def _load_model(files: CheckpointFiles, name: str, *, device: str, dtype: str) -
             model.to(_device(device))
     except ModelActionError:
         raise
-    except Exception as error:  # as above; and CUDA's own
+    except Exception as error:  # errors of the model's code, as above, and of CUDA
         raise ModelActionError(
             f"{name} cannot be loaded on {device} as {dtype} ({first_line(error)}); {_hint(error)}"
         ) from error
@@ -153,7 +153,7 @@ def _load_model(files: CheckpointFiles, name: str, *, device: str, dtype: str) -
 
 
 def _device_map(device: str) -> str | dict[str, str] | None:
-    """For weights that go straight to their place, over several GPUs too; accelerate is what does that."""
+    """The device map with which accelerate loads weights directly to their devices, also to several GPUs."""
     import torch
     from transformers.utils import is_accelerate_available
 
@@ -173,10 +173,10 @@ def _device(device: str) -> torch.device:
 
 
 def _settle_generation(model: Any, tokenizer: Any) -> frozenset[int]:  # noqa: ANN401 - a class per model
-    """Replace the checkpoint's settings by plain greedy decoding; the tokens that end a reply.
+    """Replace the checkpoint's settings by plain greedy decoding; returns the tokens that end a reply.
 
-    Its penalties for repetition go with them: they would count the letters of the choices, which stand in
-    the prompt, as repeated.
+    Penalties for repetition are removed too: they would count the letters of the choices, which are in the
+    prompt, as repeated.
     """
     from transformers import GenerationConfig
 
@@ -194,7 +194,7 @@ def _settle_generation(model: Any, tokenizer: Any) -> frozenset[int]:  # noqa: A
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether a GPU or the machine had no room left."""
+    """Whether an error says that the GPU or the machine ran out of memory."""
     import torch
 
     words = str(error).lower()
@@ -204,7 +204,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def _hint(error: Exception) -> str:
-    """What to do about an error of loading."""
+    """Advice on an error of loading."""
     if out_of_memory(error):
         return "take a smaller model, dtype=bfloat16, a larger GPU, or several (device=auto, with accelerate)"
     if isinstance(error, ImportError):

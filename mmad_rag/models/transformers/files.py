@@ -17,38 +17,38 @@ from mmad_rag.files import first_line
 _CHUNK = 1 << 20
 _WEIGHTS = "*.safetensors"
 _READ = ("*.json", _WEIGHTS, "*.jinja", "*.txt", "*.model")
-"""What a checkpoint is read from: no code, and no weights in a format that could hold code."""
+"""Patterns of the files that are read: no code, and no weights in a format that could hold code."""
 _NOT_FETCHED = ["*/*", "consolidated*"]
-"""Some repositories hold their weights a second time, in another layout."""
+"""Patterns of files that are not downloaded: some repositories hold their weights again in another layout."""
 _SHOWN = 16
 _HEADER_DTYPES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
-"""As safetensors writes them -> as torch does."""
+"""Name of a number format in safetensors -> in torch."""
 _USE_HUB = "check the name behind transformers: (it is OWNER/NAME of the model hub, or @FOLDER)"
 _OR_LOCAL = "or name a folder that holds the checkpoint, transformers:@FOLDER"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointFiles:
-    """Where a checkpoint lies, and which one it is."""
+    """The folder of a checkpoint and what identifies it."""
 
     folder: Path
-    """Holds config, weights, tokenizer and processor."""
+    """The folder, which holds config, weights, tokenizer and processor."""
     name: str
     """`OWNER/NAME` of the model hub, or `@` with the folder's own name."""
     revision: str
-    """`revision=` with the hub's commit, or `files=` with a digest; 16 hex digits."""
+    """`revision=` with the hub's commit, or `files=` with a digest; 16 hex digits each."""
 
 
 def find_files(name: str, *, weights: bool = True) -> CheckpointFiles:
-    """Find `OWNER/NAME`, `OWNER/NAME@REVISION` or `@FOLDER`; what the hub has is downloaded once.
+    """Find `OWNER/NAME`, `OWNER/NAME@REVISION` or `@FOLDER`; files of the hub are downloaded once.
 
     Args:
-        name: What stands behind `transformers:`.
-        weights: False leaves a hub's weights where they are: enough to know which checkpoint it is.
+        name: The part of the spec after `transformers:`.
+        weights: Whether to download weights; without them the checkpoint can be identified all the same.
 
     Raises:
         SpecError: a name or a revision is empty.
-        ModelActionError: there is no such checkpoint, or it cannot be fetched.
+        ModelActionError: the checkpoint does not exist or cannot be downloaded.
     """
     repository, at, rest = name.partition("@")
     if at and not rest:
@@ -70,12 +70,12 @@ def _local(folder: Path) -> CheckpointFiles:
 
 
 def weights_dtype(files: CheckpointFiles, dtype: str) -> str:
-    """The number format that weights will have when they are loaded, read without loading them.
+    """The number format that weights will have when they are loaded, found without loading them.
 
     Args:
-        files: where they lie.
-        dtype: what was asked for; `auto` is the configuration's, else that of the weights on disk, else
-            `auto` where neither says.
+        files: The files of the checkpoint.
+        dtype: The requested format; `auto` takes the configuration's, else that of the weights on disk, else
+            stays `auto`.
     """
     if dtype != "auto":
         return dtype
@@ -88,11 +88,11 @@ def weights_dtype(files: CheckpointFiles, dtype: str) -> str:
             (_HEADER_DTYPES[kind] for kind in _stored_dtypes(files.folder) if kind in _HEADER_DTYPES), "auto"
         )
     except (OSError, ValueError, AttributeError):
-        return "auto"  # loading says better what is wrong
+        return "auto"  # loading gives a better error message
 
 
 def _stored_dtypes(folder: Path) -> Iterator[str]:
-    """From the header of the first file of weights: eight bytes of length, then JSON."""
+    """The number formats in the header of the first file of weights: eight bytes of length, then JSON."""
     for path in sorted(folder.glob("*.safetensors"))[:1]:
         with path.open("rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
@@ -100,7 +100,7 @@ def _stored_dtypes(folder: Path) -> Iterator[str]:
 
 
 def _check(folder: Path, said: str, *, weights: bool) -> None:
-    """Told here, because the loading code says the same in ten lines that name other formats."""
+    """Check that files are present, because the loading code's message has ten lines on other formats."""
     if not (folder / "config.json").is_file():
         raise ModelActionError(
             f"{said} has no config.json, so it is not a transformers checkpoint; {_USE_HUB}"
@@ -113,7 +113,7 @@ def _check(folder: Path, said: str, *, weights: bool) -> None:
 
 
 def _digest(folder: Path) -> str:
-    """SHA-256 over names and contents of everything that the checkpoint is read from."""
+    """SHA-256 over names and contents of all files that are read."""
     digest = hashlib.sha256()
     for path in sorted({path for pattern in _READ for path in folder.glob(pattern)}):
         found = path.stat()
@@ -123,7 +123,7 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-@lru_cache(maxsize=1024)  # weights are gigabytes, and each arm and option set asks for their digest
+@lru_cache(maxsize=1024)  # weights are gigabytes, and each arm and set of options needs their digest
 def _file_digest(path: Path, _size: int, _changed_ns: int) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -133,7 +133,7 @@ def _file_digest(path: Path, _size: int, _changed_ns: int) -> str:
 
 
 def _fetch(repository: str, revision: str | None, *, weights: bool) -> Path:
-    """The snapshot's folder, which is named by its commit."""
+    """Download a snapshot; returns its folder, whose name is the commit."""
     from huggingface_hub import errors, snapshot_download
 
     said = f"transformers:{repository}" + (f"@{revision}" if revision else "")
@@ -167,7 +167,7 @@ def _fetch(repository: str, revision: str | None, *, weights: bool) -> Path:
             f"{said} is not in the cache, and the model hub cannot be reached; "
             f"connect to the network once, {_OR_LOCAL}"
         ) from None
-    except Exception as error:  # the hub's client raises its HTTP library's own, and the disk may be full
+    except Exception as error:  # the hub's client raises errors of its HTTP library, and the disk may be full
         raise ModelActionError(
             f"{said} could not be fetched ({first_line(error)}); "
             f"try again, make room on the disk, {_OR_LOCAL}"

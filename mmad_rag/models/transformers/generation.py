@@ -1,4 +1,4 @@
-"""A batch of prompts to replies, by a checkpoint in memory."""
+"""Generate the replies to a batch of prompts with a loaded checkpoint."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _BROKEN = "\ufffd"
 
 
 class FirstStep:
-    """Keeps the logits at a reply's first position; hand it to `generate` as a logits processor.
+    """Keeps the logits at a reply's first position; pass it to `generate` as a logits processor.
 
-    `generate` can return logits by itself, but of every position: a gigabyte for a batch of long replies.
+    `generate` itself can only return the logits of every position: a gigabyte for a batch of long replies.
     """
 
     def __init__(self) -> None:
         self._logits: torch.Tensor | None = None
 
     def __call__(self, _input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        """Called at every position; changes nothing."""
+        """Keep the scores of the first position; they are returned unchanged at every position."""
         if self._logits is None:
             self._logits = scores.float().cpu()
         return scores
 
     @property
     def logits(self) -> torch.Tensor:
-        """float32, shape (batch, vocabulary), on the CPU."""
+        """The logits as float32, shape (batch, vocabulary), on the CPU."""
         if self._logits is None:
             raise RuntimeError("generate() asked for no token")
         return self._logits
@@ -46,12 +46,13 @@ class FirstStep:
 def top_tokens(logits: torch.Tensor, count: int, tokenizer: Any) -> Mapping[str, float]:  # noqa: ANN401
     """Text -> probability in [0, 1] of the `count` likeliest tokens, likeliest first.
 
-    Tokens that read alike count together. One that is part of a character stands as the vocabulary has it.
+    Probabilities of tokens with the same text are summed. A token that is only a part of a character has its
+    form in the vocabulary as text.
 
     Args:
-        logits: of one position, shape (vocabulary,).
-        count: at least 1.
-        tokenizer: of the checkpoint.
+        logits: Logits of one position, shape (vocabulary,).
+        count: Number of tokens, at least 1.
+        tokenizer: The checkpoint's tokenizer.
     """
     probabilities = logits.softmax(dim=-1).topk(min(count, logits.shape[-1]))
     found: dict[str, float] = {}
@@ -65,33 +66,36 @@ def top_tokens(logits: torch.Tensor, count: int, tokenizer: Any) -> Mapping[str,
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One prompt and what its reply may be; in a batch all have images or none, and one `max_tokens`."""
+    """One prompt with the limits of its reply.
+
+    In a batch either all prompts have images or none has, and all have the same `max_tokens`.
+    """
 
     rendered: RenderedPrompt
-    """What is shown."""
+    """The prompt to show."""
     max_tokens: int
-    """Longest reply, at least 1."""
+    """Longest reply in tokens, at least 1."""
     logprobs: int | None
-    """So many of the likeliest first tokens are reported; None: none."""
+    """Number of likeliest first tokens to report; None reports none."""
 
     @property
     def images(self) -> tuple[EncodedImage, ...]:
-        """The images, in the order they are shown."""
+        """The images in the order of the prompt."""
         return tuple(part for part in self.rendered.parts if isinstance(part, EncodedImage))
 
 
 def answer_batch(checkpoint: Checkpoint, asked: Sequence[Asked]) -> list[Reply | Exception]:
-    """Replies, or the errors of those that get none, in the order of asking.
+    """Replies to the prompts of a batch, or errors in their place, in the order of asking.
 
-    A batch that fails is asked again in two halves, down to single prompts: one that cannot be answered
-    spoils no other, and what does not fit into memory together may fit apart.
+    A batch that fails is split in two halves, down to single prompts, so that one prompt without an answer
+    does not affect the others, and a batch too large for the memory is answered in parts.
     """
     failed: ModelError
     try:
         return _generate(checkpoint, asked)
-    except Exception as error:  # each model's own code, on any image and any text
+    except Exception as error:  # each model runs its own code, on any image and any text
         failed = _failure(checkpoint, error)
-    # Outside the handler, where the failed batch's tensors are no longer held by the traceback.
+    # This is outside the handler, where the traceback no longer holds the failed batch's tensors.
     _free_memory()
     if len(asked) == 1:
         return [failed]
@@ -135,13 +139,13 @@ def _inputs(checkpoint: Checkpoint, asked: Sequence[Asked]) -> Any:  # noqa: ANN
         images=images if any(images) else None,
         padding=True,
         return_tensors="pt",
-        # A template that writes the opening token itself would otherwise get it twice.
+        # If the template writes the opening token itself, the tokenizer must not add it again.
         add_special_tokens=not (opens and texts[0].startswith(opens)),
     )
 
 
 def _at_the_model(inputs: Any, model: Any) -> dict[str, Any]:  # noqa: ANN401 - a class per model
-    """Tensors on the model's device, those of images in its number format; what is not a tensor as it is."""
+    """The inputs with tensors on the model's device, those of images in its number format."""
     import torch
 
     return {
@@ -155,7 +159,8 @@ def _at_the_model(inputs: Any, model: Any) -> dict[str, Any]:  # noqa: ANN401 - 
 def _too_long(
     checkpoint: Checkpoint, asked: Sequence[Asked], lengths: Sequence[int]
 ) -> ModelRetryError | None:
-    """Told before anything is cut or runs past the positions that the model was trained with."""
+    """The error for prompts beyond the context, raised before anything is truncated or exceeds the positions
+    that the model was trained with; None if all fit."""
     for item, length in zip(asked, lengths, strict=True):
         if checkpoint.context is not None and length + item.max_tokens > checkpoint.context:
             return ModelRetryError(
@@ -167,7 +172,7 @@ def _too_long(
 
 
 def _until_end(tokens: Sequence[int], ends: frozenset[int]) -> list[int]:
-    """Up to the first token that ends a reply, this one included; what follows is padding."""
+    """The tokens up to the first one that ends a reply, inclusive; the rest is padding."""
     for number, token in enumerate(tokens, 1):
         if token in ends:
             return list(tokens[:number])
@@ -175,7 +180,7 @@ def _until_end(tokens: Sequence[int], ends: frozenset[int]) -> list[int]:
 
 
 def _failure(checkpoint: Checkpoint, error: Exception) -> ModelError:
-    """Of the same words whether the prompt was alone or not."""
+    """The error for a failed prompt; its words do not depend on the batch."""
     if isinstance(error, ModelError):
         return error
     reason = first_line(error)

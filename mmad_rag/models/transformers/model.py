@@ -1,4 +1,4 @@
-"""A vision-language checkpoint that transformers runs in this process."""
+"""A model that runs a vision-language checkpoint of transformers in this process."""
 
 from __future__ import annotations
 
@@ -23,21 +23,20 @@ from mmad_rag.records import Prompt, Reply
 class TransformersModel:
     """Asks an image-text-to-text checkpoint of the model hub or of a folder, through its own chat template.
 
-    Weights are loaded once for all models of a process that name the same checkpoint, device and dtype, and
-    freed when the last of them is gone. One thread generates; questions that are asked at about the same
-    time go through the model together, up to `ModelOptions.batch`. Decoding is greedy: the same prompt gives
-    the same reply, up to the rounding that the rest of a batch causes.
+    Weights are loaded once for all models of a process with the same checkpoint, device and dtype, and freed
+    when the last of them is deleted. One thread generates; concurrent questions are answered in batches of up
+    to `ModelOptions.batch`. Decoding is greedy: the same prompt gives the same reply, up to rounding that
+    depends on the rest of the batch.
 
     Args:
         name: `OWNER/NAME` of the model hub, `OWNER/NAME@REVISION`, or `@FOLDER`.
-        options: of them count `device`, `dtype`, `batch`, `logprobs`, and `max_tokens` or
-            `max_completion_tokens`.
-        asks: False leaves the weights where they are until the first question, if there ever is one.
+        options: `device`, `dtype`, `batch`, `logprobs`, and `max_tokens` or `max_completion_tokens` are used.
+        asks: Whether to load the weights now; False loads them with the first question, if there is one.
 
     Raises:
         SpecError: the name is incomplete.
-        InputError: options that ask for sampling or for replies without end, or name no device or dtype.
-        ModelActionError: the checkpoint is not found, not fit, or does not fit into memory.
+        InputError: the options ask for sampling or for unlimited replies, or name an unknown device or dtype.
+        ModelActionError: the checkpoint is not found, not suitable, or does not fit into memory.
 
     Example:
         >>> model = TransformersModel("Qwen/Qwen2.5-VL-7B-Instruct")                       # doctest: +SKIP
@@ -64,16 +63,16 @@ class TransformersModel:
 
     @property
     def identity(self) -> str:
-        """Name, revision or digest of the files, number format, and the limits of a reply."""
+        """The name, the revision or digest of the files, the number format, and the limits of a reply."""
         return self._identity
 
     @property
     def tokenizer(self) -> str:
-        """The folder of the checkpoint, which holds its tokenizer, behind `transformers:@`."""
+        """Spec of the tokenizer: `transformers:@` with the folder of the checkpoint, which holds it."""
         return f"transformers:@{self._files.folder}"
 
     async def answer(self, prompt: Prompt) -> Reply:
-        """Answer when the prompt's turn comes; the event loop goes on meanwhile.
+        """Answer a prompt in a batch without blocking the event loop.
 
         Raises:
             SpecError: the prompt names a wording that does not exist.
@@ -89,7 +88,7 @@ class TransformersModel:
         return dataclasses.replace(reply, latency_s=time.monotonic() - start)
 
     def _find_engine(self) -> _Engine:
-        """That of another model with the same checkpoint, device and dtype; else a new one, loaded now."""
+        """The engine of another model with the same checkpoint, device and dtype, else a newly loaded one."""
         device, dtype = self._options.device, self._options.dtype
         key = (str(self._files.folder.resolve()), self._files.revision, device, dtype)
         with _LOADING:
@@ -101,7 +100,7 @@ class TransformersModel:
 
 
 class _Engine(Batches[Asked, Reply]):
-    """The batches of one checkpoint; one object, so that a thread still at work keeps it in `_ENGINES`."""
+    """The batches of one checkpoint; a working thread holds it, so that it stays in `_ENGINES`."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__(partial(answer_batch, checkpoint))
@@ -110,7 +109,7 @@ class _Engine(Batches[Asked, Reply]):
 
 _Key: TypeAlias = tuple[str, str, str, str]
 _ENGINES: weakref.WeakValueDictionary[_Key, _Engine] = weakref.WeakValueDictionary()
-"""Weights are gigabytes: the arms of a run, and models of other options, share them."""
+"""Engines of this process, shared by the arms of a run and models with other options: weights are large."""
 _LOADING = threading.Lock()
 
 

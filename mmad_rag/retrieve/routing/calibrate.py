@@ -15,43 +15,45 @@ from mmad_rag.index.manifest import Calibration, ReferenceScale
 from mmad_rag.retrieve.routing.fuse import fuse
 from mmad_rag.retrieve.routing.leave_one_out import Case, Columns, LabelledVector
 from mmad_rag.retrieve.routing.logistic import fit_logistic, fit_tie_scale
-from mmad_rag.retrieve.routing.open_set import Evidence, KnownFeatures, known_features, known_probability
+from mmad_rag.retrieve.routing.open_set import Evidence, OpenSetFeatures, known_features, known_probability
 from mmad_rag.retrieve.routing.scores import CatalogueScores, ProductScores
 
 AnyIndex = TypeVar("AnyIndex", bound=IndexData)
-"""What comes back is of the kind that was given: a `KnowledgeIndex` keeps its methods."""
+"""The type of the index that is given and returned: a `KnowledgeIndex` keeps its methods."""
 
 KNOWN_SHARE = 0.75
-"""Three of four images are reckoned to show a catalogued product, unless labelled ones say otherwise."""
+"""Share of images assumed to show a catalogued product, unless labelled images give another one."""
 _ROWS_AT_MOST = 1_500
 _ROWS_AT_ONCE = 128
 _LEAST_IMAGES = 4
 _LEAST_ROWS = 4
 _UNIT_WITHIN = 1e-3
 _STRANGE_SHARE = 0.5
-"""Of a product's own reference score, for strangers, where only one product has references."""
+"""Reference score assumed for images of other products, as a share of the product's own reference score, if
+only one product has references."""
 _LEAST_SPREAD = 0.01
 _NINE_OF_TEN = 2.2
-"""Where the logistic curve is at 0.9."""
+"""The argument at which the logistic curve reaches 0.9."""
 
 
 def calibrate_by_leaving_out(
     index: IndexData, *, known_share: float = KNOWN_SHARE, recall: float | None = None, seed: int = 0
 ) -> Calibration | None:
-    """Fit on the index's own references, each of them looked at as if it were a picture to inspect.
+    """Fit on the index's own references, each of them treated as a query image.
 
-    A reference is left out with all its views where its product has another image, with the view itself
-    where it has not (which flatters a product with one image). Then its product is left out altogether, and
-    the right answer is "not in the catalogue".
+    A reference is left out with all its views if its product has another image; otherwise only the view
+    itself is left out, which flatters a product with one image. Then the whole product is left out, and the
+    right answer is "not in the catalogue".
 
     Args:
-        index: With references of at least one product.
-        known_share: Share of images of catalogued products that is reckoned with, in (0, 1).
-        recall: Set the threshold so that this share of the known references is accepted; None: 0.5.
-        seed: Of the sample that is taken when there are many references.
+        index: An index with references of at least one product.
+        known_share: Assumed share of images that show a catalogued product, in (0, 1).
+        recall: Set the threshold so that this share of the known references is accepted; None sets the
+            threshold to 0.5.
+        seed: Seed for sampling references when there are many.
 
     Returns:
-        None when there are fewer than four rows of references to learn from.
+        The calibration; None when there are fewer than four rows of references to learn from.
     """
     rows = _sample(len(index.references), seed)
     _check_share(known_share)
@@ -72,18 +74,20 @@ def calibrate_on(
 ) -> Calibration:
     """Fit on labelled images.
 
-    Every image of a catalogued product counts twice: as it is, and with its product left out, when the
-    right answer is "not in the catalogue".
+    Every image of a catalogued product counts twice: once against the whole catalogue, and once with its
+    product left out, where the right answer is "not in the catalogue".
 
     Args:
-        index: What they are compared with.
-        images: At least four, of catalogued products and, better still, of other things too.
-        known_share: As above; None takes the share among the images, or the default when all are known.
-        recall: As above.
+        index: The index that the images are compared with.
+        images: At least four images of catalogued products and, preferably, of other things too.
+        known_share: Assumed share of images that show a catalogued product, in (0, 1); None takes the share
+            among the images, or the default when all are known.
+        recall: Set the threshold so that this share of the images of catalogued products is accepted; None
+            sets the threshold to 0.5.
 
     Raises:
         InputError: too few images, none of a catalogued product, a vector without a direction, a share out
-            of range, or nothing can be learnt from them: all are right, or all wrong.
+            of range, or nothing can be learnt because all first products are right or all are wrong.
     """
     if known_share is not None:
         _check_share(known_share)
@@ -113,9 +117,9 @@ def calibrate_on(
 
 
 def calibrated(index: AnyIndex) -> AnyIndex:
-    """The index with the calibration in its manifest that a retriever would fit when it opens it.
+    """The index with the calibration in its manifest that a retriever would fit on opening the index.
 
-    Routes stay as they are; fitting is done once and not once per retriever.
+    Routes do not change; the calibration is fitted once instead of once per retriever.
     """
     if index.manifest.calibration is not None:
         return index
@@ -123,7 +127,7 @@ def calibrated(index: AnyIndex) -> AnyIndex:
 
 
 def with_calibration(index: AnyIndex, calibration: Calibration | None) -> AnyIndex:
-    """The index with another calibration in its manifest; its fingerprint changes with it."""
+    """The index with another calibration in its manifest, which changes the index's fingerprint."""
     manifest = index.manifest.model_copy(update={"calibration": calibration})
     return dataclasses.replace(index, manifest=manifest)
 
@@ -172,7 +176,7 @@ def _fit(
 
 
 def _reference_scale(catalogue: CatalogueScores, cases: Sequence[Case]) -> ReferenceScale:
-    """What reference scores are for strangers and for a product's own images, each left out."""
+    """The scale of reference scores: of images of other products and of a product's own, left-out images."""
     place = {product: number for number, product in enumerate(catalogue.products)}
     mine = [case for case in cases if case.product in place]
     own, others = [], []
@@ -203,7 +207,7 @@ def _examples(
     scale: ReferenceScale,
     *,
     with_references: bool = True,
-) -> tuple[KnownFeatures, npt.NDArray[np.bool_], tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]]:
+) -> tuple[OpenSetFeatures, npt.NDArray[np.bool_], tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]]:
     """Features of all cases, whether the first product is right, and leads over the second with sides."""
     kinds: list[Evidence] = []
     numbers, right, leads, sides = [], [], [], []
@@ -224,7 +228,7 @@ def _examples(
             between = there & np.isfinite(ahead[:, 1]) & (order[:, :2] == truth[:, None]).any(axis=1)
             leads.append(ahead[between, 0] - ahead[between, 1])
             sides.append((order[:, 0] == truth)[between])
-    joined = KnownFeatures(tuple(kinds), np.concatenate(numbers))
+    joined = OpenSetFeatures(tuple(kinds), np.concatenate(numbers))
     pairs = (np.concatenate(leads), np.concatenate(sides)) if leads else (np.empty(0), np.empty(0, bool))
     return joined, np.concatenate(right), pairs
 
@@ -242,8 +246,8 @@ def _scored(catalogue: CatalogueScores, cases: Sequence[Case], with_references: 
 
 def _without_references(
     catalogue: CatalogueScores, cases: Sequence[Case], scale: ReferenceScale
-) -> tuple[KnownFeatures, npt.NDArray[np.bool_]] | None:
-    """The same images as if the catalogue had text alone, to know what text alone is worth."""
+) -> tuple[OpenSetFeatures, npt.NDArray[np.bool_]] | None:
+    """The same cases against a catalogue without references, to learn how reliable text alone is."""
     if not catalogue.index.keys:
         return None
     features, right, _ = _examples(catalogue, cases, scale, with_references=False)
@@ -251,11 +255,11 @@ def _without_references(
 
 
 def _at_recall(
-    features: KnownFeatures, right: npt.NDArray[np.bool_], calibration: Calibration, recall: float
+    features: OpenSetFeatures, right: npt.NDArray[np.bool_], calibration: Calibration, recall: float
 ) -> float:
-    """The threshold that accepts this share of the images whose first product is right."""
+    """The threshold that accepts the share `recall` of the images whose first product is right."""
     known = [
-        known_probability(KnownFeatures((kind,), numbers[None]), 0, calibration)
+        known_probability(OpenSetFeatures((kind,), numbers[None]), 0, calibration)
         for kind, numbers, good in zip(features.evidence, features.numbers, right, strict=True)
         if good
     ]

@@ -1,4 +1,4 @@
-"""What an image says of a product's defects before anybody is asked: which of them it looks like."""
+"""Evidence of an image for a product's defects: which of them it looks like."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from mmad_rag.records import NORMAL_ENTRY, FloatArray
 
 
 class DefectEvidence:
-    """Compares images with the images of defects that an index has.
+    """Compares query images with an index's images of defects.
 
     Args:
-        index: Holds the images. Without any of a defect, nothing is ever said.
+        index: The index that holds the images of defects; without any, there is never evidence.
     """
 
     def __init__(self, index: IndexData) -> None:
@@ -28,18 +28,20 @@ class DefectEvidence:
     def of(self, product: str, vector: FloatArray, own_digests: Collection[str] = ()) -> dict[str, float]:
         """How much an image looks like each defect of a product.
 
-        The cosine to the nearest image of each defect and of the normal state, all scaled together: the
-        nearest of all is 1, the farthest 0. So an image that is nearest to the normal references speaks less
-        for any defect, and one that is farthest from them speaks for all, for the nearest most.
+        The value is the cosine to the nearest image of the defect. The cosines of all defects and of the
+        normal state are scaled together: the largest becomes 1, the smallest 0. So an image that is nearest
+        to the normal references is weaker evidence for any defect, and an image that is farthest from them
+        is evidence for all defects, most of all for the nearest one.
 
         Args:
-            product: Whose defects.
+            product: The product whose defects are compared.
             vector: The image in the index's space, shape (d,), unit length.
-            own_digests: References with these bytes are the query itself, which is not evidence.
+            own_digests: SHA-256 (hex) of the image's bytes: references with these bytes are the query image
+                itself, which is not evidence.
 
         Returns:
-            Defect id -> value in [0, 1]; empty when there is no image of a defect, or nothing to compare
-            with.
+            Defect id -> value in [0, 1]; empty when the product has no image of a defect, or no two entries
+            to compare.
         """
         cosines: dict[str, float] = {}
         for entry, rows in self._rows.get(product, {}).items():
@@ -50,7 +52,7 @@ class DefectEvidence:
 
 
 def _relative(nearness: Mapping[str, float]) -> dict[str, float]:
-    """Scaled to [0, 1] over all entries; of the defects only."""
+    """The values of the defects, scaled to [0, 1] over all entries."""
     defects = nearness.keys() - {NORMAL_ENTRY}
     if not defects:
         return {}

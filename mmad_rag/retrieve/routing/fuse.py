@@ -12,30 +12,30 @@ from mmad_rag.retrieve.routing.scores import ProductScores, Scores
 
 TEXT_WEIGHT = 0.3
 REFERENCE_WEIGHT = 0.7
-"""References are the stronger key; a product that has only one kind is judged by that kind alone."""
+"""Weight of reference scores, the stronger evidence; a product with only one kind is scored by that alone."""
 _NO_SPREAD = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """Scores of images against products, shape (n, P) each."""
+    """Fused scores of n images against P products; arrays have the shape (n, P) unless they say otherwise."""
 
     total: Scores
     """Higher is better, comparable within one image; -inf for a product with nothing to compare with."""
     text: Scores
-    """What text adds to the total, 0 where there is none."""
+    """Contribution of text to the total; 0 where a product has no text key."""
     reference: Scores
-    """What references add to it, 0 where there are none."""
+    """Contribution of references to the total; 0 where a product has no reference."""
     text_standardised: Scores
-    """Text in deviations above the mean over the products; NaN where there is none."""
+    """Text scores in standard deviations above the mean over the products; NaN where there is no text key."""
     reference_spread: npt.NDArray[np.float64]
-    """Deviation of the reference scores over the products, shape (n,); 0 where they do not differ."""
+    """Standard deviation of the reference scores over the products, shape (n,); 0 if they do not differ."""
     text_spread: npt.NDArray[np.float64]
-    """Likewise of the text scores."""
+    """Standard deviation of the text scores over the products, shape (n,); 0 if they do not differ."""
 
     @property
     def first(self) -> npt.NDArray[np.int64]:
-        """The best product of each image, shape (n,); the earlier one of two equal ones."""
+        """Column of the best product of each image, shape (n,); the first one among equal scores."""
         best: npt.NDArray[np.int64] = self.total.argmax(axis=1)
         return best
 
@@ -43,11 +43,11 @@ class Fused:
 def fuse(scores: ProductScores, scale: ReferenceScale) -> Fused:
     """Standardise each kind over the products, then add both with fixed weights.
 
-    The two cones of a CLIP space are never ranked in one list: each kind is centred on its own mean over the
-    catalogue and divided by its own spread first. References are standardised over all products that can be
-    named: one without references counts with the level of a stranger, and a spread is never taken for
-    smaller than the scale's, so that a single product with references, or few, is judged as among many. What
-    a product lacks does not count against it: see `_credit`.
+    Text and image vectors of a CLIP space lie in two separate cones, so their cosines are never ranked in one
+    list: each kind is first centred on its own mean over the catalogue and divided by its own spread.
+    References are standardised over all products that can be routed to. A product without references counts
+    with the scale's level, and a spread is at least the scale's, so that scores mean the same whether few
+    products have references or many. Missing references do not count against a product: see `_credit`.
     """
     text, text_spread = _standardised(scores.text_centred, 0.0)
     lacking = np.isnan(scores.ranked) & ~np.isnan(text)
@@ -64,10 +64,10 @@ def fuse(scores: ProductScores, scale: ReferenceScale) -> Fused:
 
 
 def _credit(ranked: Scores, reference: Scores, scale: ReferenceScale) -> npt.NDArray[np.float64]:
-    """What products are given for references that they lack, shape (n,); NaN where no product has any.
+    """The reference score credited to products without references, shape (n,); NaN if no product has any.
 
-    As much as the best product has by its references, so that text alone decides between them, less the more
-    convincing that product is by itself.
+    The credit equals the best product's reference score, so that text alone decides between them, and falls
+    the more convincing that product's references are by themselves.
     """
     nearest = np.where(np.isnan(ranked), -np.inf, ranked).max(axis=1)
     best = np.where(np.isnan(reference), -np.inf, reference).max(axis=1)
@@ -77,9 +77,9 @@ def _credit(ranked: Scores, reference: Scores, scale: ReferenceScale) -> npt.NDA
 
 
 def _standardised(scores: Scores, least: float) -> tuple[Scores, npt.NDArray[np.float64]]:
-    """Zero mean and unit deviation over the products that have a score; all 0 where they do not differ.
+    """Scores with zero mean and unit deviation over the products that have one; all 0 if they do not differ.
 
-    A deviation below `least` is taken for that.
+    A deviation below `least` is replaced by `least`.
     """
     there = ~np.isnan(scores)
     count = np.maximum(there.sum(axis=1), 1)

@@ -1,4 +1,4 @@
-"""Fit the curves that turn scores of routing into probabilities."""
+"""Fit the curves that turn routing scores into probabilities."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmad_rag.index.manifest import Logistic
-from mmad_rag.retrieve.routing.open_set import Evidence, KnownFeatures
+from mmad_rag.retrieve.routing.open_set import Evidence, OpenSetFeatures
 
 _STRENGTH = 10.0
 """Inverse strength of the ridge penalty on standardised features."""
@@ -21,18 +21,18 @@ _LEAST_SHARE = 1e-10
 
 
 def fit_logistic(
-    features: KnownFeatures, right: npt.NDArray[np.bool_], kind: Evidence, known_share: float
+    features: OpenSetFeatures, right: npt.NDArray[np.bool_], kind: Evidence, known_share: float
 ) -> Logistic | None:
     """Logistic regression on the cases of one kind, reweighted to the share of known images.
 
     Args:
-        features: Of all cases.
-        right: Whether the first product of each is right, shape (n,).
-        kind: Which cases are looked at.
-        known_share: What the right cases weigh together, in (0, 1); the wrong ones weigh the rest.
+        features: The features of all cases.
+        right: Whether the first product of each case is right, shape (n,).
+        kind: The kind of evidence whose cases are fitted.
+        known_share: Total weight of the right cases, in (0, 1); the wrong ones weigh the rest.
 
     Returns:
-        None unless there are both right and wrong cases.
+        The fitted curve; None unless there are both right and wrong cases.
     """
     mine = np.array([found is kind for found in features.evidence], bool)
     numbers, labels = features.of(kind)[mine], right[mine]
@@ -94,9 +94,10 @@ def ridge_logistic(
 
 
 def fit_tie_scale(leads: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
-    """The scale of a logistic curve through the origin that makes the sides most likely.
+    """The maximum-likelihood scale of a logistic curve through the origin.
 
-    One imagined case, wrong with a lead of a tenth of a deviation, keeps few cases from claiming certainty.
+    One pseudo-case, wrong with a lead of a tenth of a deviation, is added, so that few cases do not give
+    certainty.
     """
     signed = np.append(np.where(right, leads, -leads), -0.1)
     likelihood = [-np.logaddexp(0.0, -signed / scale).sum() for scale in _SCALES]

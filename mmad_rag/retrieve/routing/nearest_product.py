@@ -1,4 +1,4 @@
-"""Which other product of an index is most easily taken for a given one."""
+"""Find the product of an index that is most easily mistaken for a given one."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from mmad_rag.index.data import IndexData
 from mmad_rag.records import NORMAL_ENTRY, FloatArray
 
 _MARK = "unlike {}: "
-"""How a passage that tells two products apart begins, in lower case."""
+"""Start of a passage that tells two products apart, in lower case."""
 
 
 def nearest_product(index: IndexData, product: str) -> str:
-    """The look-alike of a product; the same for the same index.
+    """The look-alike of a product; the same index always gives the same one.
 
-    1. Candidates are the products that its "tell apart" fields name; else those whose fields name it; else
-       all others. Who wrote the files knows best what is taken for what.
-    2. Of several, the one whose mean vector has the greatest cosine to the product's own: of its normal
-       reference images where both have some, else of its text keys. Vectors are centred on the mean over
-       products first, because all vectors of an encoder lie in one narrow cone.
-    3. The first by name, where that does not decide.
+    1. Candidates are the products that its "tell apart" fields name; if there are none, the products whose
+       fields name it; if there are none, all others. The authors of the files know best which products are
+       mistaken for each other.
+    2. Among several candidates, the one whose mean vector has the greatest cosine to the product's own is
+       taken. The mean is over normal reference images if both have some, else over text keys. Vectors are
+       centred on the mean over products first, because all vectors of an encoder lie in one narrow cone.
+    3. Among equal candidates, the first by name is taken.
 
     Raises:
         SpecError: there is no other product.
@@ -50,7 +51,7 @@ def _names(index: IndexData, product: str, other: str) -> bool:
 
 
 def _scores(index: IndexData, product: str) -> Mapping[str, float]:
-    """Other product -> cosine to `product`, by the first kind of vectors that it shares with any other."""
+    """Other product -> cosine to `product`, by the first kind of vectors that it has in common with any."""
     normal = [
         item.product
         if item.entry == NORMAL_ENTRY
@@ -67,7 +68,7 @@ def _scores(index: IndexData, product: str) -> Mapping[str, float]:
 
 
 def _centred_means(owners: Sequence[str | None], vectors: FloatArray) -> dict[str, FloatArray]:
-    """Product -> mean of its rows less the mean over products, of unit length; zero where nothing is left."""
+    """Product -> mean of its rows less the mean over products, scaled to unit length; a zero vector stays."""
     products = sorted({owner for owner in owners if owner is not None})
     if not products:
         return {}

@@ -1,4 +1,4 @@
-"""How likely it is that an image shows a product of the catalogue at all."""
+"""The probability that an image shows a product of the catalogue at all."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mmad_rag.retrieve.routing.fuse import Fused
 from mmad_rag.retrieve.routing.scores import ProductScores
 
 _STANDS_OUT = 2.7
-"""Deviations above the mean over the catalogue at which a text score alone is taken for a known product, as
-long as nothing was fitted."""
+"""Text score, in deviations above the mean over the catalogue, from which an image is taken for a known
+product by text alone; used without a calibration."""
 _TEXT_SLOPE = 6.0
 _NEAR = 0.6
 _NEAR_SLOPE = 20.0
-"""For references alone, as long as nothing was fitted: a cosine of 0.6 is as likely known as not."""
+"""Slope of the curve by references alone, which is 0.5 at a cosine of 0.6; used without a calibration."""
 
 
 class Evidence(StrEnum):
-    """What speaks for the first product."""
+    """The kind of scores that the first product has."""
 
     REFERENCE = "reference"
     BOTH = "both"
@@ -31,25 +31,25 @@ class Evidence(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class KnownFeatures:
-    """The numbers that the probability is computed from, one row per image."""
+class OpenSetFeatures:
+    """The numbers from which the open-set probability is computed, one row per image."""
 
     evidence: tuple[Evidence, ...]
-    """Of each image's first product."""
+    """Kind of evidence for each image's first product."""
     numbers: npt.NDArray[np.float64]
     """Shape (n, 4): nearest and typical reference cosine, standardised text score, its lead over the next
     product's; NaN where the first product has none."""
 
     def of(self, evidence: Evidence) -> npt.NDArray[np.float64]:
-        """The columns that this kind of evidence uses, for all images."""
+        """The columns that the given kind of evidence uses, for all images."""
         return self.numbers[:, _COLUMNS[evidence]]
 
 
 _COLUMNS = {Evidence.REFERENCE: [0, 1], Evidence.BOTH: [0, 1, 2], Evidence.TEXT: [2, 3]}
 
 
-def known_features(scores: ProductScores, fused: Fused) -> KnownFeatures:
-    """What is known about each image's first product."""
+def known_features(scores: ProductScores, fused: Fused) -> OpenSetFeatures:
+    """The features of each image's first product."""
     row, first = np.arange(len(fused.total)), fused.first
     numbers = np.stack(
         [
@@ -64,16 +64,16 @@ def known_features(scores: ProductScores, fused: Fused) -> KnownFeatures:
         Evidence.TEXT if np.isnan(nearest) else Evidence.REFERENCE if np.isnan(text) else Evidence.BOTH
         for nearest, _, text, _ in numbers
     )
-    return KnownFeatures(tuple(kinds), numbers)
+    return OpenSetFeatures(tuple(kinds), numbers)
 
 
-def known_probability(features: KnownFeatures, products: int, calibration: Calibration | None) -> float:
-    """The probability for the first (or only) image of `features`.
+def known_probability(features: OpenSetFeatures, products: int, calibration: Calibration | None) -> float:
+    """The probability that the first (or only) image of `features` shows a product of the catalogue.
 
     Args:
-        features: Of one image.
-        products: How many products have text keys; a score cannot stand out among two.
-        calibration: What was fitted; without it, fixed rules of thumb are used.
+        features: The features of one image.
+        products: Number of products with text keys; a score cannot stand out among two.
+        calibration: The fitted curves; None uses fixed rules of thumb.
     """
     evidence = features.evidence[0]
     numbers = [float(number) for number in features.of(evidence)[0]]
@@ -102,7 +102,7 @@ def _rule_of_thumb(evidence: Evidence, products: int) -> Logistic:
 
 
 def _lead(text: npt.NDArray[np.float64], first: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """How far the first product's text score lies above the best other one; NaN where it has none."""
+    """Lead of the first product's text score over the best other one; NaN where it has none."""
     row = np.arange(len(text))
     others = text.copy()
     others[row, first] = np.nan

@@ -1,4 +1,4 @@
-"""Route an image to its product in the catalogue, say how sure that is, or that it shows none of it."""
+"""Route an image to its product in the catalogue, or to none, with a confidence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from mmad_rag.retrieve.routing.open_set import known_features, known_probability
 from mmad_rag.retrieve.routing.scores import CatalogueScores, ProductScores
 
 TIE_SHARE = 0.75
-"""Below this probability of the first against the second product, both are offered."""
+"""Both the first and the second product are returned if the first is less likely than this against the
+second."""
 _TIE_SCALE = 0.25
 _KNOWN = 0.5
 
@@ -26,24 +27,28 @@ class CloserLook(Protocol):
     """Compares two products that are close, and only those two."""
 
     def lead(self, vector: FloatArray, first: str, second: str) -> float | None:
-        """How far the first lies above the second by what tells them apart: deviations over the catalogue, as
-        the fused score; None when nothing does."""
+        """Lead of the first product over the second by the features that tell them apart.
+
+        The lead is in deviations over the catalogue, as the fused score is; None when nothing tells the two
+        apart.
+        """
         ...
 
 
 class Router:
     """Routes images by their vectors in an index.
 
-    Text: mean of the three best cosines among a product's keys. References: mean of the three best views'
-    best cosines. Each kind is standardised over the products and fused with fixed weights (`fuse`).
+    A product's text score is the mean of the three best cosines among its keys; its reference score is the
+    mean of the three best views' best cosines. Each kind is standardised over the products, and both are
+    fused with fixed weights (`fuse`).
 
-    Whether the image shows a product of the catalogue at all is a calibrated probability
-    (`known_probability`); so is whether the first product is right rather than the second. Their product is
-    the confidence.
+    The confidence is the product of two calibrated probabilities: that the image shows a product of the
+    catalogue at all (`known_probability`), and that the first product is right rather than the second.
 
     Args:
-        index: What to compare with. Without a calibration in its manifest, one is fitted on its references.
-        closer: Asked about two products between which the scores cannot decide.
+        index: The index that images are compared with. If its manifest has no calibration, one is fitted on
+            its references.
+        closer: Compares two products between which the scores cannot decide; None leaves such ties open.
     """
 
     def __init__(self, index: IndexData, closer: CloserLook | None = None) -> None:
@@ -55,11 +60,12 @@ class Router:
         self._scale = self.calibration.references if self.calibration else ReferenceScale()
 
     def route(self, vector: FloatArray, own_digests: Collection[str] = ()) -> Route:
-        """Which product is it?
+        """Find the product that an image shows.
 
         Args:
             vector: The image in the index's space, shape (d,), unit length.
-            own_digests: References with these bytes are the query itself, which is not evidence.
+            own_digests: SHA-256 (hex) of the image's bytes: references with these bytes are the query image
+                itself, which is not evidence.
         """
         scores = self._scores.one(vector, own_digests)
         fused = fuse(scores, self._scale)
@@ -92,7 +98,7 @@ class Router:
         return self.calibration.threshold if self.calibration else _KNOWN
 
     def _share(self, candidates: tuple[Candidate, ...]) -> float:
-        """How likely the first product is against the second, in [0.5, 1]."""
+        """Probability of the first product against the second, in [0.5, 1]."""
         if len(candidates) == 1:
             return 1.0
         return self._likely(candidates[0].score - candidates[1].score)
@@ -104,7 +110,7 @@ class Router:
     def _second_look(
         self, vector: FloatArray, candidates: tuple[Candidate, ...], closer: CloserLook
     ) -> tuple[SecondLook | None, tuple[Candidate, ...]]:
-        """Add what tells the first two apart to their lead; the two change places when it turns."""
+        """Add the lead by the closer comparison to the first two's; they swap if the sum is negative."""
         first, second = candidates[:2]
         told = closer.lead(vector, first.product, second.product)
         if told is None:
@@ -118,12 +124,12 @@ class Router:
 
 
 def route(index: IndexData, vector: FloatArray, own_digests: Collection[str] = ()) -> Route:
-    """Route one image without a second look; for many images make one `Router`."""
+    """Route one image without a tie-break; for many images make one `Router`."""
     return Router(index).route(vector, own_digests)
 
 
 def _candidates(products: tuple[str, ...], scores: ProductScores, fused: Fused) -> tuple[Candidate, ...]:
-    """Every product that has something to compare with, best first, equal ones by name."""
+    """Every product with a text or reference score, best first; equal scores are ordered by name."""
     total = fused.total[0]
     order = np.lexsort((np.arange(len(total)), -total))
     return tuple(

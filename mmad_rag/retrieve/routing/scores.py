@@ -24,26 +24,26 @@ _SEARCH_AT_MOST = 4096
 
 @dataclass(frozen=True, slots=True)
 class ProductScores:
-    """What a number of images have in common with each product of the catalogue."""
+    """Scores of n images against the P products of the catalogue, one array per kind."""
 
     text: Scores
     """Mean cosine to the product's three best keys, in [-1, 1]."""
     text_centred: Scores
-    """The same after the mean reference image was taken from the image: without what all images of this
-    camera have in common with a key. Any size; for comparing products within one image."""
+    """The same score after subtracting the mean reference image from the image, which removes the part that
+    all images of one camera share. Unbounded; for comparing products within one image."""
     nearest: Scores
-    """Cosine to the nearest reference, whatever its view, in [-1, 1]."""
+    """Cosine to the nearest reference over all views, in [-1, 1]."""
     typical: Scores
     """Mean over the views of the cosine to the nearest reference in that view, in [-1, 1]."""
     ranked: Scores
-    """Mean of the three best views: one view alone can be near by chance. In [-1, 1]."""
+    """Mean over the three best views, in [-1, 1]: one view alone can be near by chance."""
 
 
 class CatalogueScores:
-    """The tables that turn cosines to rows of an index into scores of its products.
+    """Turns cosines to the rows of an index into scores of its products.
 
     Args:
-        index: Whose keys and references are compared with.
+        index: The index whose keys and references images are compared with.
     """
 
     def __init__(self, index: IndexData) -> None:
@@ -62,7 +62,8 @@ class CatalogueScores:
 
         Args:
             vector: The image in the index's space, shape (d,), unit length.
-            own_digests: References with these bytes are the query itself, which is not evidence.
+            own_digests: SHA-256 (hex) of the image's bytes: references with these bytes are the query image
+                itself, which is not evidence.
         """
         exact = self.index.manifest.approximate_above
         keys = _row_of(self.index.key_search, vector, len(self.index.keys), exact)
@@ -75,8 +76,9 @@ class CatalogueScores:
         """Score images from their cosines to all rows.
 
         Args:
-            keys: Cosines to the index's keys, shape (n, keys); -inf for a row that plays no part.
-            references: Cosines to the index's references, shape (n, references); likewise.
+            keys: Cosines to the index's keys, shape (n, keys); -inf for a row that is left out.
+            references: Cosines to the index's references, shape (n, references); -inf for a row that is left
+                out.
         """
         shape = (len(references), len(self.products))
         text, centred = np.full(shape, np.nan), np.full(shape, np.nan)
@@ -94,8 +96,8 @@ class CatalogueScores:
     def _key_offsets(self) -> npt.NDArray[np.float64]:
         """Each key's cosine to the mean reference image, in which every product counts once.
 
-        A product without references counts with nothing: among many such products the mean says little about
-        what images have in common, and much about the few products that it is made of.
+        A product without references adds a zero vector: if most products have none, the mean describes the
+        few products with references rather than what all images have in common.
         """
         whole = [row for row, item in enumerate(self.index.references) if item.view == WHOLE]
         if not whole:
@@ -116,7 +118,7 @@ class CatalogueScores:
 
 
 class _Groups:
-    """Columns that belong together."""
+    """Groups of columns that belong together."""
 
     def __init__(self, owners: Sequence[Hashable]) -> None:
         first = {owner: number for number, owner in enumerate(dict.fromkeys(owners))}
@@ -126,12 +128,12 @@ class _Groups:
         self._starts = np.searchsorted(codes[self._order], np.arange(len(first)))
 
     def best(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """The largest value of each group, by row: (n, columns) -> (n, groups)."""
+        """The largest value of each group in every row: (n, columns) -> (n, groups)."""
         found: npt.NDArray[np.float64] = np.maximum.reduceat(values[:, self._order], self._starts, axis=1)
         return found
 
     def best_mean(self, values: npt.NDArray[np.float64], pooled: int) -> npt.NDArray[np.float64]:
-        """The mean of the `pooled` largest values of each group, by row."""
+        """The mean of the `pooled` largest values of each group in every row."""
         pieces = np.split(values[:, self._order], self._starts[1:], axis=1)
         return np.stack([np.sort(piece, axis=1)[:, -pooled:].mean(axis=1) for piece in pieces], axis=1)
 
@@ -143,7 +145,8 @@ class _Groups:
 
 
 def _row_of(search: Search, vector: FloatArray, rows: int, exact: int) -> npt.NDArray[np.float64]:
-    """Cosines to all rows; of more than `exact` the nearest are found, others count as far as the last."""
+    """Cosines to all rows; with more than `exact` rows, only the nearest are searched and all others get the
+    cosine of the last one found."""
     if not rows:
         return np.empty(0)
     found, scores = search.search(vector, rows if rows <= exact else _SEARCH_AT_MOST)
@@ -167,5 +170,5 @@ def _pooled(by_view: npt.NDArray[np.float64]) -> tuple[Scores, Scores, Scores]:
 
 
 def _absent(values: Scores) -> Scores:
-    """Minus infinity, which no cosine is, as NaN."""
+    """The scores with NaN in place of minus infinity, which is not a cosine."""
     return np.where(np.isfinite(values), values, np.nan)

@@ -1,4 +1,4 @@
-"""Tell two products apart that look alike, by what their texts and their references differ in."""
+"""Tell two similar products apart by the differences of their texts and of their references."""
 
 from __future__ import annotations
 
@@ -18,37 +18,38 @@ from mmad_rag.retrieve.routing.fuse import REFERENCE_WEIGHT, TEXT_WEIGHT
 _CONTRASTED = tuple(field for field, spec in FIELDS.items() if spec.contrasts)
 _LEAST_REFERENCES = 2
 _AT_MOST = 3.0
-"""Deviations: no single kind of evidence may outvote everything else."""
+"""Largest lead in deviations, so that no single kind of evidence outvotes everything else."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Contrast:
-    """A direction along which two products differ: positive speaks for the first."""
+    """A direction along which two products differ; positive values favour the first."""
 
     direction: FloatArray
-    """Shape (d,)."""
+    """Direction of the difference, shape (d,), unit length."""
     middle: float
-    """Where it speaks for neither."""
+    """The projection that favours neither product."""
     spread: float
-    """What counts as one deviation, above 0."""
+    """Length of one deviation along the direction, above 0."""
 
     def lead(self, vector: FloatArray) -> float:
-        """In deviations, cut off on both sides."""
+        """Lead of the first product in deviations, clipped to [-3, 3]."""
         return float(np.clip((vector @ self.direction - self.middle) / self.spread, -_AT_MOST, _AT_MOST))
 
 
-class SecondLook:
-    """Compares an image with two products, and with nothing else.
+class PairwiseTieBreak:
+    """Compares an image with two products only.
 
-    *Sentences.* What the "tell apart" fields of the two say of each other; where they say nothing, what their
-    texts say of the normal state, of which the contrast removes what both have in common. The image is
-    moved along the difference of both means; it speaks for neither where the mean reference image lies, and
-    one deviation is that of all products' keys along the direction. *References.* The difference of the mean
-    images of both, with the spread of their own images around their means.
+    *Sentences.* Each product is described by what its "tell apart" fields say about the other; if they say
+    nothing, by its text on the normal state. The image is projected onto the difference of the two means,
+    which removes what both texts have in common. The projection of the mean reference image favours neither
+    product, and one deviation is the spread of all products' keys along the direction. *References.* The
+    image is projected onto the difference of the two products' mean images; one deviation is the spread of
+    their own images around their means.
 
     Args:
         index: Holds passages, keys and references.
-        encoder: Of the index; without a text tower only references are compared.
+        encoder: The encoder of the index; without a text tower only references are compared.
     """
 
     def __init__(self, index: IndexData, encoder: Encoder) -> None:
@@ -58,7 +59,7 @@ class SecondLook:
         self._contrasts: dict[tuple[str, str], tuple[tuple[float, _Contrast], ...]] = {}
 
     def lead(self, vector: FloatArray, first: str, second: str) -> float | None:
-        """How far the first lies above the second, in deviations; None when nothing tells them apart."""
+        """Lead of the first product over the second in deviations; None when nothing tells them apart."""
         with self._lock:
             if (first, second) not in self._contrasts:
                 self._contrasts[first, second] = tuple(self._found(first, second))
@@ -91,7 +92,7 @@ class SecondLook:
         return _Contrast(direction, float((ground @ direction).mean()), max(spread, 1e-3))
 
     def _sentences(self, product: str, other: str) -> list[str]:
-        """What tells a product from the other, else what is said of its normal state."""
+        """The sentences that tell a product from the other, else those on its normal state."""
         mine = [self._index.passages[row] for row in self._index.rows_of_product[product]]
         marked = f"unlike {other.replace('_', ' ')}: "
         told = [
@@ -128,7 +129,7 @@ def _describes_normal(passage: Passage) -> bool:
 
 
 def _unit(difference: FloatArray) -> FloatArray | None:
-    """Scaled to unit length; None where there is no difference."""
+    """The difference scaled to unit length; None when it is zero."""
     if float(np.linalg.norm(difference)) < 1e-6:
         return None
     scaled: FloatArray = unit(difference[None])[0]

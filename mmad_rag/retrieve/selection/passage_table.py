@@ -1,4 +1,4 @@
-"""A product's passages laid out for choosing: what does not depend on the question is worked out once."""
+"""A product's passages as a table for selection; what does not depend on the question is computed once."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ from mmad_rag.prompt import heading_line, passage_line
 from mmad_rag.records import NORMAL_ENTRY, Passage
 from mmad_rag.retrieve.selection.token_estimate import TokenCounter
 
-_SHELVES_KEPT = 512
+_TABLES_KEPT = 512
 _FIELDS = tuple(Field)
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shelf:
+class PassageTable:
     """The passages of one product; all arrays have one element per passage unless they say otherwise."""
 
     rows: tuple[int, ...]
-    """In the index, ascending."""
+    """Rows of the passages in the index, ascending."""
     passages: tuple[Passage, ...]
-    """In the same order."""
+    """The passages in the order of `rows`."""
     normal: npt.NDArray[np.bool_]
-    """Whether the passage is of the normal state."""
+    """Whether the passage describes the normal state."""
     fields: IntArray
-    """Place of its field in `Field`."""
+    """Position of the passage's field in `Field`."""
     depth: IntArray
-    """How many passages of its entry and field stand before it."""
+    """Number of earlier passages of the same entry and field."""
     entries: tuple[str, ...]
     """The product's entries, in order of their first passage."""
     entry: IntArray
-    """Place of its entry in `entries`."""
+    """Position of the passage's entry in `entries`."""
     tokens: IntArray
-    """Of its line, without the number before it."""
+    """Tokens of the passage's line, without the number before it."""
     heading_tokens: IntArray
-    """Of the heading above an entry's passages: one element per entry."""
+    """Tokens of the heading above an entry's passages: one element per entry."""
 
 
-def shelf_of(index: IndexData, product: str, counter: TokenCounter, products: int) -> Shelf:
-    """The shelf of a product of the index, kept from call to call.
+def passage_table(index: IndexData, product: str, counter: TokenCounter, products: int) -> PassageTable:
+    """The passage table of one product, cached between calls.
 
     Args:
-        index: Where the passages are.
-        product: Which.
+        index: The index that holds the passages.
+        product: One product of the index's catalogue.
         counter: Counts the tokens of a text.
-        products: How many products the prompt is on; of several, each heading names its own.
+        products: Number of products in the prompt; with several, each heading names its product.
     """
-    return _shelf(_Place(index.passages, index.rows_of_product[product]), counter, products)
+    return _table(_Place(index.passages, index.rows_of_product[product]), counter, products)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Place:
-    """Where a product's passages are; equal to another only when both are of the very same index."""
+    """A product's rows in an index, as a cache key: equal only if both belong to the same index object."""
 
     passages: tuple[Passage, ...]
     rows: tuple[int, ...]
@@ -73,8 +73,8 @@ class _Place:
         return isinstance(other, _Place) and other.passages is self.passages and other.rows is self.rows
 
 
-@lru_cache(maxsize=_SHELVES_KEPT)
-def _shelf(place: _Place, counter: TokenCounter, products: int) -> Shelf:
+@lru_cache(maxsize=_TABLES_KEPT)
+def _table(place: _Place, counter: TokenCounter, products: int) -> PassageTable:
     passages = tuple(place.passages[row] for row in place.rows)
     entries = tuple(dict.fromkeys(passage.entry for passage in passages))
     code = {entry: number for number, entry in enumerate(entries)}
@@ -84,7 +84,7 @@ def _shelf(place: _Place, counter: TokenCounter, products: int) -> Shelf:
     for passage in passages:
         depth.append(seen[passage.entry, passage.field])
         seen[passage.entry, passage.field] += 1
-    return Shelf(
+    return PassageTable(
         rows=place.rows,
         passages=passages,
         normal=np.array([passage.entry == NORMAL_ENTRY for passage in passages], np.bool_),

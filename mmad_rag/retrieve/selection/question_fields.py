@@ -1,4 +1,4 @@
-"""Read from a question's own words which parts of the knowledge it needs."""
+"""Find the parts of the knowledge that a question needs from its words."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _DEFECT_BASE = {field: spec.defect for field, spec in FIELDS.items() if spec.def
 
 
 def asks_about_defects(question: str) -> bool:
-    """Whether the question speaks of a defect, present or possible."""
+    """Whether the question mentions a defect, present or possible."""
     return _DEFECT_WORDS.search(question) is not None
 
 
 def needs_defects(question: str) -> bool:
-    """Whether the defects may hold the answer: the question speaks of one, or its words say nothing."""
+    """Whether the defects may hold the answer: the question mentions one, or its words name no field."""
     return asks_about_defects(question) or not asked_fields(question)
 
 
@@ -44,10 +44,10 @@ def asked_fields(question: str) -> frozenset[Field]:
 
 
 def field_weights(question: str) -> tuple[Mapping[Field, float], Mapping[Field, float]]:
-    """How much each field of the normal state, and of the defects, is needed: weights in [0, 1.5].
+    """The weights of the fields of the normal state and of those of the defects, in [0, 1.5].
 
-    A field that the question asks for gains 1. A question about something else than defects (`needs_defects`)
-    gives the defects' fields nothing.
+    A field that the question asks for gains 1. If the question does not need defects (`needs_defects`), the
+    defects' fields have the weight 0.
     """
     asked = asked_fields(question)
     normal = dict(_NORMAL_BASE)

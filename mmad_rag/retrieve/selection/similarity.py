@@ -1,7 +1,7 @@
-"""How alike a question and a passage are, by vectors or by words.
+"""Similarity of a question and a passage, by vectors or by words.
 
-Which of the two is the better: `benchmarks/selection.py`. Vectors of all-MiniLM-L6-v2 find the passage asked
-for somewhat more often, above all when the question is freely worded; words need no model and come close.
+`benchmarks/selection.py` compares the two. Vectors of all-MiniLM-L6-v2 find the right passage somewhat more
+often, above all for freely worded questions; words need no model and come close.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def vector_similarity(index: IndexData, encoder: Encoder) -> Similarity:
 
 
 def word_similarity(index: IndexData) -> Similarity:
-    """BM25 scores (Robertson and Zaragoza 2009; the bm25s library), scaled to [0, 1] over the compared.
+    """BM25 scores (Robertson and Zaragoza 2009; the bm25s library), scaled to [0, 1] over those compared.
 
-    How rare a word is, is counted over the passages of all products.
+    Document frequencies of words are counted over the passages of all products.
     """
     import bm25s
 
@@ -63,7 +63,7 @@ def word_similarity(index: IndexData) -> Similarity:
 
 
 def _rows(vectors: FloatArray, rows: Sequence[int]) -> FloatArray:
-    """The rows, without a copy where they follow each other, as those of one product do."""
+    """The given rows, without a copy if they are consecutive, as those of one product are."""
     first = rows[0] if rows else 0
     if list(rows) == list(range(first, first + len(rows))):
         return vectors[first : first + len(rows)]
@@ -71,7 +71,7 @@ def _rows(vectors: FloatArray, rows: Sequence[int]) -> FloatArray:
 
 
 def _scaled(scores: FloatArray) -> list[float]:
-    """Linear to [0, 1]; all zero when the scores do not differ."""
+    """The scores scaled linearly to [0, 1]; all zero when they do not differ."""
     low, high = float(scores.min(initial=np.inf)), float(scores.max(initial=-np.inf))
     if not high - low > 1e-9:
         return [0.0] * len(scores)

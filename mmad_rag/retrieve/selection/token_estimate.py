@@ -9,10 +9,10 @@ from functools import lru_cache
 from typing import TypeAlias
 
 TokenCounter: TypeAlias = Callable[[str], int]
-"""Tokens of a text, at least 0; hashable, the same for the same text (see `token_counter` for exact ones)."""
+"""Counts the tokens of a text, at least 0; hashable and deterministic. `token_counter` gives exact ones."""
 
 UNDER_COUNT = 1.8
-"""On the texts that the estimate is tested on, a tokenizer counts at most this many times the estimate."""
+"""Largest ratio of a tokenizer's count to the estimate on the texts that the estimate is tested on."""
 
 _PIECE = re.compile(r"[^\W\d_]+|\S")
 _CASED = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -25,15 +25,15 @@ _PLAIN_SIGNS_END = "\u2030"
 def estimate_tokens(text: str) -> int:
     """Tokens of `text`, estimated from its letters.
 
-    A word of Latin letters costs one token up to eight letters and one more per started four, a word in
-    capitals one per three; a word with accents one per two letters, of another alphabet three per two, in
-    Chinese, Japanese or Korean two per sign; a digit or any other sign one, beyond the common ones two. White
-    space costs nothing, so that texts joined by it cost what they cost alone.
+    A word of Latin letters costs one token up to eight letters and one more per four letters begun; a word in
+    capitals costs one per three letters, a word with accents one per two, a word of another alphabet three
+    per two, and Chinese, Japanese or Korean text two per character. A digit or a common sign costs one token,
+    any other sign two. White space costs nothing, so that the cost of joined texts is the sum of their costs.
 
     Measured against CLIP's byte-pair tokenizer, MiniLM's word pieces, `cl100k_base` and `o200k_base`: on all
     shipped passages together within 2 %; a single passage costs at most 1.5 times its estimate. On text full
     of rare words, German, CJK, code, digits or emoji it costs at most `UNDER_COUNT` times the estimate, and
-    usually less than it. A string of random letters can cost more: no rule of thumb holds there.
+    usually less than the estimate. A string of random letters can cost more: no rule of thumb holds there.
 
     Example:
         >>> estimate_tokens("A bent tooth.")
@@ -44,7 +44,7 @@ def estimate_tokens(text: str) -> int:
 
 @lru_cache(maxsize=16_384)  # the words of a knowledge base recur
 def _piece_tokens(piece: str) -> int:
-    """Tokens of a run of letters, or of one other sign."""
+    """Tokens of a run of letters, or of one other character."""
     if not piece[0].isalpha():
         return 1 if piece < _PLAIN_SIGNS_END else 2
     if piece.isascii():

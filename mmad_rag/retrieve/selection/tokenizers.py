@@ -1,4 +1,4 @@
-"""Count tokens with a model's own tokenizer where it is at hand, without ever fetching one."""
+"""Count tokens with a model's own tokenizer if it is installed or cached; nothing is ever downloaded."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ _TABLES = {
 }
 """Encoding -> the name of its table in a cache folder of tiktoken, and the SHA-256 of the table.
 
-With both known beforehand, tiktoken is only called when it finds what it wants: it fetches what it misses.
+tiktoken downloads a table that it does not find. It is therefore called only if the table is in the cache.
 """
 _INSTALLED = ("llama_index", "core", "_static", "tiktoken_cache")
-"""Where a package carries the tables: its name, then the folders below it."""
+"""A package that contains the tables: its name, then the folders below it."""
 _HUB_NAME = re.compile(r"(?!.*(?:\.\.|--))[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-"""`OWNER/NAME` of the model hub."""
+"""The form `OWNER/NAME` of a checkpoint on the model hub."""
 _SAME_TABLE = {"o200k_harmony": "o200k_base"}
 _ENVIRONMENT = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class NamedCounter:
-    """A `TokenCounter` that says what it counts by."""
+    """A `TokenCounter` with a name."""
 
     name: str
     """`estimate`, an encoding of tiktoken, or `tokenizer:` with the start of the file's SHA-256."""
     count: Callable[[str], int] = field(repr=False)
-    """Tokens of a text."""
+    """Counts the tokens of a text."""
 
     def __call__(self, text: str) -> int:
         """Tokens of a text."""
@@ -60,7 +60,7 @@ ESTIMATE = NamedCounter("estimate", estimate_tokens)
 
 
 def token_counter(model: str) -> NamedCounter:
-    """The best counter at hand for a model; nothing is downloaded.
+    """The best available counter for a model; nothing is downloaded.
 
     Args:
         model: A model's name with or without its provider, `openai:gpt-4o` or `gpt-4o`; a checkpoint,
@@ -70,7 +70,7 @@ def token_counter(model: str) -> NamedCounter:
     Returns:
         The tokenizer of the file, of the checkpoint's folder, or of the checkpoint in the cache of the model
         hub; else tiktoken's encoding of the model when its table is cached (in tiktoken's own cache, or as
-        installed with llama-index-core); else `ESTIMATE`. Its name says which.
+        installed with llama-index-core); else `ESTIMATE`. The counter's name says which.
 
     Raises:
         SpecError: the file does not exist or is not a tokenizer.
@@ -95,7 +95,7 @@ def token_counter(model: str) -> NamedCounter:
 
 
 def checkpoint_tokenizer(name: str) -> Path | None:
-    """The `tokenizer.json` of a checkpoint, where it is at hand; nothing is downloaded.
+    """The `tokenizer.json` of a checkpoint that is available locally; nothing is downloaded.
 
     Args:
         name: `@FOLDER`, or `OWNER/NAME` of the model hub with or without `@REVISION`.
@@ -128,7 +128,7 @@ def _of_file(path: Path) -> NamedCounter:
 
 @lru_cache(maxsize=8)
 def _of_unchanged_file(path: Path, _size: int, _changed_ns: int) -> NamedCounter:
-    """The file's tokenizer, loaded once while the file stays as it is: large ones take a second."""
+    """The file's tokenizer, loaded once while the file is unchanged: large ones take a second."""
     from tokenizers import Tokenizer
 
     try:
@@ -169,7 +169,7 @@ def _encoding_name(model: str) -> str | None:
 
 
 def _folder_with_table(encoding: str) -> Path | None:
-    """The first cache folder that holds the encoding's table, whole."""
+    """The first cache folder that holds the encoding's complete table."""
     if encoding not in _TABLES:
         return None
     name, digest = _TABLES[encoding]
@@ -181,7 +181,7 @@ def _folder_with_table(encoding: str) -> Path | None:
 
 
 def _cache_folders() -> Iterator[Path]:
-    """Where tiktoken itself looks, then the tables that are installed with llama-index-core."""
+    """The folders that tiktoken itself searches, then the one installed with llama-index-core."""
     own = next((os.environ[name] for name in _CACHE_VARIABLES if name in os.environ), None)
     if own is None:
         yield Path(tempfile.gettempdir(), "data-gym-cache")
@@ -195,7 +195,7 @@ def _cache_folders() -> Iterator[Path]:
 
 @lru_cache(maxsize=8)
 def _of_encoding(name: str, folder: Path) -> NamedCounter:
-    """The encoding from a folder that holds its table."""
+    """A counter by an encoding, loaded from a folder that holds its table."""
     import tiktoken
 
     with _cache_at(folder):
@@ -209,7 +209,7 @@ def _of_encoding(name: str, folder: Path) -> NamedCounter:
 
 @contextmanager
 def _cache_at(folder: Path) -> Iterator[None]:
-    """Let tiktoken read a folder: it takes its cache from the environment only."""
+    """Let tiktoken use a folder as its cache, which it reads from the environment only."""
     variable = _CACHE_VARIABLES[0]
     with _ENVIRONMENT:
         before = os.environ.get(variable)
@@ -224,5 +224,5 @@ def _cache_at(folder: Path) -> Iterator[None]:
 
 
 def _clean(text: str) -> str:
-    """Lone surrogates, which no tokenizer takes, become question marks, as on the way to a model."""
+    """The text with question marks for lone surrogates, which tokenizers refuse, as in a request."""
     return text.encode("utf-8", "replace").decode("utf-8")
