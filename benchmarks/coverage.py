@@ -3,7 +3,7 @@
     python benchmarks/coverage.py [--runs 1000] [--replicates 500]
 
 Every run has MMAD's shape in small: four datasets of 15, 12, 5 and 6 products with unequal numbers of
-pictures, detection on both sides and three more subtasks. An image has its own ease, which both arms share,
+images, detection on both sides and three more subtasks. An image has its own ease, which both arms share,
 and every product its own effect of knowledge, drawn anew for every run with the standard deviation in the
 column "spread". Two truths follow: the mean effect of the products at hand, and that of all products there
 could be. Printed: how often each 95 % interval holds each truth, and how often "no difference" is rejected at
@@ -60,7 +60,7 @@ class Shares:
 
 
 def layout(products: dict[str, int], seed: int = 0) -> list[Question]:
-    """The questions of a run: 4 to 16 pictures of each side per product."""
+    """The questions of a run: 4 to 16 images of each side per product."""
     rng = np.random.default_rng(seed)
     return [
         question

@@ -2,10 +2,10 @@
 
     python benchmarks/second_look.py
 
-Pictures of the sample's look-alike pairs, as they are and under every change, routed among all products of
+Images of the sample's look-alike pairs, as they are and under every change, routed among all products of
 `knowledge/` with `builtin:tiny`. Once with the shipped keys, and once with keys that cannot tell the pairs
 apart: both products of a pair carry the keys of both, so that only the sentences of their "tell apart" fields
-are left. An error is a picture that is not named as its product alone: undecided, taken for the other one, or
+are left. An error is an image that is not named as its product alone: undecided, taken for the other one, or
 called unknown. Two minutes on two cores; nothing is downloaded.
 """
 
@@ -36,7 +36,7 @@ KINDS = ("right", "undecided", "look-alike", "other", "unknown")
 
 
 def images(folder: Path) -> list[tuple[EncodedImage, str]]:
-    """The sample's query pictures of look-alike products, with their product."""
+    """The sample's query images of look-alike products, with their product."""
     render_sample(folder, products=sorted(OTHER), templates=1, unknown=1)
     paths = {question.image_path: question.product for question in load_questions(folder).questions}
     return [(open_image(folder / path), product) for path, product in paths.items()]
@@ -59,7 +59,7 @@ def with_shared_keys(index: KnowledgeIndex) -> KnowledgeIndex:
 
 
 def kind_of(route: Route, product: str) -> str:
-    """What became of a picture."""
+    """What became of an image."""
     if route.outcome is RouteOutcome.UNKNOWN:
         return "unknown"
     if route.outcome is RouteOutcome.NEAR_TIE:
@@ -81,7 +81,7 @@ def main() -> None:
             vectors[name] = encoder.images.encode_images(shown)
     for keys, known in (("shipped keys", index), ("keys shared by look-alikes", with_shared_keys(index))):
         routers = {"plain": Router(known), "second look": Router(known, SecondLook(known, encoder))}
-        print(f"\n{keys}: {len(found)} pictures of {len(OTHER)} products under {len(CHANGES)} change(s)\n")
+        print(f"\n{keys}: {len(found)} images of {len(OTHER)} products under {len(CHANGES)} change(s)\n")
         print(f"| change | routing | {' | '.join(KINDS)} | errors |\n|---|---|{'--:|' * (len(KINDS) + 1)}")
         sums = {by: Counter[str]() for by in routers}
         for name in (*CHANGES, "all"):

@@ -2,13 +2,13 @@
 
     python benchmarks/selection.py --data MMAD --text-encoder sentence_transformers:@FOLDER
 
-prints Markdown tables; MMAD is a folder with mmad.json (no picture is needed), FOLDER the model
+prints Markdown tables; MMAD is a folder with mmad.json (no image is needed), FOLDER the model
 all-MiniLM-L6-v2. The true product is given, so that nothing but the selection differs. The same files give
 the same tables.
 
-1. The reader (`builtin:reader`, which sees no picture) on every question of MMAD: accuracy by subtask, and
+1. The reader (`builtin:reader`, which sees no image) on every question of MMAD: accuracy by subtask, and
    the paired difference to BM25 with its 95 % interval (bootstrap over images).
-2. MMAD's defect questions, whose true defect is the picture's folder: is a passage of that defect and of the
+2. MMAD's defect questions, whose true defect is the image's folder: is a passage of that defect and of the
    field asked for among those selected? The question does not say which defect it is.
 3. Questions that describe the defect in the words of the sample's facts, which were written apart from the
    knowledge, then ask for its cause, effect or place: once in the benchmark's words, once freely.

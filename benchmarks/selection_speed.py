@@ -4,7 +4,7 @@
 
 Vectors are invented (seeded), of 384 dimensions as all-MiniLM-L6-v2 gives them; the passages are shipped
 lines, dealt out anew. Every question is new, so that no cache of questions helps; every product was asked
-about once before, as its lines are counted then. The encoder's own time is no part of it. Search is the
+about once before, as its lines are counted then. The encoder's own time is not a part of it. Search is the
 similarity of a question to its product's passages, selection all the rest. Two catalogues: 5,000 passages of
 50 products, and 5,000 of one.
 """

@@ -1,4 +1,4 @@
-"""Time what `mmad-rag serve` adds to a call, at 32 concurrent requests with every picture seen before.
+"""Time what `mmad-rag serve` adds to a call, at 32 concurrent requests with every image seen before.
 
     python benchmarks/serve_overhead.py
 
@@ -105,7 +105,7 @@ async def one_round(base: str, urls: list[str], delays: list[float], name: str) 
 async def measure(direct: str, through: str, *, requests: int, rounds: int) -> None:
     rng = random.Random(0)  # noqa: S311 - a seeded draw, no secret
     urls = image_urls()
-    print(f"pictures: JPEG, 512 px, {len(urls[0]) // 1000} kB as data URL; {CONCURRENT} requests at a time\n")
+    print(f"images: JPEG, 512 px, {len(urls[0]) // 1000} kB as data URL; {CONCURRENT} requests at a time\n")
     await one_round(direct, urls, [0.0] * 64, "warm")
     await one_round(through, urls, [0.0] * 64, "warm")
     columns = ("requests", "direct p50", "p90", "through p50", "p90", "added p50", "direct /s", "through /s")

@@ -17,7 +17,7 @@ FloatArray: TypeAlias = npt.NDArray[np.float32]
 
 
 class MediaType(StrEnum):
-    """The picture formats that are forwarded to models byte for byte."""
+    """The image formats that are forwarded to models byte for byte."""
 
     PNG = "image/png"
     JPEG = "image/jpeg"
@@ -27,7 +27,7 @@ class MediaType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """A picture that has been opened once and found good; make one with `mmad_rag.images.open_image`."""
+    """An image that has been opened once and found good; make one with `mmad_rag.images.open_image`."""
 
     data: bytes = field(repr=False)
     """The encoded bytes, as they are sent to a model."""
@@ -38,7 +38,7 @@ class EncodedImage:
     height: int
     """Pixels, at least 1, after EXIF rotation."""
     digest: str
-    """SHA-256 (hex) of the bytes as they were handed in: the picture's identity."""
+    """SHA-256 (hex) of the bytes as they were handed in: the image's identity."""
     name: str
     """Where it came from, for messages only; nothing is ever decided from it."""
 
@@ -76,7 +76,7 @@ class Hit:
 
 
 class RouteOutcome(StrEnum):
-    """What routing concluded about a picture."""
+    """What routing concluded about an image."""
 
     PRODUCT = "product"
     NEAR_TIE = "near-tie"
@@ -92,9 +92,9 @@ class Candidate:
     score: float
     """The fused score; higher is better, comparable within one route only."""
     text_score: float | None
-    """Cosine of the picture to the product's text keys, in [-1, 1]; None without a text tower."""
+    """Cosine of the image to the product's text keys, in [-1, 1]; None without a text tower."""
     reference_score: float | None
-    """Cosine of the picture to the nearest reference of the product, in [-1, 1]; None without references."""
+    """Cosine of the image to the nearest reference of the product, in [-1, 1]; None without references."""
     text_part: float = 0.0
     """What text adds to `score`: deviations above the mean over the catalogue, times the weight of text."""
     reference_part: float = 0.0
@@ -126,9 +126,9 @@ class Route:
     products: tuple[str, ...]
     """The products whose knowledge is used: one, two (near-tie), or none."""
     confidence: float
-    """In [0, 1]: how likely the first product is right; in a near-tie or of an unknown picture it is low."""
+    """In [0, 1]: how likely the first product is right; in a near-tie or of an unknown image it is low."""
     known: float = 0.0
-    """In [0, 1]: how likely the picture shows a product of the catalogue at all."""
+    """In [0, 1]: how likely the image shows a product of the catalogue at all."""
     second_look: SecondLook | None = None
     """None when the scores decided without one."""
 
@@ -162,11 +162,11 @@ class Prompt:
     question: str
     """The question's words."""
     image: EncodedImage | None
-    """The query picture; None for a text-only question."""
+    """The query image; None for a text-only question."""
     choices: tuple[Choice, ...] = ()
     """The options, in the order they are shown; empty for an open question."""
     references: tuple[EncodedImage, ...] = ()
-    """Pictures of normal examples shown beside the query."""
+    """Images of normal examples shown beside the query."""
     knowledge: Knowledge | None = None
     """What was looked up; None when no knowledge is given."""
     wording: str = "default"

@@ -43,7 +43,7 @@ def print_table(table: Table) -> None:
 
 
 def print_json(value: object) -> None:
-    """One JSON document on standard output; records become objects, pictures and bytes never appear."""
+    """One JSON document on standard output; records become objects, images and bytes never appear."""
     sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 

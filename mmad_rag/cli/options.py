@@ -123,5 +123,5 @@ def _read(text: str) -> tuple[str, object]:
         try:
             return name, json.loads(value)
         except ValueError as error:
-            raise SpecError(f"--option extra_body is no JSON ({error}); give an object") from None
+            raise SpecError(f"--option extra_body is not JSON ({error}); give an object") from None
     return name, value

@@ -1,4 +1,4 @@
-"""Turn pictures and texts into unit vectors."""
+"""Turn images and texts into unit vectors."""
 
 from mmad_rag.encoders.load import DEFAULT_ENCODER, load_encoder
 from mmad_rag.encoders.protocol import Encoder, ImageTower, TextTower

@@ -16,7 +16,7 @@ def load(spec: EncoderSpec, *, device: str, batch_size: int) -> Encoder:
     """Load `builtin:tiny`, a small CLIP in open_clip's architecture; its model card lies beside its weights.
 
     It was trained on drawings that the project renders itself. It needs no download, it serves the
-    demo, the tests and a first look, and it knows nothing of real pictures.
+    demo, the tests and a first look, and it knows nothing of real images.
 
     Raises:
         SpecError: another name than `tiny`, or a path.

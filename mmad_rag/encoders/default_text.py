@@ -41,7 +41,7 @@ def choose_text_encoder(text_encoder: Encoder | str, encoder: Encoder) -> TextEn
         text_encoder: A loaded encoder, a spec, `words`, or `auto`: `DEFAULT_TEXT_ENCODER` when it is cached
             or the model hub answers, else words; words beside a `builtin:` encoder, so that nothing is ever
             fetched for it.
-        encoder: What embeds keys and pictures; not loaded again when `text_encoder` is its spec.
+        encoder: What embeds keys and images; not loaded again when `text_encoder` is its spec.
 
     Raises:
         SpecError: the spec is unknown or incomplete.

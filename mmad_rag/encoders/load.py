@@ -33,7 +33,7 @@ def load_encoder(spec: str, *, device: str = "cpu", batch_size: int = 16) -> Enc
     Args:
         spec: one of the forms in `mmad_rag.encoders.spec.FORMS`.
         device: a torch device, e.g. `cpu`, `cuda` or `cuda:1`.
-        batch_size: pictures or texts per forward pass, at least 1; it changes speed and memory, not results.
+        batch_size: images or texts per forward pass, at least 1; it changes speed and memory, not results.
 
     Raises:
         SpecError: the spec is unknown or incomplete.

@@ -49,7 +49,7 @@ class ClipTowers:
         self._device = next(model.parameters()).device
 
     def encode_images(self, images: Sequence[EncodedImage]) -> FloatArray:
-        """Embed pictures with the model's own preprocessing: (len(pictures), dim)."""
+        """Embed images with the model's own preprocessing: (len(images), dim)."""
         return unit_vectors(images, self._image_batch, dim=self._dim, batch_size=self._batch_size)
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:

@@ -102,7 +102,7 @@ def _recipe_from_file(path: Path, spec: EncoderSpec) -> Recipe:
 
 
 def _preprocess_part(config: Mapping[str, Any]) -> Json:
-    """What of a tag's or a hub's config concerns the picture, apart from the size, which the model gives."""
+    """What of a tag's or a hub's config concerns the image, apart from the size, which the model gives."""
     names = ("mean", "std", "interpolation", "resize_mode", "fill_color", "mode")
     return {name: config[name] for name in names if config.get(name) is not None}
 

@@ -13,7 +13,7 @@ class ImageTower(Protocol):
     """The image half of an encoder."""
 
     def encode_images(self, images: Sequence[EncodedImage]) -> FloatArray:
-        """Embed pictures in batches: float32 of shape (len(pictures), dim), rows of unit length."""
+        """Embed images in batches: float32 of shape (len(images), dim), rows of unit length."""
         ...
 
 

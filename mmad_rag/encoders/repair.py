@@ -2,7 +2,7 @@
 
 The torchvision wheel of the public registry is built for a CUDA torch. Beside a CPU torch its compiled part
 does not load, and its import then fails on the first operator that only exists there, although the
-picture transforms that encoders need are plain Python. Declaring those operators lets the import through.
+image transforms that encoders need are plain Python. Declaring those operators lets the import through.
 """
 
 from __future__ import annotations

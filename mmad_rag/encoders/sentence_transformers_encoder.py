@@ -39,7 +39,7 @@ class SentenceTransformerTowers:
         self.context = int(longest) if longest is not None and longest < _UNLIMITED else _UNLIMITED
 
     def encode_images(self, images: Sequence[EncodedImage]) -> FloatArray:
-        """Embed pictures with the model's own preprocessing: (len(pictures), dim)."""
+        """Embed images with the model's own preprocessing: (len(images), dim)."""
         return unit_vectors(
             images,
             lambda batch: self._embed([{"image": to_rgb(image)} for image in batch]),
@@ -65,7 +65,7 @@ class SentenceTransformerTowers:
         return len(tokenizer(self._prompt + text, truncation=False, verbose=False).input_ids)
 
     def _text_batch(self, texts: Sequence[str]) -> torch.Tensor:
-        # Where pictures are taken too, a bare string that looks like an address would be fetched as one.
+        # Where images are taken too, a bare string that looks like an address would be fetched as one.
         if self.takes_images:
             return self._embed([{"text": text} for text in texts])
         return self._embed(list(texts))
@@ -78,7 +78,7 @@ class SentenceTransformerTowers:
 
 
 def load(spec: EncoderSpec, *, device: str, batch_size: int) -> Encoder:
-    """Load `NAME` from the hub, or `@FOLDER`; models that take pictures get both towers.
+    """Load `NAME` from the hub, or `@FOLDER`; models that take images get both towers.
 
     Raises:
         EncoderError: the folder is missing or holds no model, or the download failed.

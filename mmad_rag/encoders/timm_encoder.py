@@ -39,7 +39,7 @@ class TimmImages:
         self.dim = self._measure_dim()
 
     def encode_images(self, images: Sequence[EncodedImage]) -> FloatArray:
-        """Embed pictures with the model's own preprocessing: (len(pictures), dim).
+        """Embed images with the model's own preprocessing: (len(images), dim).
 
         A vision transformer with a class token gives that token and the mean of its patch tokens, each of
         unit length, side by side: the class token says what it is, the mean how its surface looks. Other

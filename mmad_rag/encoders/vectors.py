@@ -26,7 +26,7 @@ def unit_vectors(
     """Embed items batch by batch: float32 of shape (len(items), dim), rows of unit length.
 
     Args:
-        items: pictures or texts.
+        items: images or texts.
         embed: one batch -> tensor of shape (len(batch), dim), any length of rows.
         dim: columns of the result, also when there are no items.
         batch_size: items per call of `embed`.

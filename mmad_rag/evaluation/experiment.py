@@ -64,7 +64,7 @@ class Experiment:
         yield from _errata_notes(self.benchmark, self.settings.errata)
         idle = [arm.name for arm in self.arms if arm.name in IMAGE_ARMS]
         if idle and not self.settings.images:
-            yield f"without pictures no product is found: {', '.join(idle)} will show no knowledge"
+            yield f"without images no product is found: {', '.join(idle)} will show no knowledge"
         if self.selection.missing_images:
             yield (
                 f"{len(self.selection.missing_images)} images have no file in {self.benchmark.root}: "

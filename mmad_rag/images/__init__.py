@@ -1,4 +1,4 @@
-"""Open, check and encode pictures."""
+"""Open, check and encode images."""
 
 from mmad_rag.images.open import (
     MAX_BYTES,

@@ -15,18 +15,18 @@ _READ = frozenset(
         *("application/octet-stream", "binary/octet-stream", "image/*", "*/*"),  # say nothing
     }
 )
-"""Media types under which a picture is opened, so that one that cannot be read there is an error."""
+"""Media types under which an image is opened, so that one that cannot be read there is an error."""
 
 
 def is_data_url(url: str) -> bool:
-    """Whether the picture itself stands in the URL."""
+    """Whether the image itself stands in the URL."""
     return url[:5].lower() == "data:"
 
 
 def unread_type(url: str) -> str:
-    """The media type that a `data:` URL declares, in lower case, if pictures of it are not read here.
+    """The media type that a `data:` URL declares, in lower case, if images of it are not read here.
 
-    Such a picture (HEIC, SVG, PDF ...) may still be one that the model's provider understands. Empty where
+    Such an image (HEIC, SVG, PDF ...) may still be one that the model's provider understands. Empty where
     the URL declares what is read, or nothing.
 
     Example:

@@ -1,4 +1,4 @@
-"""Lift a picture that was taken with too little light."""
+"""Lift an image that was taken with too little light."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 DARK_BELOW = 85.0
-"""Levels of 255: a picture is dark when the brightest channel of not even a hundredth of its pixels reaches
+"""Levels of 255: an image is dark when the brightest channel of not even a hundredth of its pixels reaches
 this. A third of the full scale is far below what a normally lit part shows, whatever its colour."""
 _LIFTED_TO = 230.0
 _BRIGHTEST = 99.0
 """Percentile; what lies above may be glints and dead pixels."""
 _DARKEST_LIFTED = 4.0
-"""Below this the picture is as good as black, and lifting would show noise only."""
+"""Below this the image is as good as black, and lifting would show noise only."""
 _LONGEST = 256
 
 
 def lifted(image: EncodedImage) -> EncodedImage:
-    """The picture, or one with all levels multiplied by one factor when it is dark.
+    """The image, or one with all levels multiplied by one factor when it is dark.
 
-    An encoder that was trained on well-lit pictures takes a dark one for another product. A part of a dark
+    An encoder that was trained on well-lit images takes a dark one for another product. A part of a dark
     colour on a brighter ground is left as it is, because the ground is bright.
 
     Returns:
@@ -47,7 +47,7 @@ def lifted(image: EncodedImage) -> EncodedImage:
 
 
 def _factor(pixels: Image) -> float | None:
-    """What the levels are multiplied by; None for a picture that is bright enough, or black."""
+    """What the levels are multiplied by; None for an image that is bright enough, or black."""
     small = pixels.copy()
     small.thumbnail((_LONGEST, _LONGEST))
     brightest = float(np.percentile(np.asarray(small).max(axis=2), _BRIGHTEST))

@@ -1,4 +1,4 @@
-"""Open, check and encode pictures."""
+"""Open, check and encode images."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 ImageSource: TypeAlias = "EncodedImage | Path | str | bytes | Image | npt.NDArray[np.uint8]"
-"""A picture, path, encoded bytes, `data:` URL, Pillow image, or uint8 array of shape (h, w[, 3 or 4])."""
+"""An image, path, encoded bytes, `data:` URL, Pillow image, or uint8 array of shape (h, w[, 3 or 4])."""
 
 MAX_PIXELS = 100_000_000
-"""Larger pictures are refused before they are decoded (a decompression bomb is a few kilobytes)."""
+"""Larger images are refused before they are decoded (a decompression bomb is a few kilobytes)."""
 MAX_BYTES = 64 * 1024 * 1024
 """Larger files are refused before they are read."""
 
@@ -35,29 +35,27 @@ _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
 def open_image(source: ImageSource, *, name: str | None = None) -> EncodedImage:
-    """Open a picture, decode it once to be sure that it is whole, and keep its bytes.
+    """Open an image, decode it once to be sure that it is whole, and keep its bytes.
 
-    PNG, JPEG, WebP and GIF bytes are kept as they are; other formats, and pictures that EXIF says to
+    PNG, JPEG, WebP and GIF bytes are kept as they are; other formats, and images that EXIF says to
     rotate, are re-encoded upright as PNG. The digest is always that of the bytes that were handed in.
 
     Raises:
         ImageError: missing, empty, unreadable, truncated, larger than `MAX_BYTES` or `MAX_PIXELS`.
 
     Example:
-        >>> open_image(b"not a picture")
+        >>> open_image(b"not an image")
         Traceback (most recent call last):
-        mmad_rag.errors.ImageError: the picture <bytes> cannot be read ...
+        mmad_rag.errors.ImageError: the image <bytes> cannot be read ...
     """
     if isinstance(source, EncodedImage):
         return source
     data, found_name = _read(source)
     name = name or found_name
     if not data:
-        raise ImageError(f"the picture {name} is empty; replace the file")
+        raise ImageError(f"the image {name} is empty; replace the file")
     if len(data) > MAX_BYTES:
-        raise ImageError(
-            f"the picture {name} has {len(data):,} bytes, more than {MAX_BYTES:,}; scale it down"
-        )
+        raise ImageError(f"the image {name} has {len(data):,} bytes, more than {MAX_BYTES:,}; scale it down")
     pixels = _decode(data, name)
     upright = pixels.getexif().get(_EXIF_ORIENTATION, 1) in (1, None)
     media_type = _FORMATS.get(pixels.format or "")
@@ -83,7 +81,7 @@ def to_rgb(image: EncodedImage) -> Image:
 
 
 def data_url(image: EncodedImage) -> str:
-    """The picture's bytes as a `data:` URL with their true media type."""
+    """The image's bytes as a `data:` URL with their true media type."""
     return f"data:{image.media_type.value};base64,{base64.b64encode(image.data).decode('ascii')}"
 
 
@@ -95,7 +93,7 @@ def _read(source: Path | str | bytes | Image | npt.NDArray[np.uint8]) -> tuple[b
         return _read_data_url(source), "<data URL>"
     if isinstance(source, str) and _WEB.match(source):
         raise ImageError(
-            f"the picture at {source[:200]!r} is not fetched; give its bytes, a path or a data URL"
+            f"the image at {source[:200]!r} is not fetched; give its bytes, a path or a data URL"
         )
     if isinstance(source, str | Path):
         return _read_file(Path(source)), str(source)
@@ -113,20 +111,20 @@ def _read_data_url(url: str) -> bytes:
         return base64.b64decode(payload, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ImageError(
-            f"the data URL does not hold valid base64 ({error}); encode the picture again"
+            f"the data URL does not hold valid base64 ({error}); encode the image again"
         ) from error
 
 
 def _read_file(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise ImageError(f"the picture {path} is larger than {MAX_BYTES:,} bytes; scale it down")
+            raise ImageError(f"the image {path} is larger than {MAX_BYTES:,} bytes; scale it down")
         return path.read_bytes()
     except FileNotFoundError:
-        raise ImageError(f"there is no picture at {path}; check the path") from None
+        raise ImageError(f"there is no image at {path}; check the path") from None
     except (OSError, ValueError) as error:
         raise ImageError(
-            f"the picture {path} cannot be read ({error}); check the path and its permissions"
+            f"the image {path} cannot be read ({error}); check the path and its permissions"
         ) from error
 
 
@@ -139,7 +137,7 @@ def _encode_pixels(source: Image | npt.NDArray[np.uint8]) -> tuple[bytes, str]:
         good_shape = source.ndim == 2 or (source.ndim == 3 and source.shape[2] in (3, 4))
         if source.dtype != np.uint8 or not good_shape or source.size == 0:
             raise ImageError(
-                f"an array of shape {source.shape} and type {source.dtype} is no picture; "
+                f"an array of shape {source.shape} and type {source.dtype} is not an image; "
                 "give uint8 of shape (h, w), (h, w, 3) or (h, w, 4)"
             )
         pixels, name = PilImage.fromarray(source), "<array>"
@@ -147,7 +145,7 @@ def _encode_pixels(source: Image | npt.NDArray[np.uint8]) -> tuple[bytes, str]:
         pixels, name = source, "<Pillow image>"
     else:
         raise ImageError(
-            f"a {type(source).__name__} is no picture; give a path, bytes, a Pillow image or an array"
+            f"a {type(source).__name__} is not an image; give a path, bytes, a Pillow image or an array"
         )
     buffer = io.BytesIO()
     _eight_bit(pixels).save(buffer, format="PNG")
@@ -165,7 +163,7 @@ def _decode(data: bytes, name: str) -> Image:
             pixels = PilImage.open(io.BytesIO(data))
             if pixels.width * pixels.height > MAX_PIXELS:
                 raise ImageError(
-                    f"the picture {name} has {pixels.width}x{pixels.height} pixels, "
+                    f"the image {name} has {pixels.width}x{pixels.height} pixels, "
                     f"more than {MAX_PIXELS:,}; scale it down"
                 )
             pixels.load()
@@ -174,15 +172,15 @@ def _decode(data: bytes, name: str) -> Image:
     except ImageError:
         raise
     except (PilImage.DecompressionBombWarning, PilImage.DecompressionBombError):
-        raise ImageError(f"the picture {name} has more than {MAX_PIXELS:,} pixels; scale it down") from None
+        raise ImageError(f"the image {name} has more than {MAX_PIXELS:,} pixels; scale it down") from None
     except UnidentifiedImageError:  # its own message names an object in memory, not the file
         raise ImageError(
-            f"the picture {name} cannot be read (it is no picture of a known format); replace the file"
+            f"the image {name} cannot be read (it is not an image of a known format); replace the file"
         ) from None
     except Exception as error:  # Pillow's decoders raise nearly anything on broken input
         reason = _ADDRESS.sub("", str(error)) or type(error).__name__
         raise ImageError(
-            f"the picture {name} cannot be read ({reason}); it may be truncated or no picture"
+            f"the image {name} cannot be read ({reason}); it may be truncated or no image"
         ) from error
     return pixels
 

@@ -1,4 +1,4 @@
-"""Change a picture the way a camera, a light or a codec may.
+"""Change an image the way a camera, a light or a codec may.
 
 One strength each, so that a figure under a change means the same everywhere. Every change takes and gives an
 8-bit RGB Pillow image, depends on nothing but the image and the seed, and leaves the image that it was given
@@ -26,16 +26,16 @@ Change: TypeAlias = "Callable[[Image, int], Image]"
 """(8-bit RGB image, seed) -> another image of that kind."""
 
 CHANGES_VERSION = "1"
-"""Raised whenever the same image and seed give other pixels: vectors of changed pictures are kept by it."""
+"""Raised whenever the same image and seed give other pixels: vectors of changed images are kept by it."""
 
 UNCHANGED = "none"
 BLUR_SIGMA = 6.0
-"""Standard deviation in pixels of a picture whose long side is `BLUR_AT`; it grows with the long side, so
+"""Standard deviation in pixels of an image whose long side is `BLUR_AT`; it grows with the long side, so
 that the same detail is lost at any size."""
 BLUR_AT = 512
 BRIGHTNESS = 0.3
 NOISE_SIGMA = 40.0
-"""In grey levels of 255, per pixel and channel at the picture's own size, as a sensor adds it."""
+"""In grey levels of 255, per pixel and channel at the image's own size, as a sensor adds it."""
 JPEG_QUALITY = 5
 CAST = (1.3, 1.0, 0.7)
 """Gains of a coloured light; the seed says which channel gets which."""
@@ -64,7 +64,7 @@ def turned(pixels: Image, degrees: float) -> Image:
 
 
 def blurred(pixels: Image, sigma: float) -> Image:
-    """Gaussian blur; `sigma` in pixels of a picture whose long side is `BLUR_AT`."""
+    """Gaussian blur; `sigma` in pixels of an image whose long side is `BLUR_AT`."""
     from PIL import ImageFilter
 
     return pixels.filter(ImageFilter.GaussianBlur(sigma * max(pixels.size) / BLUR_AT))
@@ -90,7 +90,7 @@ def as_jpeg(pixels: Image, quality: int) -> Image:
         pixels.save(buffer, format="JPEG", quality=quality)
     except (OSError, ValueError) as error:
         raise ImageError(
-            f"a picture of {pixels.width} x {pixels.height} pixels cannot be a JPEG ({error}); scale it down"
+            f"an image of {pixels.width} x {pixels.height} pixels cannot be a JPEG ({error}); scale it down"
         ) from error
     buffer.seek(0)
     return PilImage.open(buffer).convert("RGB")
@@ -164,21 +164,21 @@ def change_named(name: str) -> Change:
         InputError: there is none; the message lists those there are.
     """
     if name not in CHANGES:
-        raise InputError(f"there is no change {name!r} of a picture; give one of {', '.join(CHANGES)}")
+        raise InputError(f"there is no change {name!r} of an image; give one of {', '.join(CHANGES)}")
     return CHANGES[name]
 
 
 def changed(image: EncodedImage, name: str, *, seed: int = 0) -> EncodedImage:
-    """The changed picture as PNG, with the digest and the name of the picture that it was made from.
+    """The changed image as PNG, with the digest and the name of the image that it was made from.
 
-    The digest stays, because a changed picture is still the same picture when one asks whether it is a
-    reference: whoever keeps vectors must keep them by digest and change. `none` gives the picture itself.
-    Where a seed matters (`colour_cast`, `noise`) it is mixed with the digest, so that each picture gets its
+    The digest stays, because a changed image is still the same image when one asks whether it is a
+    reference: whoever keeps vectors must keep them by digest and change. `none` gives the image itself.
+    Where a seed matters (`colour_cast`, `noise`) it is mixed with the digest, so that each image gets its
     own noise and always the same.
 
     Raises:
         InputError: there is no such change.
-        ImageError: the picture cannot be decoded or changed.
+        ImageError: the image cannot be decoded or changed.
     """
     change = change_named(name)
     if name == UNCHANGED:

@@ -26,7 +26,7 @@ class IndexData:
     keys: tuple[Key, ...]
     """Sorted by product; empty when the encoder has no text tower."""
     references: tuple[Reference, ...]
-    """Sorted by product, entry, name, digest and view; one per view of a picture."""
+    """Sorted by product, entry, name, digest and view; one per view of an image."""
     passage_vectors: FloatArray | None
     """Shape (passages, text dim); None when passages are found by their words."""
     key_vectors: FloatArray

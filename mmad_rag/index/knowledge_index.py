@@ -72,7 +72,7 @@ class KnowledgeIndex(IndexData):
         """Write the index folder, replacing an older index there in one step, also for those who read it.
 
         Raises:
-            IndexMismatchError: the folder exists and is no index, is being written by another process, or
+            IndexMismatchError: the folder exists and is not an index, is being written by another process, or
                 cannot be written.
         """
         from mmad_rag.index.folder.write import save_index
@@ -132,12 +132,12 @@ class KnowledgeIndex(IndexData):
         entry: str = NORMAL_ENTRY,
         progress: Progress | None = None,
     ) -> KnowledgeIndex:
-        """An index with pictures of a product added, of its normal state or of the defect `entry`.
+        """An index with images of a product added, of its normal state or of the defect `entry`.
 
         Raises:
             IndexMismatchError: another encoder built the index.
             InputError: the product or the entry is unknown.
-            ImageError: a picture cannot be read.
+            ImageError: an image cannot be read.
         """
         from mmad_rag.index.build.add import add_references
 
@@ -155,7 +155,7 @@ class KnowledgeIndex(IndexData):
         return _with_methods(remove_products(self, products))
 
     def remove_references(self, product: str, digests: Collection[str] | None = None) -> KnowledgeIndex:
-        """An index without the reference pictures of a product that have these SHA-256 (hex); None means all.
+        """An index without the reference images of a product that have these SHA-256 (hex); None means all.
 
         Raises:
             InputError: the product or a digest is unknown.

@@ -47,14 +47,14 @@ class EncoderStamp(_Section):
 
 
 class Recipe(_Section):
-    """How texts and pictures were made into what the encoder saw; another recipe gives other vectors."""
+    """How texts and images were made into what the encoder saw; another recipe gives other vectors."""
 
     key_templates: tuple[str, ...]
     """The prompt ensemble of names and aliases."""
     texts_version: int
     """Of the way in which long texts are split and the vectors of their pieces joined."""
     views: tuple[str, ...]
-    """Of each reference picture, sorted: one vector each."""
+    """Of each reference image, sorted: one vector each."""
     views_version: int
     """Of the table of views."""
 
@@ -76,7 +76,7 @@ class ReferenceScale(_Section):
     """What reference scores, which are cosines, are measured by, however many products have references."""
 
     level: float = 0.5
-    """What a picture of another product usually gets: taken for products without references."""
+    """What an image of another product usually gets: taken for products without references."""
     spread: Annotated[float, Field(gt=0)] = 0.08
     """The least difference that counts as one deviation."""
     convincing: float = 0.75
@@ -89,11 +89,11 @@ class Calibration(_Section):
     """How scores of a route become probabilities; see `mmad_rag.retrieve.routing.calibrate`."""
 
     method: Literal["leave-one-out", "labelled"]
-    """What it was fitted on: the index's own references, or pictures that a user labelled."""
+    """What it was fitted on: the index's own references, or images that a user labelled."""
     images: Annotated[Count, Field(alias="pictures")]
     """How many images that were; the manifest's older word is kept in the file."""
     known_share: Annotated[float, Field(gt=0, lt=1)]
-    """The share of pictures of catalogued products that is reckoned with."""
+    """The share of images of catalogued products that is reckoned with."""
     reference: Logistic | None
     """In the catalogue, by references alone: from the nearest and the typical cosine."""
     both: Logistic | None
@@ -105,7 +105,7 @@ class Calibration(_Section):
     tie_scale: Annotated[float, Field(gt=0)]
     """The lead in the fused score at which the first of two products is right in 73 of 100 cases."""
     threshold: Annotated[float, Field(ge=0, le=1)]
-    """A picture is taken for one of the catalogue from this probability on."""
+    """An image is taken for one of the catalogue from this probability on."""
 
     @model_validator(mode="after")
     def _weights_fit_the_numbers(self) -> Self:
@@ -127,7 +127,7 @@ class Counts(_Section):
     passages: Count
     keys: Count
     references: Count
-    """Rows: a picture counts once per view."""
+    """Rows: an image counts once per view."""
 
 
 class FileStamp(_Section):

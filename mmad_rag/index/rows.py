@@ -20,7 +20,7 @@ class KeyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A short text that a picture of a product is found by."""
+    """A short text that an image of a product is found by."""
 
     product: str
     """MMAD's category name."""
@@ -32,7 +32,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One view of a picture of a piece that is known, identified by the picture's bytes."""
+    """One view of an image of a piece that is known, identified by the image's bytes."""
 
     product: str
     """MMAD's category name."""
@@ -41,9 +41,9 @@ class Reference:
     digest: str
     """SHA-256 (hex) of the file's bytes, whatever the view."""
     entry: str = NORMAL_ENTRY
-    """`normal`, or the id of the defect that the picture shows."""
+    """`normal`, or the id of the defect that the image shows."""
     view: str = WHOLE
-    """How the picture was looked at, a name of `mmad_rag.index.views.VIEWS`."""
+    """How the image was looked at, a name of `mmad_rag.index.views.VIEWS`."""
 
 
 def reference_order(reference: Reference) -> tuple[str, str, str, str, str]:

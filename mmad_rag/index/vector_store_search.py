@@ -63,7 +63,7 @@ class StoreSearch:
 
         Raises:
             IndexMismatchError: the query has another length than the rows; or the store failed, gave back
-                fewer rows than there are, a row twice, or something that is no row of this index.
+                fewer rows than there are, a row twice, or something that is not a row of this index.
         """
         check_shape(query, self.vectors)
         k = min(k, len(self.ids))
@@ -215,7 +215,7 @@ class Load:
 
 
 def image_parts(index: IndexData) -> tuple[Part, Part]:
-    """What pictures are compared with: keys and references."""
+    """What images are compared with: keys and references."""
     return (
         _part(Kind.KEY, index.key_vectors, [(key.product, key.text) for key in index.keys]),
         _part(

@@ -1,4 +1,4 @@
-"""The ways in which a reference picture is looked at before it is embedded."""
+"""The ways in which a reference image is looked at before it is embedded."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 View: TypeAlias = "Callable[[Image], Image]"
-"""From an upright RGB picture to what is embedded of it."""
+"""From an upright RGB image to what is embedded of it."""
 
 WHOLE = "whole"
-"""The picture as it is, but for a dark one, which is lifted; a picture to inspect is looked at like this."""
+"""The image as it is, but for a dark one, which is lifted; a picture to inspect is looked at like this."""
 VIEWS_VERSION = 6
 """Raised when a view of the table below changes, so that no vector of the old one is taken over."""
 
 _LONGEST = 512
-"""Pixels; encoders look at less, and a smaller picture is faster to encode."""
+"""Pixels; encoders look at less, and a smaller image is faster to encode."""
 
 
 def _whole(pixels: Image) -> Image:
@@ -75,7 +75,7 @@ def checked_views(names: Sequence[str]) -> tuple[str, ...]:
     """
     known = ", ".join(VIEWS)
     if not names:
-        raise InputError(f"no view of the reference pictures is given; choose of {known}")
+        raise InputError(f"no view of the reference images is given; choose of {known}")
     for name in names:
         if name not in VIEWS:
             raise InputError(f"there is no view called {name!r}; choose of {known}")
@@ -85,7 +85,7 @@ def checked_views(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def view_of(image: EncodedImage, name: str) -> EncodedImage:
-    """What an encoder is shown for one view: dark pictures lifted, the views at 512 pixels at most."""
+    """What an encoder is shown for one view: dark images lifted, the views at 512 pixels at most."""
     image = lifted(image)
     if name == WHOLE:
         return image

@@ -54,7 +54,7 @@ class ProductFile:
     source: Source
 
     def reference_paths(self) -> tuple[Path, ...]:
-        """The reference pictures' paths."""
+        """The reference images' paths."""
         return tuple(self.path.parent / reference for reference in self.product.references)
 
 
@@ -115,7 +115,7 @@ def product_paths(root: Path) -> tuple[Path, ...]:
 def read_product(path: Path) -> tuple[ProductFile | None, list[Problem]]:
     """Read one product file; without a product, the problems say why (with line numbers).
 
-    A product whose ids do not fit together is none: its passages could not be named. A placeholder is no
+    A product whose ids do not fit together is none: its passages could not be named. A placeholder is not a
     problem here: it stands in a file that is being written, and only `load_knowledge` refuses it.
     """
     try:
@@ -180,12 +180,12 @@ def _reference_problems(product: Product, source: Source) -> Iterator[Problem]:
         try:
             target = (folder / reference).resolve()
             if not target.is_relative_to(folder):
-                message = f"{reference!r} leaves the knowledge folder; keep pictures in it"
+                message = f"{reference!r} leaves the knowledge folder; keep images in it"
             elif not target.is_file():
                 message = f"{reference!r} does not exist; correct the path or remove it"
             elif Path(reference).suffix.lower() not in IMAGE_SUFFIXES:
                 known = ", ".join(sorted(IMAGE_SUFFIXES))
-                message = f"{reference!r} is not named like a picture ({known}); name a picture or remove it"
+                message = f"{reference!r} is not named like an image ({known}); name an image or remove it"
         except (OSError, RuntimeError) as error:  # a name that is too long; links in a circle
             reason = error.strerror if isinstance(error, OSError) else "its links go in a circle"
             message = f"{reference[:80]!r} cannot be looked up ({reason}); correct the path"

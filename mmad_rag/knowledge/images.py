@@ -1,4 +1,4 @@
-"""Measure what a folder of normal pictures shows of a product."""
+"""Measure what a folder of normal images shows of a product."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
-"""What a file of a picture is called; anything else in the folder is left alone."""
+"""What a file of an image is called; anything else in the folder is left alone."""
 PLAIN_WITHIN = 16
 """Corners that differ by no more than this many of 255 levels are called one plain background."""
 
@@ -37,7 +37,7 @@ class ImageSize:
 
 @dataclass(frozen=True, slots=True)
 class CornerColour:
-    """What the four corners of all pictures show: usually the background."""
+    """What the four corners of all images show: usually the background."""
 
     red: int
     """Median, 0 to 255."""
@@ -46,7 +46,7 @@ class CornerColour:
     blue: int
     """Median, 0 to 255."""
     spread: int
-    """How far a corner of any picture is from the medians at most, 0 to 255, in its worst channel."""
+    """How far a corner of any image is from the medians at most, 0 to 255, in its worst channel."""
 
     @property
     def name(self) -> str:
@@ -59,7 +59,7 @@ class CornerColour:
 
 @dataclass(frozen=True, slots=True)
 class NormalImages:
-    """Pictures of normal pieces that were opened and found good."""
+    """Images of normal pieces that were opened and found good."""
 
     paths: tuple[Path, ...]
     """Sorted by name, at least one; of files with the same bytes only the first."""
@@ -70,27 +70,27 @@ class NormalImages:
 
 
 def measure_images(folder: Path) -> NormalImages:
-    """Open every picture that lies directly in `folder`.
+    """Open every image that lies directly in `folder`.
 
     Raises:
-        ImageError: the folder is absent or holds no picture, or a picture cannot be read; the message names
+        ImageError: the folder is absent or holds no image, or an image cannot be read; the message names
             it.
     """
     if not folder.is_dir():
-        raise ImageError(f"there is no folder of pictures at {folder}; check the path")
+        raise ImageError(f"there is no folder of images at {folder}; check the path")
     found = sorted(
         path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
     )
     if not found:
         raise ImageError(
-            f"no picture lies directly in {folder}; give the folder that holds pictures of normal pieces"
+            f"no image lies directly in {folder}; give the folder that holds images of normal pieces"
         )
     kept: dict[str, Path] = {}
     sizes: set[ImageSize] = set()
     corners: list[npt.NDArray[np.float64]] = []
     for path in found:
         if not path.name.isprintable():
-            raise ImageError(f"the name of the picture {str(path)!r} cannot be written down; rename it")
+            raise ImageError(f"the name of the image {str(path)!r} cannot be written down; rename it")
         image = open_image(path)
         if image.digest not in kept:
             kept[image.digest] = path

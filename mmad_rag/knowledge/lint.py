@@ -196,7 +196,7 @@ def _across(files: Sequence[ProductFile], unread: Set[str]) -> Iterator[Problem]
 
 
 def _speaks_of_the_other(file: ProductFile, place: int, other: TellApart) -> Iterator[Problem]:
-    """Sentences that tell apart must each describe one product: routing compares a picture with them."""
+    """Sentences that tell apart must each describe one product: routing compares an image with them."""
     own = file.product.product.replace("_", " ")
     for number, how in enumerate(other.how):
         text = " ".join(how.lower().replace("_", " ").split()).replace(own, "")

@@ -93,7 +93,7 @@ def export_mmad(base: KnowledgeBase) -> dict[str, dict[str, dict[str, str]]]:
     """The published form of an imported base: `{data set: {product: {key: text}}}`, every text as it was.
 
     Raises:
-        KnowledgeError: a file is no import, or was changed so that an entry no longer holds one text.
+        KnowledgeError: a file is not an import, or was changed so that an entry no longer holds one text.
     """
     keys: dict[str, str] = {name: key for key, name in _DATASETS.items()}
     published: dict[str, dict[str, dict[str, str]]] = {}
@@ -144,11 +144,11 @@ def _entries(published: object, file: Path) -> tuple[_Entry, ...]:
     found: list[_Entry] = []
     for dataset, products in _items(published, file, "the file"):
         if dataset in _DATASETS.values():
-            _refuse(file, f"{dataset!r} is no data set of MMAD's file; its keys are such as 'MVTec'")
+            _refuse(file, f"{dataset!r} is not a data set of MMAD's file; its keys are such as 'MVTec'")
         for product, texts in _items(products, file, dataset):
             for folder, text in _items(texts, file, f"{dataset}/{product}"):
                 if not isinstance(text, str) or not text.strip():
-                    _refuse(file, f"{dataset}/{product}/{folder}: this is no text; give a description")
+                    _refuse(file, f"{dataset}/{product}/{folder}: this is not text; give a description")
                 found.append(_Entry(dataset, product, folder, text))
     return tuple(found)
 
@@ -205,10 +205,10 @@ def _defect(entry: _Entry) -> Json:
 def _refuse_other_contents(folder: Path) -> None:
     """Nothing but earlier imports is ever replaced."""
     if folder.exists() and not folder.is_dir():
-        raise KnowledgeError(f"{folder} is no folder; choose another one with --out")
+        raise KnowledgeError(f"{folder} is not a folder; choose another one with --out")
     for path in sorted(folder.iterdir()) if folder.exists() else ():
         if not _is_import(path):
-            raise KnowledgeError(f"{folder} holds {path.name}, which is no import; choose another --out")
+            raise KnowledgeError(f"{folder} holds {path.name}, which is not an import; choose another --out")
 
 
 def _is_import(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Start a product file, with its normal pictures beside it."""
+"""Start a product file, with its normal images beside it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NewProduct:
     path: Path
     """The product file."""
     references: tuple[str, ...]
-    """Pictures that the file lists, relative to its folder."""
+    """Images that the file lists, relative to its folder."""
     copied: int
     """How many of them were copied into the folder; the others lay in it already."""
 
@@ -42,16 +42,16 @@ def new_product(
         folder: The knowledge folder; made when it is missing.
         today: The date in the provenance.
         name: The visual name; by default the id with spaces.
-        pictures: A folder of normal pictures. They are copied to `<folder>/<product>/`, or listed where they
+        images: A folder of normal images. They are copied to `<folder>/<product>/`, or listed where they
             are when they lie in the knowledge folder already.
 
     Raises:
         KnowledgeError: the id or the name is invalid, the file exists, or the folder cannot be written to.
-        ImageError: a picture cannot be read, or there is none.
+        ImageError: an image cannot be read, or there is none.
     """
     check_id(product)
     if name is not None and (not name.strip() or not name.isprintable()):
-        raise KnowledgeError(f"the name {name!r} is no noun phrase; give one such as 'metal nut'")
+        raise KnowledgeError(f"the name {name!r} is not a noun phrase; give one such as 'metal nut'")
     path = folder / f"{product}.yaml"
     for taken in (path, path.with_suffix(".yml")):
         if taken.exists():
@@ -81,7 +81,7 @@ def new_product(
 
 
 def check_id(product: str) -> None:
-    """Refuse what is no product id.
+    """Refuse what is not a product id.
 
     Raises:
         KnowledgeError: with an id that would do, where one can be made of it.
@@ -92,12 +92,12 @@ def check_id(product: str) -> None:
         near = "_".join(re.findall(r"[a-z0-9]+", product.lower()))[:64].strip("_")
         hint = f", such as {near!r}" if near else ""
         raise KnowledgeError(
-            f"{product!r} is no product id; use lower-case words joined by underscores{hint}"
+            f"{product!r} is not a product id; use lower-case words joined by underscores{hint}"
         ) from None
 
 
 def _place(measured: NormalImages | None, folder: Path, product: str) -> Sequence[Path]:
-    """Resolved paths of the pictures inside the knowledge folder, copied there if need be."""
+    """Resolved paths of the images inside the knowledge folder, copied there if need be."""
     if measured is None:
         return ()
     if _inside(measured, folder):
@@ -106,9 +106,7 @@ def _place(measured: NormalImages | None, folder: Path, product: str) -> Sequenc
     targets = [home / path.name for path in measured.paths]
     for source, target in zip(measured.paths, targets, strict=True):
         if target.exists() and target.read_bytes() != source.read_bytes():
-            raise KnowledgeError(
-                f"{target} exists and is another picture than {source}; rename one of the two"
-            )
+            raise KnowledgeError(f"{target} exists and is another image than {source}; rename one of the two")
     home.mkdir(exist_ok=True)
     for source, target in zip(measured.paths, targets, strict=True):
         if not target.exists():
@@ -117,5 +115,5 @@ def _place(measured: NormalImages | None, folder: Path, product: str) -> Sequenc
 
 
 def _inside(measured: NormalImages, folder: Path) -> bool:
-    """Whether every picture lies in the knowledge folder already."""
+    """Whether every image lies in the knowledge folder already."""
     return all(path.resolve().is_relative_to(folder.resolve()) for path in measured.paths)

@@ -26,7 +26,7 @@ def passages_of(product: Product) -> tuple[Passage, ...]:
 
 
 def visual_keys(product: Product) -> tuple[str, ...]:
-    """The noun phrases a picture of the product is found by: visual name first, then the aliases."""
+    """The noun phrases an image of the product is found by: visual name first, then the aliases."""
     return (product.visual.name, *product.visual.aliases)
 
 

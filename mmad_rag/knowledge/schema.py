@@ -25,9 +25,9 @@ class ReviewStatus(StrEnum):
     """How far a file has come."""
 
     DRAFT = "draft"
-    """Written, not yet checked against pictures."""
+    """Written, not yet checked against images."""
     CHECKED = "checked"
-    """Checked by its writer against pictures or published descriptions of the product."""
+    """Checked by its writer against images or published descriptions of the product."""
     REVIEWED = "reviewed"
     """Read and agreed to by a second person who knows the product."""
     IMPORTED = "imported"
@@ -35,14 +35,14 @@ class ReviewStatus(StrEnum):
 
 
 class Visual(_Section):
-    """What a picture of the product can be found by: short, visual, inside CLIP's context."""
+    """What an image of the product can be found by: short, visual, inside CLIP's context."""
 
     name: Line
     """A noun phrase that fits "a photo of a ...", e.g. `metal nut`."""
     aliases: tuple[Line, ...] = ()
     """Other noun phrases for the same thing, three to eight."""
     descriptions: tuple[Line, ...] = ()
-    """One-line descriptions of the whole picture, at most 20 words each."""
+    """One-line descriptions of the whole image, at most 20 words each."""
 
 
 class Normal(_Section):
@@ -86,7 +86,7 @@ class Defect(_Section):
     name: Line
     """What an inspector calls it, e.g. `Bent tooth`."""
     folders: tuple[Id, ...] = ()
-    """The benchmark folders that hold pictures of it; empty when it is not in the benchmark."""
+    """The benchmark folders that hold images of it; empty when it is not in the benchmark."""
     aliases: tuple[Line, ...] = ()
     """Other words for it."""
     appearance: tuple[Line, ...]
@@ -134,5 +134,5 @@ class Product(_Section):
     defects: tuple[Defect, ...] = ()
     """Everything that is known to go wrong."""
     references: tuple[Line, ...] = ()
-    """Pictures of normal pieces, relative to the file's folder."""
+    """Images of normal pieces, relative to the file's folder."""
     provenance: Provenance

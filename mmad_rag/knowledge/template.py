@@ -28,14 +28,14 @@ ${measured}schema_version: 1
 product: $product
 dataset: $dataset
 visual:
-  # What a picture is found by. The name and the aliases are noun phrases that fit "a photo of a ...".
+  # What an image is found by. The name and the aliases are noun phrases that fit "a photo of a ...".
   name: $name
   aliases: # 3 to 8
     - $todo another name for the $words
     - $todo name and colour of the $words
     - $todo name and shape or material of the $words
-  descriptions: # of the whole picture, at most 20 words each
-    - $todo one line on what the picture shows
+  descriptions: # of the whole image, at most 20 words each
+    - $todo one line on what the image shows
 view:
   - $todo the camera, the background, how many pieces there are, how they lie
 normal:
@@ -61,7 +61,7 @@ $defects${references}provenance:
   author: $todo your role, not your name
   licence: LicenseRef-Proprietary # an SPDX identifier; CC-BY-4.0 is the one of the texts that are shipped
   date: $date
-  status: $status # checked once compared with pictures, reviewed once a second person agrees
+  status: $status # checked once compared with images, reviewed once a second person agrees
 """
 )
 _DEFECT = Template(
@@ -107,8 +107,8 @@ def template_text(
         product: A valid id, e.g. `metal_nut`.
         today: Goes into the provenance.
         name: The visual name; by default the id with spaces.
-        references: Pictures of normal pieces, relative to the file's folder.
-        pictures: What was measured on them, told in comments.
+        references: Images of normal pieces, relative to the file's folder.
+        images: What was measured on them, told in comments.
     """
     words = product.replace("_", " ")
     datasets = [dataset for dataset, products in DATASETS.items() if product in products]
@@ -128,7 +128,7 @@ def template_text(
 
 
 def measured_lines(images: NormalImages) -> tuple[str, ...]:
-    """What pictures of normal pieces show, as sentences for their product's author."""
+    """What images of normal pieces show, as sentences for their product's author."""
     count, corners = len(images.paths), images.corners
     first, last = images.sizes[0], images.sizes[-1]
     size = f"{first.width} x {first.height}"
@@ -136,11 +136,11 @@ def measured_lines(images: NormalImages) -> tuple[str, ...]:
         size = f"{len(images.sizes)} sizes from {size} to {last.width} x {last.height}"
     colour = f"RGB {corners.red} {corners.green} {corners.blue}, {corners.name}"
     if corners.spread <= PLAIN_WITHIN:
-        ground = f"one plain background: {colour}, within {corners.spread} of 255 in every picture"
+        ground = f"one plain background: {colour}, within {corners.spread} of 255 in every image"
     else:
         ground = f"no one plain background: {colour} in the middle, but up to {corners.spread} of 255 apart"
     return (
-        f"Measured on {count} picture{'s' if count > 1 else ''} of normal pieces, {size} pixels.",
+        f"Measured on {count} image{'s' if count > 1 else ''} of normal pieces, {size} pixels.",
         f"Their corners show {ground}.",
     )
 
@@ -162,7 +162,7 @@ def _defect(identity: str, name: str, folders: Sequence[str]) -> str:
 
 def _listed(field: str, values: Sequence[str]) -> str:
     if not values:
-        return f"# Pictures of normal pieces, relative to this folder:\n# {field}: []\n"
+        return f"# Images of normal pieces, relative to this folder:\n# {field}: []\n"
     return f"{field}:\n" + "".join(f"  - {_scalar(value)}\n" for value in values)
 
 

@@ -85,7 +85,7 @@ def as_model(
         from mmad_rag.models.callable import CallableModel
 
         return CallableModel(source)
-    raise InputError(f"{_kind(source)} is no model; {_FORMS}")
+    raise InputError(f"{_kind(source)} is not a model; {_FORMS}")
 
 
 def is_client(source: object) -> bool:

@@ -1,4 +1,4 @@
-"""A control that asks another model without showing it any picture."""
+"""A control that asks another model without showing it any image."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from mmad_rag.records import Prompt, Reply
 
 
 class BlindModel:
-    """Takes the query picture and the normal examples out of a prompt; all else reaches the model unchanged.
+    """Takes the query image and the normal examples out of a prompt; all else reaches the model unchanged.
 
-    Inside a `RagWrapper` the picture is still routed by, so that the knowledge is that of the picture.
+    Inside a `RagWrapper` the image is still routed by, so that the knowledge is that of the image.
 
     Args:
         model: Who is asked.

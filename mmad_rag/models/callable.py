@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam
 
 AskFunction: TypeAlias = "Callable[[list[ChatCompletionMessageParam]], str | Awaitable[str]]"
-"""Takes OpenAI-style messages, pictures as `data:` URLs; gives the reply's text, now or when awaited."""
+"""Takes OpenAI-style messages, images as `data:` URLs; gives the reply's text, now or when awaited."""
 
 
 class CallableModel:
@@ -48,7 +48,7 @@ class CallableModel:
         """Call the function.
 
         Raises:
-            ModelActionError: what it gave is no text.
+            ModelActionError: what it gave is not text.
             ModelRetryError: it raised an error; the error stands behind this one as its cause. Errors of this
                 library's own tree come through as they are.
         """

@@ -26,7 +26,7 @@ class CountingModel:
         images: How the model counts images.
         tokenizer: What that model's tokenizer is known by; None where its tokens are estimated.
         reply_tokens: What every reply is taken to be long.
-        options: Of the model; `image_size` and `detail` change what a picture counts for.
+        options: Of the model; `image_size` and `detail` change what an image counts for.
     """
 
     def __init__(

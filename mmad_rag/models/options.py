@@ -41,7 +41,7 @@ USED_BY: Mapping[str, frozenset[str]] = MappingProxyType(
 
 
 class Detail(StrEnum):
-    """How closely an endpoint looks at a picture, in OpenAI's words."""
+    """How closely an endpoint looks at an image, in OpenAI's words."""
 
     AUTO = "auto"
     LOW = "low"
@@ -88,9 +88,9 @@ class ModelOptions:
     detail: Detail | str | None = None
     """`auto`, `low` or `high`; None leaves it to the endpoint."""
     image_size: int | None = None
-    """Scale pictures down to this longest side in pixels when sending them, at least 1; never up."""
+    """Scale images down to this longest side in pixels when sending them, at least 1; never up."""
     image_format: MediaType | str | None = None
-    """Send pictures as `png`, `jpeg` or `webp`; None: as they are."""
+    """Send images as `png`, `jpeg` or `webp`; None: as they are."""
     image_quality: int = 90
     """Of JPEG and WebP that are encoded anew, 1 to 100."""
     timeout_s: float = 120.0
@@ -130,7 +130,7 @@ class ModelOptions:
 
     @property
     def media_type(self) -> MediaType | None:
-        """What `image_format` names; None where it names nothing that pictures can be sent as."""
+        """What `image_format` names; None where it names nothing that images can be sent as."""
         named = f"{_IMAGE}{str(self.image_format).removeprefix(_IMAGE)}"
         return next((media_type for media_type in FORMATS if media_type == named), None)
 

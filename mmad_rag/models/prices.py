@@ -30,7 +30,7 @@ class _Strict(BaseModel):
 
 
 class Tiles(_Strict):
-    """A picture costs `base` and `tile` per tile of 512 pixels.
+    """An image costs `base` and `tile` per tile of 512 pixels.
 
     It is first scaled down to fit 2,048 pixels square, then until its shorter side has 768 (OpenAI, guide
     "Images and vision", section on costs).
@@ -41,13 +41,13 @@ class Tiles(_Strict):
 
 
 class Patches(_Strict):
-    """A picture costs its patches of 32 pixels, 1,536 at most, times `factor` (same guide)."""
+    """An image costs its patches of 32 pixels, 1,536 at most, times `factor` (same guide)."""
 
     factor: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class ImageTokens(_Strict):
-    """How many tokens a picture counts for: exactly one of the three."""
+    """How many tokens an image counts for: exactly one of the three."""
 
     tiles: Tiles | None = None
     patches: Patches | None = None
@@ -60,10 +60,10 @@ class ImageTokens(_Strict):
         return self
 
     def tokens(self, width: int, height: int, *, low: bool = False) -> int:
-        """Tokens of a picture of this size in pixels, each at least 1.
+        """Tokens of an image of this size in pixels, each at least 1.
 
         With `low` detail a model that counts tiles takes the base alone (same guide); of the others no such
-        rule is known, and the whole picture is counted.
+        rule is known, and the whole image is counted.
         """
         if self.fixed is not None:
             return self.fixed
@@ -103,7 +103,7 @@ class Price(_Strict):
     images: Annotated[ImageTokens, Field(validation_alias=AliasChoices("images", "pictures"))] = (
         DEFAULT_IMAGES
     )
-    """How the model counts pictures."""
+    """How the model counts images."""
 
     def cost_of(self, usage: Usage) -> float:
         """US dollars for so many tokens."""
@@ -143,6 +143,6 @@ def _read(path: Path) -> tuple[Price, ...]:
         raise InputError(f"{path} cannot be read ({error.strerror}); check the path of --prices") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         told = " ".join(str(error).split())
-        raise InputError(f"{path} is no price table ({told}); write it like {SHIPPED}") from error
+        raise InputError(f"{path} is not a price table ({told}); write it like {SHIPPED}") from error
     except ValidationError as error:
         raise InputError(f"{path}, {first_problem(error)}; write it like {SHIPPED}") from error

@@ -15,9 +15,9 @@ class Timings:
     """Where the time went, in seconds."""
 
     open_s: float
-    """For opening and checking the pictures."""
+    """For opening and checking the images."""
     look_up_s: float
-    """For embedding the picture, routing it and selecting passages."""
+    """For embedding the image, routing it and selecting passages."""
     model_s: float
     """From the request to the model's reply, retries included."""
 
@@ -34,7 +34,7 @@ class Answer(Reply):
     choice: str | None
     """The letter that the reply claims; None where no choices were given, or none could be read."""
     product: str | None
-    """The likeliest product in the picture; None where it is not in the catalogue."""
+    """The likeliest product in the image; None where it is not in the catalogue."""
     confidence: float
     """In [0, 1]: how likely `product` is right; 0 where there is none."""
     cited: tuple[Passage, ...]

@@ -1,4 +1,4 @@
-"""Put knowledge into a conversation that shows a picture."""
+"""Put knowledge into a conversation that shows an image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Addition:
     messages: list[Any] = field(repr=False)
     """OpenAI-style messages, with knowledge where any was added; those handed in are never changed."""
     knowledge: Knowledge | None
-    """What was looked up; None where there was no picture to look at."""
+    """What was looked up; None where there was no image to look at."""
     note: str
     """Why nothing was added; empty where something was."""
 
@@ -38,11 +38,11 @@ class Addition:
 class Hindrance(StrEnum):
     """Why no knowledge is looked up for a conversation."""
 
-    NO_IMAGE = "no message of the user shows a picture"
-    ALREADY_THERE = "the message with the picture holds reference material already"
-    PROVIDER_FILE = "the picture is a file at the provider, which is not fetched"
-    ELSEWHERE = "the picture is at an address, which is not fetched"
-    UNREAD_TYPE = "the picture is of a type that is not read"
+    NO_IMAGE = "no message of the user shows an image"
+    ALREADY_THERE = "the message with the image holds reference material already"
+    PROVIDER_FILE = "the image is a file at the provider, which is not fetched"
+    ELSEWHERE = "the image is at an address, which is not fetched"
+    UNREAD_TYPE = "the image is of a type that is not read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,10 @@ def find_consultation(messages: Sequence[Any], text_type: TextType | None = None
     if not query.url:
         return Consultation(query, Hindrance.PROVIDER_FILE, Hindrance.PROVIDER_FILE.value)
     if not is_data_url(query.url):
-        note = f"the picture at {query.url[:200]!r} is not fetched; send it as a data URL"
+        note = f"the image at {query.url[:200]!r} is not fetched; send it as a data URL"
         return Consultation(query, Hindrance.ELSEWHERE, note)
     if unread := unread_type(query.url):
-        note = f"a picture of type {unread!r} is not read; send PNG, JPEG, WebP, GIF, BMP or TIFF"
+        note = f"an image of type {unread!r} is not read; send PNG, JPEG, WebP, GIF, BMP or TIFF"
         return Consultation(query, Hindrance.UNREAD_TYPE, note)
     return Consultation(query)
 
@@ -93,14 +93,14 @@ def add_knowledge(
     text_type: TextType | None = None,
     counter: NamedCounter | None = None,
 ) -> Addition:
-    """Look up the picture that a conversation is about, and add what is known to the message that shows it.
+    """Look up the image that a conversation is about, and add what is known to the message that shows it.
 
     | conversation                              | what happens                                        |
     |-------------------------------------------|-----------------------------------------------------|
-    | no picture in a message of the user       | as it came                                          |
-    | several pictures                          | the last one, of the last message of the user with  |
-    |                                           | a picture, is looked up                             |
-    | picture at an address, or a provider file | as it came: nothing is fetched, no file is opened   |
+    | no image in a message of the user       | as it came                                          |
+    | several images                          | the last one, of the last message of the user with  |
+    |                                           | an image, is looked up                             |
+    | image at an address, or a provider file | as it came: nothing is fetched, no file is opened   |
     | product not in the catalogue              | as it came                                          |
     | reference material is there already       | as it came                                          |
     | tool calls and their results              | kept; the question is the user's last               |
@@ -112,18 +112,18 @@ def add_knowledge(
     Args:
         messages: Those of a chat completion, or the items of a response.
         retriever: Looks things up.
-        seen: Remembers pictures by their `data:` URL, so that a `ClipRetriever` opens, embeds and routes each
+        seen: Remembers images by their `data:` URL, so that a `ClipRetriever` opens, embeds and routes each
             one once. Others are asked anew each time.
-        text_type: What text parts are called where the messages are sent; None goes by the picture's part.
+        text_type: What text parts are called where the messages are sent; None goes by the image's part.
         counter: Counts the tokens of knowledge instead of the retriever's, where that is a `ClipRetriever`.
 
     Raises:
-        InputError: the messages are no list.
-        ImageError: a `data:` URL is broken, or what it holds is no picture, or too large a one.
+        InputError: the messages are not a list.
+        ImageError: a `data:` URL is broken, or what it holds is not an image, or too large a one.
     """
     if isinstance(messages, str) or not isinstance(messages, Sequence):
         raise InputError(
-            f"a {type(messages).__name__} is no list of messages; "
+            f"a {type(messages).__name__} is not a list of messages; "
             'give [{"role": "user", "content": [...]}], as to a chat completion'
         )
     found = find_consultation(messages, text_type)
@@ -132,7 +132,7 @@ def add_knowledge(
     query = found.query
     knowledge = _known(query, retriever, seen, counter)
     if not knowledge.hits:
-        return Addition(list(messages), knowledge, "nothing is known about what the picture shows")
+        return Addition(list(messages), knowledge, "nothing is known about what the image shows")
     return Addition(with_knowledge(messages, query, knowledge), knowledge, "")
 
 

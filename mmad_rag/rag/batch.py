@@ -15,7 +15,7 @@ from mmad_rag.rag.answer import Answer
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """One question about one picture: what `RagWrapper.ask` takes, in its order."""
+    """One question about one image: what `RagWrapper.ask` takes, in its order."""
 
     image: ImageSource
     """A path, bytes, `data:` URL, Pillow image or uint8 array."""
@@ -24,7 +24,7 @@ class Inquiry:
     choices: Mapping[str, str] | None = None
     """Letter -> option, for a multiple-choice question."""
     references: Sequence[ImageSource] | None = None
-    """Pictures of normal examples to show beside the query."""
+    """Images of normal examples to show beside the query."""
 
 
 Asking: TypeAlias = Callable[[Inquiry], Awaitable[Answer]]
@@ -87,7 +87,7 @@ def _inquiry(item: Inquiry | tuple[Any, ...]) -> Inquiry:
     if isinstance(item, tuple) and 2 <= len(item) <= 4:
         return Inquiry(*item)
     raise InputError(
-        f"a {type(item).__name__} is no question; give Inquiry(image, question, choices, references), "
+        f"a {type(item).__name__} is not a question; give Inquiry(image, question, choices, references), "
         "or a tuple of these of which the last two may be left out"
     )
 

@@ -1,4 +1,4 @@
-"""Find the picture and the question in a conversation of OpenAI's kind."""
+"""Find the image and the question in a conversation of OpenAI's kind."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ TextType: TypeAlias = Literal["text", "input_text"]
 """What a text part is called: in chat completions, in responses."""
 
 _TEXT_TYPES: Mapping[str, TextType] = MappingProxyType({"image_url": "text", "input_image": "input_text"})
-"""Type of a picture part -> type of the text part beside it, where it stands in its own kind of message."""
+"""Type of an image part -> type of the text part beside it, where it stands in its own kind of message."""
 _OPTION_LINE = re.compile(r"^[ \t]*\(?[A-H][.):][ \t]*\S.*(?:\n|\Z)", re.MULTILINE)
 _OPEN_BLOCK = re.compile(r"<reference_material>\n.*?(?:\n</reference_material>|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The picture that a conversation is about, and what is asked of it."""
+    """The image that a conversation is about, and what is asked of it."""
 
     position: int
-    """Which message holds the picture, counted from 0."""
+    """Which message holds the image, counted from 0."""
     url: str = field(repr=False)
-    """Where the picture is, or what it is: a `data:` URL. Empty where the provider has it as a file."""
+    """Where the image is, or what it is: a `data:` URL. Empty where the provider has it as a file."""
     question: str
     """The text of the last message of the user that holds any, without options; may be empty."""
     text_type: TextType
@@ -34,15 +34,15 @@ class Query:
 
 
 def find_query(messages: Sequence[Any], text_type: TextType | None = None) -> Query | None:
-    """The last picture of the last message of the user that holds one; None where there is none.
+    """The last image of the last message of the user that holds one; None where there is none.
 
-    Pictures of other messages, and earlier ones of the same, are not looked at: what they are for (normal
+    Images of other messages, and earlier ones of the same, are not looked at: what they are for (normal
     examples, other views) only the words around them say. Lines that list options ("A. Yes") are left out
     of the question where there are two or more, because no retriever may see them.
 
     Args:
         messages: Those of a chat completion, or the items of a response.
-        text_type: What text parts are called where the messages are sent; None goes by the picture's part.
+        text_type: What text parts are called where the messages are sent; None goes by the image's part.
     """
     users = [
         (position, message)
@@ -65,7 +65,7 @@ def find_query(messages: Sequence[Any], text_type: TextType | None = None) -> Qu
 
 
 def with_block(messages: Sequence[Any], query: Query, block: str) -> list[Any]:
-    """New messages, with a text part at the start of the one that shows the picture.
+    """New messages, with a text part at the start of the one that shows the image.
 
     An empty line parts it from a text that follows: most chat templates put nothing between parts.
     """

@@ -49,7 +49,7 @@ def wrap_client(
     *,
     config: RetrievalConfig | None = None,
 ) -> ClientT:
-    """A client like the one given that adds knowledge to requests which show a picture.
+    """A client like the one given that adds knowledge to requests which show an image.
 
     It is of a class made from the given client's class and overrides one method, `post`, through which the
     SDK sends every request: whatever ends in a chat completion or a response (`create`, `parse`, `stream`,
@@ -61,16 +61,16 @@ def wrap_client(
         retriever: Looks things up: in the calling thread, or beside the loop for an asynchronous client.
         report: Called with what was added to each chat completion or response, or why nothing was, before
             the request is sent.
-        seen: Remembers pictures, as for `add_knowledge`.
+        seen: Remembers images, as for `add_knowledge`.
         config: What the retriever was made from; tokens of knowledge are then counted as the model that a
             request names counts them. None leaves that to the retriever.
 
     Raises:
-        InputError: this is no OpenAI client, or it is wrapped already.
+        InputError: this is not an OpenAI client, or it is wrapped already.
     """
     kind: Any = type(client)
     if not is_client(client):
-        raise InputError(f"a {kind.__name__} is no openai.OpenAI or AsyncOpenAI; give a client to wrap")
+        raise InputError(f"a {kind.__name__} is not an openai.OpenAI or AsyncOpenAI; give a client to wrap")
     if is_wrapped(client):
         raise InputError("this client adds knowledge already, and would add it twice; wrap the plain one")
 

@@ -107,22 +107,22 @@ class RagWrapper:
         choices: Mapping[str, str] | None = None,
         references: Sequence[ImageSource] | None = None,
     ) -> Answer:
-        """Ask one question about one picture.
+        """Ask one question about one image.
 
         Args:
             image: A path, bytes, `data:` URL, Pillow image or uint8 array.
             question: In plain words.
             choices: Letter -> option, for a multiple-choice question; letters from A to H.
-            references: Pictures of normal examples to show beside the query. Together they count as much as
-                the picture when its product is looked for, so give examples of this product.
+            references: Images of normal examples to show beside the query. Together they count as much as
+                the image when its product is looked for, so give examples of this product.
 
         Raises:
             InputError: the question is empty, or the choices are not letters with options.
-            ImageError: a picture cannot be read.
+            ImageError: an image cannot be read.
             ModelError: the model gave no reply.
         """
         if not isinstance(question, str) or not question.strip():
-            raise InputError(f"{question!r} is no question; ask something of the picture")
+            raise InputError(f"{question!r} is not a question; ask something of the image")
         options = _options(choices)
         start = time.perf_counter()
         shown, *others = await asyncio.to_thread(_opened, image, references or ())
@@ -174,7 +174,7 @@ class RagWrapper:
     def augment(self, messages: Sequence[Any]) -> list[Any]:
         """OpenAI-style messages with knowledge put in, for who asks the model by other means.
 
-        Those handed in are not changed. What becomes of which conversation: `consult`. A picture that came
+        Those handed in are not changed. What becomes of which conversation: `consult`. An image that came
         in one of the last thousand `data:` URLs is not opened again, here and in `wrap`.
         """
         return self.consult(messages).messages
@@ -183,14 +183,14 @@ class RagWrapper:
         """As `augment`, with what was looked up, or why nothing was added; the cases: `add_knowledge`.
 
         Raises:
-            ImageError: a `data:` URL is broken, or holds no whole picture, or too large a one.
+            ImageError: a `data:` URL is broken, or holds no whole image, or too large a one.
         """
         return add_knowledge(messages, self.retriever, self._seen)
 
     def wrap(self, client: ClientT, *, report: Report | None = None) -> ClientT:
         """A client like the given `openai.OpenAI` or `AsyncOpenAI` whose requests carry knowledge.
 
-        Chat completions and responses that show a picture get what is known about it; everything else is sent
+        Chat completions and responses that show an image get what is known about it; everything else is sent
         as it came. The wrapper's own model is not asked. See `wrap_client`.
 
         Args:
@@ -198,12 +198,12 @@ class RagWrapper:
             report: Called with what was added to each conversation, or why nothing was.
 
         Raises:
-            InputError: this is no OpenAI client, or it is wrapped already.
+            InputError: this is not an OpenAI client, or it is wrapped already.
         """
         return wrap_client(client, self.retriever, report, self._seen, config=self.config)
 
     async def _look_up(self, prompt: Prompt) -> Knowledge:
-        """In a thread, because embedding a picture would hold up the loop."""
+        """In a thread, because embedding an image would hold up the loop."""
         return await asyncio.to_thread(
             self.retriever.retrieve, prompt.question, prompt.image, prompt.references
         )

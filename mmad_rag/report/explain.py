@@ -1,4 +1,4 @@
-"""What was looked up for a picture, as lines that an engineer can check."""
+"""What was looked up for an image, as lines that an engineer can check."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def product_lines(file: ProductFile) -> Iterator[RenderableType]:
 
 
 def _key_lines(product: Product) -> Iterator[Text]:
-    """What a picture is routed by."""
+    """What an image is routed by."""
     visual = product.visual
     yield Text(f"name: {visual.name}")
     for label, keys in (("alias", visual.aliases), ("description", visual.descriptions)):

@@ -1,4 +1,4 @@
-"""A measurement of retrieval as files: every figure, every picture's route, and the confusion matrices."""
+"""A measurement of retrieval as files: every figure, every image's route, and the confusion matrices."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def write_retrieval(evaluation: RetrievalEvaluation, folder: Path, result_json: 
 
 
 def _image_rows(measured: Measured) -> Iterable[Sequence[str]]:
-    """One row per picture and change."""
+    """One row per image and change."""
     floor = measured.decisions.get(Router.NEAREST)
     for change, routes in measured.routes.items():
         for place, (image, route) in enumerate(zip(measured.images, routes, strict=True)):

@@ -1,4 +1,4 @@
-"""A measurement of retrieval as pictures: who is taken for whom, and what a confidence is worth."""
+"""A measurement of retrieval as images: who is taken for whom, and what a confidence is worth."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NUMBERS_UP_TO = 45
 
 
 def check_plots() -> None:
-    """Make sure that pictures can be drawn before any work is done for them.
+    """Make sure that images can be drawn before any work is done for them.
 
     Raises:
         ExtraError: matplotlib is not installed.
@@ -35,7 +35,7 @@ def check_plots() -> None:
         import matplotlib.figure  # noqa: F401 - only whether it is there
     except ImportError as error:
         raise ExtraError(
-            "pictures of the figures need matplotlib, which is not installed: "
+            "images of the figures need matplotlib, which is not installed: "
             'pip install "mmad-rag[plots]", or leave them out with --no-plots'
         ) from error
 
@@ -75,7 +75,7 @@ def _confusion(confusion: Confusion) -> Figure:
     axes.set_xticks(range(size), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=9)
     axes.set_yticks(range(size), rows, fontsize=9)
     axes.set_xlabel("named")
-    axes.set_ylabel("shown (pictures, all changes)")
+    axes.set_ylabel("shown (images, all changes)")
     axes.set_title(f"What is taken for what, by the {_ROUTERS[confusion.router.value]}", fontsize=11)
     axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
@@ -100,7 +100,7 @@ def _write_counts(axes: Axes, counts: Ints) -> None:
 
 
 def _reliability(calibrations: tuple[Calibration, ...]) -> Figure:
-    """How often what was named is right, against the confidence; below, how many pictures."""
+    """How often what was named is right, against the confidence; below, how many images."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter, ScalarFormatter
 
@@ -142,6 +142,6 @@ def _reliability(calibrations: tuple[Calibration, ...]) -> Figure:
     lower.set_ylim(bottom=0.8)
     lower.yaxis.set_major_formatter(ScalarFormatter())
     lower.yaxis.set_minor_formatter(NullFormatter())
-    lower.set(xlabel="confidence", ylabel="pictures (log)")
+    lower.set(xlabel="confidence", ylabel="images (log)")
     lower.grid(alpha=0.3, axis="y")
     return figure

@@ -20,21 +20,21 @@ class Binning(StrEnum):
     EQUAL_WIDTH = "equal width"
     """Each bin spans 1/15 of [0, 1]."""
     EQUAL_MASS = "equal mass"
-    """Each bin holds as many pictures, to within one."""
+    """Each bin holds as many images, to within one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Pictures of about the same confidence."""
+    """Images of about the same confidence."""
 
     low: float
     """Least confidence of the bin: its edge at equal width, its least member at equal mass."""
     high: float
     """Greatest confidence of the bin."""
     confidence: float
-    """Mean confidence of its pictures."""
+    """Mean confidence of its images."""
     right: Share
-    """Of its pictures."""
+    """Of its images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +43,19 @@ class Calibration:
 
     binning: Binning
     error: float
-    """Expected calibration error: mean over pictures of |share right - mean confidence| of their bin."""
+    """Expected calibration error: mean over images of |share right - mean confidence| of their bin."""
     bins: tuple[Bin, ...]
-    """From low to high; bins without pictures are left out."""
+    """From low to high; bins without images are left out."""
 
 
 def calibration(
     confidence: Floats, right: Bools, binning: Binning, *, bins: int = BINS
 ) -> Calibration | None:
-    """The expected calibration error (Naeini et al. 2015; Guo et al. 2017); None without pictures.
+    """The expected calibration error (Naeini et al. 2015; Guo et al. 2017); None without images.
 
     At equal width a bin takes its upper edge, as in Guo et al.: (0, 1/15], (1/15, 2/15] ... At equal mass,
-    pictures of exactly the same confidence may fall to either side of a border; each then counts with the
-    mean of them all, so that the order of the pictures does not matter.
+    images of exactly the same confidence may fall to either side of a border; each then counts with the
+    mean of them all, so that the order of the images does not matter.
 
     Args:
         confidence: Shape (n,), in [0, 1].

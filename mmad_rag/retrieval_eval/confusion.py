@@ -14,7 +14,7 @@ from mmad_rag.retrieval_eval.figures import Router
 from mmad_rag.retrieval_eval.metrics import Share, share
 
 OUTSIDE = RouteOutcome.UNKNOWN.value
-"""Last row: pictures of products outside the catalogue. Last column: pictures for which nothing was named."""
+"""Last row: images of products outside the catalogue. Last column: images for which nothing was named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,14 @@ class Confusion:
 
     router: Router
     labels: tuple[str, ...]
-    """Products with a picture or a mention, sorted; last, `not in the catalogue`."""
+    """Products with an image or a mention, sorted; last, `not in the catalogue`."""
     counts: tuple[tuple[int, ...], ...]
-    """Row: what the picture shows; column: what was named (of a near-tie the first product)."""
+    """Row: what the image shows; column: what was named (of a near-tie the first product)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfusedPair:
-    """Pictures of one product for which another was named."""
+    """Images of one product for which another was named."""
 
     product: str
     """What they show."""
@@ -38,7 +38,7 @@ class ConfusedPair:
     """What was named, or `not in the catalogue`."""
     router: Router
     images: Share
-    """Of all pictures of the product, changed ones included."""
+    """Of all images of the product, changed ones included."""
     changes: Mapping[str, int]
     """Change -> how many of them."""
 

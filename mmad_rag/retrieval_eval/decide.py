@@ -1,4 +1,4 @@
-"""Every router's decisions on the same pictures under every change."""
+"""Every router's decisions on the same images under every change."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from mmad_rag.retrieve import ClipRetriever
 def route_all(
     retriever: ClipRetriever, images: Sequence[LabelledImage], vectors: FloatArray
 ) -> tuple[Route, ...]:
-    """The route of every picture, exactly as a user gets it.
+    """The route of every image, exactly as a user gets it.
 
-    A picture whose bytes are a reference is not compared with that reference, also when it has been changed.
+    An image whose bytes are a reference is not compared with that reference, also when it has been changed.
 
     Args:
         retriever: Of the index.
-        pictures: What to route.
-        vectors: Of the pictures, perhaps changed, shape (pictures, d).
+        images: What to route.
+        vectors: Of the images, perhaps changed, shape (images, d).
     """
     return tuple(
         retriever.route_vector(vector, {image.digest}) for image, vector in zip(images, vectors, strict=True)
@@ -67,24 +67,24 @@ def decisions_of(
 
 
 def known_of(route: Route) -> float:
-    """How sure the route is that the picture shows a product of the catalogue at all."""
+    """How sure the route is that the image shows a product of the catalogue at all."""
     return route.known
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was concluded about each picture."""
+    """What was concluded about each image."""
 
     products: tuple[str, ...]
     """The catalogue, by the numbers that decisions give them."""
     images: tuple[LabelledImage, ...]
-    """Those that count: of a product that the index knows by something else than the picture, or outside."""
+    """Those that count: of a product that the index knows by something else than the image, or outside."""
     routes: Mapping[str, tuple[Route, ...]]
-    """Change -> one route per picture, of its candidates only the best two."""
+    """Change -> one route per image, of its candidates only the best two."""
     decisions: Mapping[Router, Mapping[str, Decisions]]
-    """Router -> change -> decisions, one entry per picture. Without references there is no nearest one."""
+    """Router -> change -> decisions, one entry per image. Without references there is no nearest one."""
     thresholds: Mapping[Router, float]
-    """Router -> the value of `known` that 95 % of the known pictures reach, all changes pooled."""
+    """Router -> the value of `known` that 95 % of the known images reach, all changes pooled."""
 
     def pooled(self, router: Router) -> Decisions:
         """All changes together, in their order."""
@@ -111,13 +111,13 @@ def measure(
     images: Sequence[LabelledImage],
     vectors: Mapping[str, FloatArray],
 ) -> Measured:
-    """Route every picture under every change, and look for its nearest reference beside that.
+    """Route every image under every change, and look for its nearest reference beside that.
 
     Args:
         index: What routes.
         encoder: The encoder that built it; its image tower is not used.
-        pictures: What to route; those without evidence in this index do not count.
-        vectors: Change -> shape (pictures, d).
+        images: What to route; those without evidence in this index do not count.
+        vectors: Change -> shape (images, d).
     """
     counts = has_evidence(index, images)
     kept = tuple(image for image, good in zip(images, counts, strict=True) if good)
@@ -145,9 +145,9 @@ def _brief(route: Route) -> Route:
 
 
 def has_evidence(index: IndexData, images: Sequence[LabelledImage]) -> Bools:
-    """Whether the index knows a picture's product by a text or by a reference that is not the picture.
+    """Whether the index knows an image's product by a text or by a reference that is not the image.
 
-    True for pictures outside the catalogue: there is nothing that they could be found by.
+    True for images outside the catalogue: there is nothing that they could be found by.
     """
     by_text = {key.product for key in index.keys}
     by_reference: dict[str, set[str]] = {}
@@ -165,6 +165,6 @@ def has_evidence(index: IndexData, images: Sequence[LabelledImage]) -> Bools:
 
 
 def _threshold(decisions: Mapping[str, Decisions]) -> float:
-    """At 95 % recall of the known pictures, all changes pooled; infinite where there are none."""
+    """At 95 % recall of the known images, all changes pooled; infinite where there are none."""
     known = np.concatenate([found.known[found.inside] for found in decisions.values()])
     return threshold_at_recall(known) if len(known) else float("inf")

@@ -1,4 +1,4 @@
-"""What a router concluded about many pictures, in arrays."""
+"""What a router concluded about many images, in arrays."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ NONE = -1
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """One entry per picture; every array has shape (n,)."""
+    """One entry per image; every array has shape (n,)."""
 
     truth: Ints
-    """Number of the right product in the catalogue; `NONE` for a picture outside it."""
+    """Number of the right product in the catalogue; `NONE` for an image outside it."""
     first: Ints
     """Number of the best candidate; `NONE` where there was none."""
     rank: Ints
-    """How many candidates stand before the right product; the catalogue's size where it is no candidate."""
+    """How many candidates stand before the right product; the catalogue's size where it is not a candidate."""
     known: Floats
-    """How sure it is that the picture shows a product of the catalogue; higher is surer, -inf where nothing
+    """How sure it is that the image shows a product of the catalogue; higher is surer, -inf where nothing
     could be compared. Comparable within one router."""
     confidence: Floats
     """In [0, 1]: how sure it is of the best candidate; NaN for a router that does not say."""
@@ -44,7 +44,7 @@ class Decisions:
 
     @property
     def inside(self) -> Bools:
-        """Pictures of products of the catalogue."""
+        """Images of products of the catalogue."""
         inside: Bools = self.truth != NONE
         return inside
 
@@ -64,7 +64,7 @@ class Decisions:
         return self.accepted & ~self.among
 
     def where(self, chosen: Bools) -> Decisions:
-        """Only the chosen pictures."""
+        """Only the chosen images."""
         return Decisions(*(getattr(self, item.name)[chosen] for item in fields(self)))
 
     def at_threshold(self, threshold: float) -> Decisions:
@@ -80,7 +80,7 @@ class Decisions:
 
 
 def pooled(parts: Sequence[Decisions]) -> Decisions:
-    """All pictures of several sets of decisions; at least one set."""
+    """All images of several sets of decisions; at least one set."""
     return Decisions(
         *(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Decisions))
     )

@@ -1,4 +1,4 @@
-"""Which defect of its product a picture of a defect is nearest to."""
+"""Which defect of its product an image of a defect is nearest to."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from mmad_rag.retrieval_eval.metrics import Share, share
 
 @dataclass(frozen=True, slots=True)
 class DefectFigures:
-    """Leave-one-out over the defect pictures of one product, or of all."""
+    """Leave-one-out over the defect images of one product, or of all."""
 
     product: str
     """Its name, or `all`."""
     defects: int
-    """Kinds of defect with a picture."""
+    """Kinds of defect with an image."""
     right: Share
-    """Of pictures with another one of their kind: the nearest other picture shows that kind."""
+    """Of images with another one of their kind: the nearest other image shows that kind."""
     chance: float
-    """Mean over those pictures of 1 / kinds of their product."""
+    """Mean over those images of 1 / kinds of their product."""
     alone: int
-    """Pictures that are the only one of their kind, which cannot be right and do not count."""
+    """Images that are the only one of their kind, which cannot be right and do not count."""
 
 
 def defect_figures(index: IndexData) -> tuple[DefectFigures, ...]:
-    """Leave each defect picture of the index out; look for the nearest other one of its product, by cosine.
+    """Leave each defect image of the index out; look for the nearest other one of its product, by cosine.
 
-    Only whole views are compared, so that a picture is never found by another view of itself.
+    Only whole views are compared, so that an image is never found by another view of itself.
 
     Returns:
-        One entry per product with such pictures, then all together; empty when the index has none that count.
+        One entry per product with such images, then all together; empty when the index has none that count.
     """
     rows = [
         row

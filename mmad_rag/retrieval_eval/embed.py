@@ -1,4 +1,4 @@
-"""Embed labelled pictures under every change, each exactly once."""
+"""Embed labelled images under every change, each exactly once."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class VectorKey(NamedTuple):
     """What a vector was made from."""
 
     digest: str
-    """SHA-256 (hex) of the picture's bytes, before any change."""
+    """SHA-256 (hex) of the image's bytes, before any change."""
     change: str
     """Name of the change."""
 
 
 @dataclass(frozen=True)
 class VectorCache:
-    """Vectors by picture and change, of one encoder and one seed."""
+    """Vectors by image and change, of one encoder and one seed."""
 
     encoder: str
     """The encoder's fingerprint."""
@@ -101,14 +101,14 @@ _AT_ONCE = 32
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedImages:
-    """Labelled pictures with their vectors."""
+    """Labelled images with their vectors."""
 
     found: FoundImages
     """What could be read."""
     vectors: Mapping[str, FloatArray]
-    """Change -> shape (pictures, d), rows in the order of `found.pictures`."""
+    """Change -> shape (images, d), rows in the order of `found.pictures`."""
     embedded: int
-    """Changed pictures that were embedded now; the others were in the cache."""
+    """Changed images that were embedded now; the others were in the cache."""
 
 
 def embed_changes(
@@ -118,18 +118,18 @@ def embed_changes(
     cache: VectorCache,
     progress: Progress | None = None,
 ) -> EmbeddedImages:
-    """Open each picture once, change it in every way, and embed what the cache does not hold yet.
+    """Open each image once, change it in every way, and embed what the cache does not hold yet.
 
     Args:
-        found: What to embed; a picture that cannot be read is left out of all changes, with that reason.
+        found: What to embed; an image that cannot be read is left out of all changes, with that reason.
         changes: Names of changes.
-        encoder: Must see pictures.
+        encoder: Must see images.
         cache: Filled on the way, also when this is interrupted.
-        progress: Called with (stage, changed pictures done, changed pictures in all).
+        progress: Called with (stage, changed images done, changed images in all).
 
     Raises:
         EncoderError: the encoder has no image tower.
-        ImageError: a picture can be read, but not be changed.
+        ImageError: an image can be read, but not be changed.
     """
     tower = image_tower(encoder)
     missing = {
@@ -147,7 +147,7 @@ def embed_changes(
         cache.vectors.update((key, vector) for (key, _), vector in zip(batch, vectors, strict=True))
         embedded += len(batch)
         if progress:
-            progress("embedding pictures", embedded, total)
+            progress("embedding images", embedded, total)
     readable = found.without(Reason.UNREADABLE, unreadable)
     return EmbeddedImages(
         readable,
@@ -164,7 +164,7 @@ def image_tower(encoder: Encoder) -> ImageTower:
     """
     if encoder.images is None:
         raise EncoderError(
-            f"the encoder {encoder.spec} has no image tower; measure with an encoder that sees pictures"
+            f"the encoder {encoder.spec} has no image tower; measure with an encoder that sees images"
         )
     return encoder.images
 
@@ -175,7 +175,7 @@ def _changed_images(
     seed: int,
     unreadable: set[str],
 ) -> Iterator[tuple[VectorKey, EncodedImage]]:
-    """Every changed picture that has no vector yet; names of those that cannot be read go to `unreadable`."""
+    """Every changed image that has no vector yet; names of those that cannot be read go to `unreadable`."""
     for image in images:
         if not missing[image.digest]:
             continue

@@ -1,4 +1,4 @@
-"""Measure an index's retrieval on labelled pictures."""
+"""Measure an index's retrieval on labelled images."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class RetrievalEvaluation:
     result: RetrievalResult
     """The figures."""
     measured: Measured
-    """The route of each picture under each change."""
+    """The route of each image under each change."""
     found: FoundImages
     """What the folder holds, and everything that was left out of it."""
     embedded: int
-    """Changed pictures that were embedded now; the vectors of the others were there already."""
+    """Changed images that were embedded now; the vectors of the others were there already."""
 
 
 def parse_changes(text: str) -> tuple[str, ...]:
@@ -75,29 +75,29 @@ def evaluate_retrieval(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> RetrievalEvaluation:
-    """Route every labelled picture under every change and count; see `RetrievalResult`.
+    """Route every labelled image under every change and count; see `RetrievalResult`.
 
     Args:
         index: What is measured.
-        data: Labelled pictures (see `find_pictures`).
+        data: Labelled images (see `find_pictures`).
         encoder: The encoder that built the index, a spec that loads it, or None for the manifest's spec.
         changes: Names of `mmad_rag.images.perturb.CHANGES`, at least one.
-        leave_product_out: Also route each product's pictures with an index that lacks the product.
+        leave_product_out: Also route each product's images with an index that lacks the product.
         references_per_product: Also repeat everything with at most so many references of each product.
-        vectors: Folder that keeps the pictures' vectors from one measurement to the next.
-        seed: Of the changes, of the choice of references, and of which pictures are timed.
+        vectors: Folder that keeps the images' vectors from one measurement to the next.
+        seed: Of the changes, of the choice of references, and of which images are timed.
         progress: Called with (stage, done, total).
 
     Raises:
         InputError: the folder does not exist, or a change or number is none.
-        DataError: the folder holds no picture of a known product, or contradicts itself.
-        EncoderError: the encoder cannot be loaded, or sees no pictures.
+        DataError: the folder holds no image of a known product, or contradicts itself.
+        EncoderError: the encoder cannot be loaded, or sees no images.
         IndexMismatchError: the encoder is not the one that built the index.
     """
     if not changes or any(number < 1 for number in references_per_product):
         raise InputError("give at least one change, and numbers of references of at least 1")
     if references_per_product and not plain_references(index).any():
-        raise InputError("the index holds no reference pictures, so that none can be left out")
+        raise InputError("the index holds no reference images, so that none can be left out")
     routable = {key.product for key in index.keys} | {item.product for item in index.references}
     if leave_product_out and len(routable) < 2:
         raise InputError("the index knows one product only; none can be left out of it")

@@ -16,57 +16,57 @@ ALL_CHANGES = "all"
 
 
 class Router(StrEnum):
-    """Who says which product a picture shows."""
+    """Who says which product an image shows."""
 
     ROUTE = "route"
     """The retriever of the index."""
     NEAREST = "nearest"
-    """The nearest reference picture: the floor."""
+    """The nearest reference image: the floor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How a router did on the same pictures under one change.
+    """How a router did on the same images under one change.
 
-    `known` pictures show a product of the catalogue, `outside` pictures do not. Intervals take pictures as
-    independent; where changes are pooled one picture counts once per change, so that they are too narrow.
+    `known` images show a product of the catalogue, `outside` images do not. Intervals take images as
+    independent; where changes are pooled one image counts once per change, so that they are too narrow.
     """
 
     router: Router
     change: str
     """Name of the change, or `all`."""
     known: int
-    """Pictures of products of the catalogue."""
+    """Images of products of the catalogue."""
     outside: int
-    """Pictures of something else."""
+    """Images of something else."""
     top1: Share
-    """Of known pictures: the right product is the best candidate, whatever was concluded from that."""
+    """Of known images: the right product is the best candidate, whatever was concluded from that."""
     top3: Share
-    """Of known pictures: it is one of the best three."""
+    """Of known images: it is one of the best three."""
     right: Share
-    """Of known pictures: it was named, alone."""
+    """Of known images: it was named, alone."""
     near_tie: Share
-    """Of known pictures: it was named together with another."""
+    """Of known images: it was named together with another."""
     wrong: Share
-    """Of known pictures: only others were named."""
+    """Of known images: only others were named."""
     called_unknown: Share
-    """Of known pictures: nothing was named."""
+    """Of known images: nothing was named."""
     auroc: float | None
-    """How well `known` tells known pictures from those outside; None without the latter."""
+    """How well `known` tells known images from those outside; None without the latter."""
     recall_95: Share
-    """Of known pictures: reach the threshold that 95 % of all known pictures, all changes pooled, reach."""
+    """Of known images: reach the threshold that 95 % of all known images, all changes pooled, reach."""
     false_accepts_95: Share
-    """Of pictures outside: reach that same threshold."""
+    """Of images outside: reach that same threshold."""
     false_accepts: Share
-    """Of pictures outside: something was named, by the router's own threshold. The nearest reference has none
+    """Of images outside: something was named, by the router's own threshold. The nearest reference has none
     of its own and is given that at 95 % recall."""
     ece: float | None
-    """Expected calibration error over all pictures in 15 bins of equal width; None where no confidence is
+    """Expected calibration error over all images in 15 bins of equal width; None where no confidence is
     stated."""
     ece_mass: float | None
     """The same in 15 bins of equal mass."""
     ece_known: float | None
-    """The same as `ece`, over known pictures only."""
+    """The same as `ece`, over known images only."""
 
 
 def figures(router: Router, change: str, decisions: Decisions, threshold_95: float) -> Figures:

@@ -1,4 +1,4 @@
-"""Find the labelled pictures of a folder that routing can be measured on."""
+"""Find the labelled images of a folder that routing can be measured on."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from mmad_rag.errors import DataError, InputError
 from mmad_rag.knowledge.images import IMAGE_SUFFIXES
 
 UNKNOWN_FOLDER = "unknown"
-"""The top folder that holds pictures of products outside the catalogue."""
+"""The top folder that holds images of products outside the catalogue."""
 _TRAIN_FOLDER = "train"
 _MASK_FOLDERS = {"ground_truth", "rbg_mask", "rgb_mask", "mask", "masks"}
 
 
 class Reason(StrEnum):
-    """Why a picture of the folder is not measured on."""
+    """Why an image of the folder is not measured on."""
 
     TEMPLATE = "templates (below a folder called train), which are not queries"
     MASK = "masks"
     NO_FILE = "named in mmad.json, but without a file"
     NO_PRODUCT = "of no product of the index"
-    TWICE = "the same bytes as another picture"
+    TWICE = "the same bytes as another image"
     UNREADABLE = "cannot be read"
-    NO_EVIDENCE = "of a product that the index knows by nothing, or by this very picture alone"
+    NO_EVIDENCE = "of a product that the index knows by nothing, or by this very image alone"
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledImage:
-    """A picture whose product is known to the one who measures."""
+    """An image whose product is known to the one who measures."""
 
     path: Path
     name: str
     """Relative to the folder, with forward slashes."""
     product: str | None
-    """The right product; None for a picture of something outside the catalogue."""
+    """The right product; None for an image of something outside the catalogue."""
     digest: str
     """SHA-256 (hex) of the file's bytes."""
 
@@ -53,7 +53,7 @@ class FoundImages:
     """Why -> names of what is not measured on, sorted; only reasons that occur."""
 
     def without(self, reason: Reason, names: Collection[str]) -> FoundImages:
-        """The same with some pictures left out for a reason."""
+        """The same with some images left out for a reason."""
         if not names:
             return self
         kept = tuple(image for image in self.images if image.name not in names)
@@ -62,11 +62,11 @@ class FoundImages:
 
 
 def find_images(folder: Path, products: Collection[str]) -> FoundImages:
-    """Look for labelled pictures below `folder`: `<product>/**/x.png`, or MMAD's layout with its mmad.json.
+    """Look for labelled images below `folder`: `<product>/**/x.png`, or MMAD's layout with its mmad.json.
 
-    A picture named in mmad.json shows the product that its path there says. Any other picture shows the last
+    An image named in mmad.json shows the product that its path there says. Any other image shows the last
     component of its path that is a product's name. Whatever lies below a top folder called `unknown` shows
-    something outside the catalogue. Templates and masks are no queries; the same bytes count once.
+    something outside the catalogue. Templates and masks are not queries; the same bytes count once.
 
     Args:
         folder: Searched recursively; links are not followed out of it.
@@ -74,11 +74,11 @@ def find_images(folder: Path, products: Collection[str]) -> FoundImages:
 
     Raises:
         InputError: the folder does not exist.
-        DataError: it holds no picture of a known product, its mmad.json is wrong, or two labels contradict
+        DataError: it holds no image of a known product, its mmad.json is wrong, or two labels contradict
             each other on the same bytes.
     """
     if not folder.is_dir():
-        raise InputError(f"there is no folder of labelled pictures at {folder}; check the path")
+        raise InputError(f"there is no folder of labelled images at {folder}; check the path")
     benchmark = load_questions(folder) if (folder / FILE_NAME).is_file() else None
     left_out: dict[Reason, list[str]] = {}
     if benchmark is not None and benchmark.missing_images:
@@ -102,12 +102,12 @@ def find_images(folder: Path, products: Collection[str]) -> FoundImages:
             left_out.setdefault(Reason.TWICE, []).append(name)
     if first and not any(image.product for image in first.values()):
         raise DataError(
-            f"{folder} holds {len(first)} picture(s) of unknown things and none of a product of the index; "
-            "put pictures of products beside them, as <product>/**/*.png"
+            f"{folder} holds {len(first)} image(s) of unknown things and none of a product of the index; "
+            "put images of products beside them, as <product>/**/*.png"
         )
     if not first:
         raise DataError(
-            f"no picture to measure on lies below {folder}; expected <product>/**/*.png for products of the "
+            f"no image to measure on lies below {folder}; expected <product>/**/*.png for products of the "
             f"index such as {', '.join(sorted(products)[:3])}, or MMAD's layout with {FILE_NAME}"
         )
     return FoundImages(
@@ -124,7 +124,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _label(name: str, products: Collection[str], benchmark: Benchmark | None) -> str | Reason:
-    """The product that a picture shows, an empty string outside the catalogue, or why it is no query."""
+    """The product that an image shows, an empty string outside the catalogue, or why it is not a query."""
     folders = PurePosixPath(name).parts[:-1]
     if _MASK_FOLDERS.intersection(part.lower() for part in folders):
         return Reason.MASK

@@ -40,9 +40,9 @@ class Step(StrEnum):
     DECODE = "decode"
     """Read the file and decode it once, to be sure that it is whole."""
     ENCODE = "encode"
-    """What the encoder is shown of the picture, its preprocessing and its forward pass."""
+    """What the encoder is shown of the image, its preprocessing and its forward pass."""
     SEARCH = "search"
-    """The route, from the picture's vector to the confidence."""
+    """The route, from the image's vector to the confidence."""
     QUESTION = "question"
     """What a question costs that was not asked before: its own embedding, where passages have vectors."""
     SELECT = "select"
@@ -70,15 +70,15 @@ def latencies(
     seed: int,
     progress: Progress | None = None,
 ) -> tuple[Latency, ...]:
-    """Time every step on unchanged pictures, one at a time, after one that is not counted.
+    """Time every step on unchanged images, one at a time, after one that is not counted.
 
     Args:
         index: What is searched.
         encoder: The encoder that built it.
-        pictures: At least one; a seeded sample of 64 is opened and encoded, of 1,000 routed.
-        vectors: Shape (pictures, d).
+        images: At least one; a seeded sample of 64 is opened and encoded, of 1,000 routed.
+        vectors: Shape (images, d).
         seed: Of the samples.
-        progress: Called with (stage, pictures done, pictures in all).
+        progress: Called with (stage, images done, images in all).
     """
     order = np.random.default_rng(seed).permutation(len(images))
     opened = [images[place] for place in order[:_OPENED]]

@@ -1,4 +1,4 @@
-"""What happens to a product's pictures once the product is taken out of the index."""
+"""What happens to a product's images once the product is taken out of the index."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from mmad_rag.retrieve import ClipRetriever
 
 @dataclass(frozen=True, slots=True)
 class LeftOutProduct:
-    """The pictures of one product, or of all, against an index without it."""
+    """The images of one product, or of all, against an index without it."""
 
     product: str
     """Its name, or `all`."""
     unknown: Share
-    """Of its pictures, changed ones included: declared not in the catalogue by the index's own threshold."""
+    """Of its images, changed ones included: declared not in the catalogue by the index's own threshold."""
     unknown_95: Share
     """Below the threshold at 95 % recall that was found with the whole index."""
     nearest_unknown_95: Share | None
@@ -47,13 +47,13 @@ def leave_products_out(
     thresholds: Mapping[Router, float],
     progress: Progress | None = None,
 ) -> tuple[LeftOutProduct, ...]:
-    """For every product with pictures, the same pictures against the index without it; last, all together.
+    """For every product with images, the same images against the index without it; last, all together.
 
     Args:
         index: The whole index.
         encoder: The encoder that built it; its image tower is not used.
-        pictures: Labelled pictures.
-        vectors: Change -> shape (pictures, d).
+        images: Labelled images.
+        vectors: Change -> shape (images, d).
         thresholds: Router -> threshold at 95 % recall with the whole index.
         progress: Called with (stage, products done, products in all).
     """
@@ -130,10 +130,10 @@ class FewerReferences:
     per_product: int
     """At most so many references of each product."""
     references: int
-    """How many pictures that are in all."""
+    """How many images that are in all."""
     figures: tuple[Figures, ...]
-    """Per change and router, then all changes together; a picture that is the last reference left of its
-    product does not count, so that the number of pictures may differ."""
+    """Per change and router, then all changes together; an image that is the last reference left of its
+    product does not count, so that the number of images may differ."""
 
 
 def with_fewer_references(

@@ -1,4 +1,4 @@
-"""Shares with their intervals, and how well a score tells known pictures from unknown ones."""
+"""Shares with their intervals, and how well a score tells known images from unknown ones."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def share(count: int, n: int) -> Share:
 
 
 def auroc(known: Floats, unknown: Floats) -> float | None:
-    """The chance that a known picture scores higher than an unknown one, a tie counting half.
+    """The chance that a known image scores higher than an unknown one, a tie counting half.
 
     The area under the ROC curve, by its equality with the Mann-Whitney statistic (Hanley and McNeil 1982).
     None when there is nothing on one side.
@@ -65,7 +65,7 @@ def auroc(known: Floats, unknown: Floats) -> float | None:
 
 
 def threshold_at_recall(known: Floats, recall: float = 0.95) -> float:
-    """The highest threshold that at least this share of the known pictures reaches.
+    """The highest threshold that at least this share of the known images reaches.
 
     Args:
         known: At least one score.

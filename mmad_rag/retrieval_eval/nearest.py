@@ -1,4 +1,4 @@
-"""The floor: the product of the nearest normal reference picture, by cosine, and nothing else."""
+"""The floor: the product of the nearest normal reference image, by cosine, and nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mmad_rag.retrieval_eval.subindex import plain_references
 def nearest_all(index: IndexData, images: Sequence[LabelledImage], vectors: FloatArray) -> Decisions:
     """Rank the products by the cosine of their nearest reference; `known` is the best cosine.
 
-    A reference with the picture's own bytes does not count. Equal cosines keep the order of the catalogue.
+    A reference with the image's own bytes does not count. Equal cosines keep the order of the catalogue.
     Everything is accepted until `Decisions.at_threshold` says otherwise.
     """
     best = best_cosines(index, images, vectors)
@@ -44,9 +44,9 @@ def nearest_all(index: IndexData, images: Sequence[LabelledImage], vectors: Floa
 
 
 def best_cosines(index: IndexData, images: Sequence[LabelledImage], vectors: FloatArray) -> FloatArray:
-    """The best cosine of each picture to each product's normal references, shape (pictures, products).
+    """The best cosine of each image to each product's normal references, shape (images, products).
 
-    Whole views only. -inf where a product has no reference but the picture itself.
+    Whole views only. -inf where a product has no reference but the image itself.
     """
     number = {product: place for place, product in enumerate(index.products)}
     plain = np.flatnonzero(plain_references(index))

@@ -24,7 +24,7 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Pictures that were not measured on."""
+    """Images that were not measured on."""
 
     reason: Reason
     count: int
@@ -34,15 +34,15 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class ProductFigures:
-    """How the pictures of one product fared, all changes together."""
+    """How the images of one product fared, all changes together."""
 
     product: str
     references: int
-    """Its normal reference pictures in the index."""
+    """Its normal reference images in the index."""
     images: int
     """Before they were changed."""
     top1: Share
-    """Of changed pictures: the route's best candidate is right. This is the product's recall."""
+    """Of changed images: the route's best candidate is right. This is the product's recall."""
     nearest_top1: Share | None
     """The same by the nearest reference; None without references."""
     right: Share
@@ -55,7 +55,7 @@ class ProductFigures:
 
 @dataclass(frozen=True, slots=True)
 class RetrievalResult:
-    """What routing is worth on labelled pictures."""
+    """What routing is worth on labelled images."""
 
     index: str
     """Fingerprint of the index."""
@@ -66,20 +66,20 @@ class RetrievalResult:
     seed: int
     """Of the changes and of every choice."""
     known: int
-    """Pictures of products of the catalogue that were measured on, before they were changed."""
+    """Images of products of the catalogue that were measured on, before they were changed."""
     outside: int
-    """Pictures of other things."""
+    """Images of other things."""
     left_out: tuple[LeftOut, ...]
     """What the folder holds besides."""
     thresholds: dict[str, float | None]
-    """Router -> how known a picture must be so that 95 % of the known ones are, all changes pooled; None
+    """Router -> how known an image must be so that 95 % of the known ones are, all changes pooled; None
     where there is no such value."""
     figures: tuple[Figures, ...]
     """Per change each router; last, all changes together."""
     calibration: tuple[Calibration, ...]
-    """Of the route's confidence over all pictures and changes: at equal width and at equal mass."""
+    """Of the route's confidence over all images and changes: at equal width and at equal mass."""
     products: tuple[ProductFigures, ...]
-    """Sorted by name; only products with pictures."""
+    """Sorted by name; only products with images."""
     confusion: tuple[Confusion, ...]
     """Per router, all changes together."""
     confused: tuple[ConfusedPair, ...]
@@ -91,7 +91,7 @@ class RetrievalResult:
     fewer_references: tuple[FewerReferences, ...]
     """Per number of references; empty unless it was asked for."""
     defects: tuple[DefectFigures, ...]
-    """Which defect, per product, then all together; empty when the index has no pictures of defects."""
+    """Which defect, per product, then all together; empty when the index has no images of defects."""
 
 
 def left_out(found: FoundImages) -> tuple[LeftOut, ...]:
@@ -104,7 +104,7 @@ def left_out(found: FoundImages) -> tuple[LeftOut, ...]:
 
 
 def product_figures(index: IndexData, measured: Measured) -> tuple[ProductFigures, ...]:
-    """One entry per product with a picture that counts."""
+    """One entry per product with an image that counts."""
     route = measured.pooled(Router.ROUTE)
     nearest = measured.pooled(Router.NEAREST) if Router.NEAREST in measured.decisions else None
     images: dict[str, set[str]] = {}
@@ -140,7 +140,7 @@ def calibrations(measured: Measured) -> tuple[Calibration, ...]:
 
 
 def finite_thresholds(measured: Measured) -> dict[str, float | None]:
-    """The thresholds by the name of the router; None where no picture could be compared."""
+    """The thresholds by the name of the router; None where no image could be compared."""
     return {
         router.value: value if np.isfinite(value) else None for router, value in measured.thresholds.items()
     }

@@ -1,4 +1,4 @@
-"""An index with fewer reference pictures, made without embedding anything again."""
+"""An index with fewer reference images, made without embedding anything again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmad_rag.retrieval_eval.decisions import Bools
 
 
 def plain_references(index: IndexData) -> Bools:
-    """Which rows of references are whole pictures of normal pieces, shape (references,)."""
+    """Which rows of references are whole images of normal pieces, shape (references,)."""
     return np.array(
         [(reference.entry, reference.view) == (NORMAL_ENTRY, WHOLE) for reference in index.references], bool
     )
@@ -23,7 +23,7 @@ def with_references(index: IndexData, chosen: Bools) -> IndexData:
 
     Args:
         index: The whole index.
-        chosen: Shape (references,); a picture stays with all its views when one of its rows is chosen.
+        chosen: Shape (references,); an image stays with all its views when one of its rows is chosen.
     """
     kept: dict[str, set[str]] = {}
     own: dict[str, set[str]] = {}
@@ -38,9 +38,9 @@ def with_references(index: IndexData, chosen: Bools) -> IndexData:
 
 
 def some_references(index: IndexData, per_product: int, *, seed: int) -> Bools:
-    """A seeded choice of at most `per_product` normal pictures of each product, shape (references,).
+    """A seeded choice of at most `per_product` normal images of each product, shape (references,).
 
-    Every view of a chosen picture is kept; pictures of defects are not. The choice of a smaller number is
+    Every view of a chosen image is kept; images of defects are not. The choice of a smaller number is
     part of that of a larger one.
     """
     chosen = np.zeros(len(index.references), bool)

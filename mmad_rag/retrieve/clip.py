@@ -1,4 +1,4 @@
-"""The retriever of an index: route the picture, then select passages."""
+"""The retriever of an index: route the image, then select passages."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ LONGEST_QUESTION = 4000
 
 
 class ClipRetriever:
-    """Looks up knowledge for the product that it sees in the picture.
+    """Looks up knowledge for the product that it sees in the image.
 
-    Safe to use from several threads; every picture is embedded once.
+    Safe to use from several threads; every image is embedded once.
 
     Args:
         index: What to look things up in.
@@ -70,7 +70,7 @@ class ClipRetriever:
         self._defects = DefectEvidence(index)
         self._vectors: OrderedDict[str, FloatArray] = OrderedDict()
         self._lock = threading.Lock()
-        self._embedding = threading.Lock()  # its own, so that selecting never waits for a picture
+        self._embedding = threading.Lock()  # its own, so that selecting never waits for an image
 
     @property
     def identity(self) -> str:
@@ -86,9 +86,9 @@ class ClipRetriever:
     def retrieve(
         self, question: str, image: EncodedImage | None, references: Sequence[EncodedImage] = ()
     ) -> Knowledge:
-        """Route the picture and select passages; without a picture nothing is found.
+        """Route the image and select passages; without an image nothing is found.
 
-        Further pictures of the product count together as much as the query picture.
+        Further images of the product count together as much as the query image.
         """
         if image is None:
             return self._selected(question, _NOTHING, None, frozenset())
@@ -99,13 +99,13 @@ class ClipRetriever:
     def retrieve_vector(
         self, question: str, vector: FloatArray, own_digests: Collection[str] = ()
     ) -> Knowledge:
-        """As `retrieve`, for the vector of a picture that is embedded already.
+        """As `retrieve`, for the vector of an image that is embedded already.
 
         Args:
             question: The question's words.
             vector: By the encoder of the index, shape (d,), of any length above zero.
-            own_digests: SHA-256 (hex) of the picture's bytes, if they are at hand: references with these
-                bytes are the query itself, which is no evidence.
+            own_digests: SHA-256 (hex) of the image's bytes, if they are at hand: references with these
+                bytes are the query itself, which is not evidence.
 
         Raises:
             IndexMismatchError: the vector has another shape.
@@ -123,12 +123,12 @@ class ClipRetriever:
         *,
         counter: NamedCounter | None = None,
     ) -> Knowledge:
-        """Only the second stage: select passages for a picture that was routed before.
+        """Only the second stage: select passages for an image that was routed before.
 
         Args:
             question: The question's words.
-            route: What `route` or `route_vector` found for the picture.
-            vector: The picture's, as `vector` gives it.
+            route: What `route` or `route_vector` found for the image.
+            vector: The image's, as `vector` gives it.
             own_digests: As for `retrieve_vector`.
             counter: Counts the tokens instead of the retriever's, for a request to another model.
         """
@@ -143,7 +143,7 @@ class ClipRetriever:
 
         Args:
             vector: Shape (d,), of any length above zero.
-            own_digests: References with these bytes are the query itself, which is no evidence.
+            own_digests: References with these bytes are the query itself, which is not evidence.
 
         Raises:
             IndexMismatchError: the vector has another shape.
@@ -152,9 +152,9 @@ class ClipRetriever:
         return self._router.route(_direction(vector, self.index), own_digests)
 
     def vector(self, image: EncodedImage, references: Sequence[EncodedImage] = ()) -> FloatArray:
-        """The picture in the index's space, shape (d,), unit length.
+        """The image in the index's space, shape (d,), unit length.
 
-        Further pictures of the product count together as much as the picture itself.
+        Further images of the product count together as much as the image itself.
         """
         own = self._embedded(image)
         if not references:
@@ -187,7 +187,7 @@ class ClipRetriever:
     def evidence(
         self, product: str, image: EncodedImage, references: Sequence[EncodedImage] = ()
     ) -> Mapping[str, float]:
-        """Defect of a product -> how much the picture looks like it, in [0, 1]; see `DefectEvidence`."""
+        """Defect of a product -> how much the image looks like it, in [0, 1]; see `DefectEvidence`."""
         if not self._defects:
             return {}
         return self._defects.of(product, self.vector(image, references), _digests(image, references))
@@ -200,7 +200,7 @@ class ClipRetriever:
         return {product: self._defects.of(product, vector, digests) for product in products}
 
     def _embedded(self, image: EncodedImage) -> FloatArray:
-        # by what is shown, not by the digest: a changed picture keeps the digest of the one it was made from
+        # by what is shown, not by the digest: a changed image keeps the digest of the one it was made from
         shown = hashlib.sha256(image.data).hexdigest()
         with self._embedding:
             known = self._vectors.get(shown)
@@ -246,7 +246,7 @@ def _direction(vector: FloatArray, index: IndexData) -> FloatArray:
     length = float(np.linalg.norm(vector.astype(np.float64)))
     if not (math.isfinite(length) and length > 0):
         raise InputError(
-            f"the vector has length {length}, so it points nowhere; give the encoder's vector of the picture"
+            f"the vector has length {length}, so it points nowhere; give the encoder's vector of the image"
         )
     direction: FloatArray = (vector.astype(np.float64) / length).astype(np.float32)
     return direction

@@ -33,10 +33,10 @@ _SHOWN_TO_LLM = ("product", "title")
 class LlamaIndexRetriever(BaseRetriever):  # type: ignore[misc] # LlamaIndex is not type-checked here
     """Looks up passages for a `QueryBundle` and gives them as nodes, in the order of our own prompt.
 
-    The bundle's `image_path` says which picture is meant: a path, a `data:` URL, or encoded bytes. Without
-    one, its `embedding` does: the picture's vector by the encoder of the index, of any length above zero.
-    Its `query_str` is the question. A question without a picture finds nothing, unless a
-    `FixedProductRetriever` is wrapped, which knows the product already; so does a picture of an unknown
+    The bundle's `image_path` says which image is meant: a path, a `data:` URL, or encoded bytes. Without
+    one, its `embedding` does: the image's vector by the encoder of the index, of any length above zero.
+    Its `query_str` is the question. A question without an image finds nothing, unless a
+    `FixedProductRetriever` is wrapped, which knows the product already; so does an image of an unknown
     product. Of a near-tie, the passages of both products are given.
 
     A node's id is the passage's, its score the hit's: comparable within one retrieval only. Its metadata are
@@ -45,7 +45,7 @@ class LlamaIndexRetriever(BaseRetriever):  # type: ignore[misc] # LlamaIndex is 
 
     LlamaIndex's own vector retrievers write the question's text vector into `embedding` of the bundle that
     they share with others. Give `image_path`, which goes before it, when this one runs beside them.
-    The queries that a `QueryFusionRetriever` writes itself carry no picture and find nothing.
+    The queries that a `QueryFusionRetriever` writes itself carry no image and find nothing.
 
     Args:
         retriever: What to ask: an index, the folder of one, or any `Retriever`.
@@ -83,14 +83,14 @@ class LlamaIndexRetriever(BaseRetriever):  # type: ignore[misc] # LlamaIndex is 
         """What is known for a query, as our own record: with the whole route, and `Knowledge.hits`.
 
         Raises:
-            ImageError: the picture cannot be read.
-            InputError: the embedding has no direction, or the wrapped retriever takes pictures only.
+            ImageError: the image cannot be read.
+            InputError: the embedding has no direction, or the wrapped retriever takes images only.
             IndexMismatchError: the embedding has another length than the index's vectors.
         """
         if query.image_path is None and query.embedding is not None:
             if not isinstance(self.retriever, VectorRetriever):
                 raise InputError(
-                    f"the retriever {self.retriever.identity} takes pictures and no vectors; "
+                    f"the retriever {self.retriever.identity} takes images and no vectors; "
                     "give the query's image_path instead of its embedding"
                 )
             return self.retriever.retrieve_vector(query.query_str, _vector(query.embedding))
@@ -100,12 +100,12 @@ class LlamaIndexRetriever(BaseRetriever):  # type: ignore[misc] # LlamaIndex is 
         return _nodes(self.look_up(query_bundle))
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        """In a thread, because encoding a picture would hold up the loop."""
+        """In a thread, because encoding an image would hold up the loop."""
         return await asyncio.to_thread(self._retrieve, query_bundle)
 
 
 def _image(source: Any) -> EncodedImage | None:  # noqa: ANN401 - LlamaIndex does not hold callers to its types
-    """The picture that a query names; `image_path` is a dataclass field, so anything may stand there."""
+    """The image that a query names; `image_path` is a dataclass field, so anything may stand there."""
     if source is None:
         return None
     if isinstance(source, BytesIO):
@@ -121,7 +121,9 @@ def _vector(embedding: Any) -> FloatArray:  # noqa: ANN401 - as above: a list, a
         with np.errstate(over="ignore"):
             vector: FloatArray = np.asarray(embedding, np.float32)
     except (TypeError, ValueError) as error:
-        raise InputError(f"the query's embedding is no list of numbers ({error}); give a flat one") from error
+        raise InputError(
+            f"the query's embedding is not a list of numbers ({error}); give a flat one"
+        ) from error
     return vector
 
 

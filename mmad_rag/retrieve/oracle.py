@@ -15,7 +15,7 @@ from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET, Similarity, selec
 from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, NamedCounter
 
 ImageEvidence: TypeAlias = Callable[[str, EncodedImage, Sequence[EncodedImage]], Mapping[str, float]]
-"""(Product, picture, further pictures) -> defect -> how much the picture looks like it, in [0, 1]."""
+"""(Product, image, further images) -> defect -> how much the image looks like it, in [0, 1]."""
 
 
 class FixedProductRetriever:
@@ -26,7 +26,7 @@ class FixedProductRetriever:
         product: One product of the index's catalogue.
         text_encoder: The encoder of the passages; by default loaded by the spec in the manifest.
         similarity: Of questions to passages, instead of the index's own.
-        evidence: Which defects a picture looks like; usually `ClipRetriever.evidence`. Without it the picture
+        evidence: Which defects an image looks like; usually `ClipRetriever.evidence`. Without it the image
             is not looked at.
         budget: Tokens of knowledge per prompt.
         counter: Counts them.

@@ -1,4 +1,4 @@
-"""Remember what was found about pictures, by the bytes or text that they came as."""
+"""Remember what was found about images, by the bytes or text that they came as."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmad_rag.retrieve.selection.tokenizers import NamedCounter
 
 @dataclass(frozen=True, slots=True)
 class SeenImage:
-    """What is remembered of a picture."""
+    """What is remembered of an image."""
 
     vector: FloatArray
     """In the index's space, shape (d,), unit length."""
@@ -27,7 +27,7 @@ class SeenImage:
 
 
 def see(retriever: ClipRetriever, image: EncodedImage) -> SeenImage:
-    """Embed and route a picture.
+    """Embed and route an image.
 
     Raises:
         EncoderError: the index's encoder has no image tower.
@@ -53,7 +53,7 @@ def recall(
 
 
 class SeenImages:
-    """The pictures that were asked about last; safe to use from several threads.
+    """The images that were asked about last; safe to use from several threads.
 
     Args:
         kept: How many; the one that was not asked about for the longest is forgotten first.
@@ -65,7 +65,7 @@ class SeenImages:
         self._lock = threading.Lock()
 
     def get(self, source: str | bytes) -> SeenImage | None:
-        """What is remembered of a picture that came as this `data:` URL or these bytes."""
+        """What is remembered of an image that came as this `data:` URL or these bytes."""
         key = _key(source)
         with self._lock:
             seen = self._seen.get(key)
@@ -74,7 +74,7 @@ class SeenImages:
         return seen
 
     def put(self, source: str | bytes, seen: SeenImage) -> None:
-        """Remember a picture by what it came as."""
+        """Remember an image by what it came as."""
         key = _key(source)
         with self._lock:
             self._seen[key] = seen

@@ -49,7 +49,7 @@ def make_app(
         retriever: Where knowledge comes from.
         upstream: Where requests go.
         token: What clients must show; without one only clients that say `localhost` are served.
-        image_hosts: Hosts that pictures may be fetched from, see `ImageFetcher`.
+        image_hosts: Hosts that images may be fetched from, see `ImageFetcher`.
         limits: Sizes, counts and times.
         config: What the retriever was made from, so that each request's tokens of knowledge are counted as
             the model that it names counts them; None leaves that to the retriever.

@@ -47,11 +47,11 @@ class Augmented:
 
 
 class Augmenter:
-    """Puts knowledge before the picture that a conversation is about.
+    """Puts knowledge before the image that a conversation is about.
 
     Args:
         lookup: Where knowledge is found.
-        fetcher: Gets pictures that are given by address, from hosts that were allowed.
+        fetcher: Gets images that are given by address, from hosts that were allowed.
     """
 
     def __init__(self, lookup: Lookup, fetcher: ImageFetcher) -> None:
@@ -62,7 +62,7 @@ class Augmenter:
         """The body with knowledge, or untouched where there is none to add.
 
         Raises:
-            RefusalError: the body is no JSON, or its picture cannot be used.
+            RefusalError: the body is not JSON, or its image cannot be used.
         """
         body = parse_body(data)
         messages = body.get("messages") if body is not None else None

@@ -61,13 +61,13 @@ def parse_body(data: bytes) -> Json | None:
     """The JSON object in a body, or None if it is another JSON value.
 
     Raises:
-        RefusalError: 400, it is no JSON.
+        RefusalError: 400, it is not JSON.
     """
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise RefusalError(
-            400, f"the body is no JSON ({error}); send a JSON object", code="invalid_json"
+            400, f"the body is not JSON ({error}); send a JSON object", code="invalid_json"
         ) from None
     return value if isinstance(value, dict) else None
 
@@ -93,7 +93,7 @@ def check_json_type(request: Request) -> None:
 def _too_large(limits: Limits) -> RefusalError:
     return RefusalError(
         413,
-        f"the body is larger than {limits.body_bytes:,} bytes; scale the pictures down, "
+        f"the body is larger than {limits.body_bytes:,} bytes; scale the images down, "
         "or start the server with a larger --max-body-mb",
         code="body_too_large",
         headers={"Connection": "close"},
@@ -107,16 +107,16 @@ _HEAD = 200
 def encode(body: Json, *, message: int, url: str) -> bytes:
     """The body as JSON, in ASCII.
 
-    The picture's URL is laid in afterwards, as it is: to look through its 100 kB for signs that want escaping
+    The image's URL is laid in afterwards, as it is: to look through its 100 kB for signs that want escaping
     takes longer than all the rest together.
 
     Args:
         body: A chat completion's.
-        message: Which of its messages shows the picture, counted from 0.
-        url: The picture's, whose base64 was found good. Another one is written like everything else.
+        message: Which of its messages shows the image, counted from 0.
+        url: The image's, whose base64 was found good. Another one is written like everything else.
 
     Raises:
-        RefusalError: 400, it holds what is no strict JSON (NaN).
+        RefusalError: 400, it holds what is not strict JSON (NaN).
     """
     if not _plain(url):
         return _dump(body)
@@ -152,5 +152,5 @@ def _dump(body: Json) -> bytes:
         return json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
     except ValueError as error:
         raise RefusalError(
-            400, f"the body is no strict JSON ({error}); mend it", code="invalid_json"
+            400, f"the body is not strict JSON ({error}); mend it", code="invalid_json"
         ) from None

@@ -1,4 +1,4 @@
-"""Fetch a picture from a host that the operator allowed."""
+"""Fetch an image from a host that the operator allowed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class ImageFetcher:
-    """Gets pictures by http(s) from allowed hosts: no redirects, no proxy, no cookies, no private addresses.
+    """Gets images by http(s) from allowed hosts: no redirects, no proxy, no cookies, no private addresses.
 
     The addresses that were checked are the ones that are connected to; a name cannot change in between.
 
@@ -164,6 +164,6 @@ def _is_literal(host: str) -> bool:
 def _unfetched(host: str, why: str) -> RefusalError:
     return RefusalError(
         400,
-        f"the picture could not be fetched from {host}: {why}; send it as a data URL",
+        f"the image could not be fetched from {host}: {why}; send it as a data URL",
         code="image_not_fetched",
     )

@@ -1,4 +1,4 @@
-"""Open the picture of a request within the limits."""
+"""Open the image of a request within the limits."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ def data_url_bytes(url: str, limits: Limits) -> bytes:
     """
     head, _, payload = url.partition(",")
     if not head.lower().endswith(";base64"):
-        raise _broken("the picture's data URL does not begin with data:image/...;base64,")
+        raise _broken("the image's data URL does not begin with data:image/...;base64,")
     if len(payload) // 4 * 3 > limits.image_bytes + 2:
         raise too_large(limits)
     try:
         data = base64.b64decode(payload, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise _broken(f"the picture's data URL does not hold valid base64 ({error})") from None
+        raise _broken(f"the image's data URL does not hold valid base64 ({error})") from None
     if len(data) > limits.image_bytes:
         raise too_large(limits)
     return data
 
 
 def open_limited(data: bytes, limits: Limits) -> EncodedImage:
-    """The picture, decoded once to be sure that it is whole.
+    """The image, decoded once to be sure that it is whole.
 
     Raises:
-        RefusalError: 400 not a whole picture, 413 too many pixels.
+        RefusalError: 400 not a whole image, 413 too many pixels.
     """
     if _pixels(data) > limits.image_pixels:
         raise RefusalError(
             413,
-            f"the picture has more than {limits.image_pixels:,} pixels; scale it down",
+            f"the image has more than {limits.image_pixels:,} pixels; scale it down",
             code="picture_too_large",
         )
     try:
@@ -53,10 +53,10 @@ def open_limited(data: bytes, limits: Limits) -> EncodedImage:
 
 
 def too_large(limits: Limits) -> RefusalError:
-    """413 for a picture of too many bytes."""
+    """413 for an image of too many bytes."""
     return RefusalError(
         413,
-        f"the picture has more than {limits.image_bytes:,} bytes; scale it down, "
+        f"the image has more than {limits.image_bytes:,} bytes; scale it down, "
         "or start the server with a larger --max-image-mb",
         code="picture_too_large",
     )
@@ -78,4 +78,4 @@ def _pixels(data: bytes) -> int:
 
 
 def _broken(message: str) -> RefusalError:
-    return RefusalError(400, f"{message}; encode the picture again", code="invalid_image")
+    return RefusalError(400, f"{message}; encode the image again", code="invalid_image")

@@ -67,7 +67,7 @@ class Metrics:
             self._lookup.observe(seconds)
 
     def count_cache(self, *, hit: bool) -> None:
-        """A picture was remembered, or had to be embedded."""
+        """An image was remembered, or had to be embedded."""
         with self._lock:
             self._cache["hit" if hit else "miss"] += 1
 
@@ -94,7 +94,7 @@ class Metrics:
         yield f"mmad_rag_requests_in_flight {self.in_flight}"
         yield from _labelled("knowledge_total", "What became of looking up.", "outcome", self._outcomes)
         yield from _labelled("products_total", "Products added.", "product", self._products)
-        yield from _labelled("picture_cache_total", "Pictures known already or not.", "result", self._cache)
+        yield from _labelled("picture_cache_total", "Images known already or not.", "result", self._cache)
         yield from _head("client_disconnects_total", "counter", "Clients that hung up early.")
         yield f"mmad_rag_client_disconnects_total {self._disconnects}"
         yield from _head("lookup_seconds", "histogram", "Time to read a request and look up knowledge.")

@@ -1,4 +1,4 @@
-"""Look up knowledge for a picture without holding up the event loop."""
+"""Look up knowledge for an image without holding up the event loop."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _SHORT = 4_000
 
 
 class Lookup:
-    """A retriever, asked in threads where that takes long: some embed pictures, another selects passages.
+    """A retriever, asked in threads where that takes long: some embed images, another selects passages.
 
-    Two groups, because a picture that is known already should not wait behind one that is being embedded.
-    A picture is remembered by the digest of what was sent, and then neither decoded nor routed again. What
-    takes half a millisecond (a picture that is known, passages found by their words) is done at once: handing
+    Two groups, because an image that is known already should not wait behind one that is being embedded.
+    An image is remembered by the digest of what was sent, and then neither decoded nor routed again. What
+    takes half a millisecond (an image that is known, passages found by their words) is done at once: handing
     it to a thread and fetching it back takes longer, above all where both want the interpreter.
 
     Args:
         retriever: Whom to ask.
-        limits: Threads, pictures kept, sizes.
+        limits: Threads, images kept, sizes.
         metrics: Where hits and misses are counted.
         config: What the retriever was made from; tokens of knowledge are then counted as the model that a
             request names counts them. None leaves that to the retriever.
@@ -62,7 +62,7 @@ class Lookup:
         self._seen = SeenImages(limits.images_kept)
 
     async def find(self, source: str | bytes, question: str, *, model: object = None) -> Knowledge:
-        """What is known about the picture in a `data:` URL or in bytes.
+        """What is known about the image in a `data:` URL or in bytes.
 
         Args:
             source: The image.
@@ -70,7 +70,7 @@ class Lookup:
             model: What the request names as its model.
 
         Raises:
-            RefusalError: 400 no whole picture, 413 too large.
+            RefusalError: 400 no whole image, 413 too large.
         """
         if len(source) <= _SMALL:
             seen = self._seen.get(source)
@@ -112,7 +112,7 @@ async def _in(pool: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
 
 
 def warm(retriever: ClipRetriever) -> None:
-    """Embed a grey picture and select passages of a product for it.
+    """Embed a grey image and select passages of a product for it.
 
     Raises:
         EncoderError: the index's encoder has no image tower.
@@ -121,9 +121,9 @@ def warm(retriever: ClipRetriever) -> None:
 
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64), "grey").save(buffer, format="PNG")
-    vector = retriever.vector(open_image(buffer.getvalue(), name="a grey picture"))
+    vector = retriever.vector(open_image(buffer.getvalue(), name="a grey image"))
     retriever.retrieve_vector("Is there a defect?", vector)
-    # a picture of no product selects nothing, so what texts are compared by would stay unloaded
+    # an image of no product selects nothing, so what texts are compared by would stay unloaded
     index = retriever.index
     rows = index.reference_vectors if len(index.reference_vectors) else index.key_vectors
     retriever.retrieve_vector("Is there a defect?", rows[0])

@@ -68,7 +68,7 @@ def run(app: Starlette, listener: socket.socket, *, grace_s: float) -> None:
     config = uvicorn.Config(
         app,
         access_log=False,  # the gate logs, without queries, which may hold keys
-        log_level="critical",  # a stream that breaks off is no error of this server
+        log_level="critical",  # a stream that breaks off is not an error of this server
         server_header=False,
         proxy_headers=False,  # nothing here asks where a client comes from
         timeout_graceful_shutdown=max(1, round(grace_s)),

@@ -151,7 +151,7 @@ def _proxy_for(url: str) -> str | None:
         usable = False
     if not usable:
         raise SpecError(
-            f"the environment's proxy for {parts.scheme}: addresses is no http address with a port; "
+            f"the environment's proxy for {parts.scheme}: addresses is not an http address with a port; "
             f"correct {parts.scheme.upper()}_PROXY, or name the upstream's host in NO_PROXY"
         )
     return proxy

@@ -58,7 +58,7 @@ ALWAYS_A = {
 
 
 def write_set(folder: Path, images: dict[str, tuple[str, str | None]] = IMAGES) -> Path:
-    """The question file with a picture for each image."""
+    """The question file with an image for each image."""
     records: dict[str, Any] = {}
     for number, (path, (count, read)) in enumerate(images.items()):
         talk = [qa(COUNT, count, OPTIONS, "How many are there?")]
@@ -280,7 +280,7 @@ def test_an_answers_file_with_its_data_and_without(data: Path, cli: Cli, tmp_pat
 
 
 def test_a_heading_is_shown_as_it_is_written(data: Path, cli: Cli, tmp_path: Path) -> None:
-    """A type in brackets is no markup of the terminal's tables."""
+    """A type in brackets is not a markup of the terminal's tables."""
     text = (data / "mmad.json").read_text().replace(COUNT, "[red]Tally[/]")
     (data / "mmad.json").write_text(text)
     found = cli("audit", "--data", data, "--replicates", "20")

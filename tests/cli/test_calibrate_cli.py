@@ -1,4 +1,4 @@
-"""`mmad-rag calibrate`: from references or labelled pictures into the manifest of an index."""
+"""`mmad-rag calibrate`: from references or labelled images into the manifest of an index."""
 
 from __future__ import annotations
 
@@ -47,9 +47,7 @@ def test_references_calibrate_an_index_and_its_manifest_keeps_it(built: Path, tm
     assert KnowledgeIndex.load(folder).manifest.calibration is None
     result = run("calibrate", folder)
     assert result.exit_code == 0, result.output
-    assert (
-        "calibrated on 6 pictures (leave-one-out), threshold 0.500 at 75% of pictures known" in result.stdout
-    )
+    assert "calibrated on 6 images (leave-one-out), threshold 0.500 at 75% of images known" in result.stdout
     assert "rules of thumb stay there" in result.stderr
     kept = KnowledgeIndex.load(folder).manifest.calibration
     assert kept is not None
@@ -76,14 +74,14 @@ def test_labelled_pictures_calibrate_too(built: Path, tmp_path: Path) -> None:
     assert document["calibration"]["pictures"] == 8
     assert document["calibration"]["known_share"] == 0.5
     assert document["fingerprint"] == KnowledgeIndex.load(folder).fingerprint
-    assert "1 picture(s) left out: templates" in result.stderr
+    assert "1 image(s) left out: templates" in result.stderr
 
 
 def test_an_index_of_texts_has_nothing_to_calibrate_on(built: Path, tmp_path: Path) -> None:
     result = run("calibrate", copied(built, tmp_path, "text"))
     assert result.exit_code == 1
     assert isinstance(result.exception, InputError)
-    assert "too few reference pictures" in str(result.exception)
+    assert "too few reference images" in str(result.exception)
 
 
 def test_a_build_calibrates_by_itself(built: Path, tmp_path: Path) -> None:
@@ -114,8 +112,8 @@ def test_wrong_labels_are_pointed_out_and_what_teaches_nothing_is_refused(
         (labelled / f"{number}.png").write_bytes(png(COLOURS["blue"], size=48, shade=number + 10))
     result = run("calibrate", folder, "--images", labelled.parent)
     assert result.exit_code == 1
-    assert "nothing can be learnt from the 4 labelled pictures" in str(result.exception)
-    assert "0 of 4 labelled pictures rank their own product first" in result.stderr
+    assert "nothing can be learnt from the 4 labelled images" in str(result.exception)
+    assert "0 of 4 labelled images rank their own product first" in result.stderr
     assert "many do not (red_disc taken for blue_bar" in result.stderr
     assert KnowledgeIndex.load(folder).fingerprint == before
 

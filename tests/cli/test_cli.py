@@ -105,8 +105,8 @@ def test_the_index_is_built_and_described(cli: Cli, world: World, bench: Bench, 
     )
     assert ran.code == 0
     assert "38 products" in " ".join(ran.out.split())
-    assert "12 reference pictures, by builtin:tiny" in " ".join(ran.out.split())
-    assert "no reference picture for 34 product(s)" in ran.err
+    assert "12 reference images, by builtin:tiny" in " ".join(ran.out.split())
+    assert "no reference image for 34 product(s)" in ran.err
     assert "can never be routed" not in ran.err
     again = cli("build-index", "knowledge", "--encoder", "builtin:tiny", "--out", tmp_path / "j", "--json")
     described = json.loads(again.out)
@@ -178,7 +178,7 @@ def test_the_two_arms_requests_differ_in_the_knowledge_block_only(
 
 
 def texts_and_images(request: Request) -> list[str]:
-    """Every text and picture of a request, in order."""
+    """Every text and image of a request, in order."""
     parts: list[str] = []
     for message in request.body["messages"]:
         content = message["content"]
@@ -304,7 +304,7 @@ def test_questions_without_a_picture_are_counted_not_lost(cli: Cli, bench: Bench
     assert re.search(
         r"\d+ images have no file in .*: \d+ questions about them are not asked", " ".join(ran.err.split())
     )
-    assert "replies did not come: 5 x the picture" in " ".join(ran.err.split())
+    assert "replies did not come: 5 x the image" in " ".join(ran.err.split())
 
 
 ANSWERS = [
@@ -352,7 +352,7 @@ def test_an_answers_file_is_scored_by_both_rules(cli: Cli, tmp_path: Path) -> No
 
 
 def test_two_knowledge_bases_are_measured_against_each_other(cli: Cli, bench: Bench, tmp_path: Path) -> None:
-    """Texts alone, no picture; a base against itself differs by nothing."""
+    """Texts alone, no image; a base against itself differs by nothing."""
     import shutil
 
     for name in PRODUCTS:
@@ -385,7 +385,7 @@ def test_the_sample_is_drawn_and_described(cli: Cli, tmp_path: Path, monkeypatch
     monkeypatch.setattr(sample, "render_sample", small)
     ran = cli("data", "sample", tmp_path / "a")
     assert ran.code == 0
-    assert "3 normal and 3 defective pictures" in " ".join(ran.out.split())
+    assert "3 normal and 3 defective images" in " ".join(ran.out.split())
     described = json.loads(cli("data", "sample", tmp_path / "b", "--seed", 5, "--json").out)
     assert described["products"] == 1
     assert cli("data", "sample", tmp_path / "b", "--seed", 5).code == 0
@@ -397,10 +397,10 @@ def test_the_sample_is_drawn_and_described(cli: Cli, tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("retrieve", "{tmp}/none.png", "--index", "{index}"), "there is no picture at"),
+        (("retrieve", "{tmp}/none.png", "--index", "{index}"), "there is no image at"),
         (
             ("retrieve", "{tmp}/text.png", "--index", "{index}"),
-            "text.png cannot be read (it is no picture of a known format); replace the file",
+            "text.png cannot be read (it is not an image of a known format); replace the file",
         ),
         (("retrieve", "{nut}", "--index", "{tmp}/none"), "mmad-rag build-index"),
         (("retrieve", "{nut}", "--index", "{index}", "--encoder", "timm:"), "timm:"),
@@ -438,14 +438,14 @@ def test_the_sample_is_drawn_and_described(cli: Cli, tmp_path: Path, monkeypatch
             ("score", "{tmp}/answers.json"),
             "answers.json, record 1: the image path 'nut.png' is not of the form",
         ),
-        (("score", "{tmp}/empty"), "is no run folder"),
-        (("compare", "{tmp}/empty"), "is no run folder"),
+        (("score", "{tmp}/empty"), "is not a run folder"),
+        (("compare", "{tmp}/empty"), "is not a run folder"),
     ],
 )
 def test_bad_input_gets_one_message_and_exit_code_one(
     cli: Cli, bench: Bench, tmp_path: Path, words: tuple[str, ...], expected: str
 ) -> None:
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.png").write_text("no image")
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "x.yaml").write_text("nonsense: true\n")
@@ -508,4 +508,4 @@ def test_the_demo_does_the_whole_job_without_network(tmp_path: Path) -> None:
     assert all(len(cells) == 8 for cells in rows.values())
     assert float(rows["rag"][-1]) > float(rows["none"][-1])
     assert (tmp_path / "demo" / "run" / "outcomes.jsonl").is_file()
-    assert "never looks at a picture" in ran.stdout
+    assert "never looks at an image" in ran.stdout

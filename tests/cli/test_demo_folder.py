@@ -83,7 +83,7 @@ def test_the_users_own_run_is_never_touched(cli: Cli, tmp_path: Path) -> None:
     (home / "run" / "run.json").unlink()
     assert "holds outcomes without a run.json" in cli("demo", "--out", home).err
     (home / "run" / "outcomes.jsonl").unlink()
-    assert "holds something that is no run" in cli("demo", "--out", home).err
+    assert "holds something that is not a run" in cli("demo", "--out", home).err
     assert (home / "run" / "questions.jsonl").is_file()
 
 
@@ -157,7 +157,7 @@ def test_clearing_takes_a_run_out_and_nothing_else(tmp_path: Path) -> None:
     assert files_of(tmp_path) == {"outcomes.jsonl": b"", "notes.txt": b"x"}
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "thesis.txt").write_text("x")
-    with pytest.raises(DataError, match="is no run folder, it holds thesis"):
+    with pytest.raises(DataError, match="is not a run folder, it holds thesis"):
         clear_run(tmp_path / "foreign")
 
 

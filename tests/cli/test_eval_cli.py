@@ -77,6 +77,6 @@ def test_arms_that_look_at_pictures_are_named_where_none_is_shown(
 ) -> None:
     ran = cli(*command(bench, tmp_path / "run", "--arms", "none,rag,oracle,filler", "--no-images"))
     assert ran.code == 0, ran.err
-    assert "without pictures no product is found: rag, filler will show no knowledge" in " ".join(
+    assert "without images no product is found: rag, filler will show no knowledge" in " ".join(
         ran.err.split()
     )

@@ -27,7 +27,7 @@ from tests.support.serving import (
 from tests.support.world import COLOURS, png
 
 Shown: TypeAlias = str | bytes | None
-"""A data URL or an address; the bytes of a file; no picture."""
+"""A data URL or an address; the bytes of a file; no image."""
 
 UPSTREAMS = "of_the_upstream"
 """The type of the errors that the upstream answers; ours have another."""
@@ -40,9 +40,9 @@ class Case:
     """What is handed in, and what the upstream does."""
 
     shown: tuple[Callable[[], Shown], ...] = (lambda: RED,)
-    """The pictures, the last one is what is asked about. Made when wanted: some are large."""
+    """The images, the last one is what is asked about. Made when wanted: some are large."""
     question: str = "Is there a crack?"
-    """Asked of the last picture."""
+    """Asked of the last image."""
     behaviour: Behaviour | None = None
     """Instead of the reply."""
     reply: Json | None = None
@@ -68,7 +68,7 @@ class Case:
         return [png(COLOURS["red"], shade=number) for number in range(1, len(self.shown))]
 
     def body(self) -> dict[str, Any]:
-        """The request of a client that shows these pictures."""
+        """The request of a client that shows these images."""
         shown = [image for make in self.shown if (image := make()) is not None]
         urls = [data_url(image) if isinstance(image, bytes) else image for image in shown]
         body = asked(text_part(self.question), *(image_part(url) for url in urls))
@@ -125,15 +125,15 @@ def many_bytes() -> bytes:
 
 
 CASES: Mapping[str, Case] = {
-    "no picture": Case((lambda: None,)),
-    "five pictures": Case((*[lambda: GREEN] * 4, lambda: RED)),
+    "no image": Case((lambda: None,)),
+    "five images": Case((*[lambda: GREEN] * 4, lambda: RED)),
     "broken data URL": Case((lambda: "data:image/png;base64,@@@",)),
-    "bytes that are no picture": Case((lambda: b"no picture at all",)),
+    "bytes that are not an image": Case((lambda: b"no image at all",)),
     "data URL of a type not read here (HEIC)": Case((lambda: "data:image/heic;base64,AAAAGGZ0eXBoZWlj",)),
-    "truncated picture": Case((lambda: RED[:60],)),
-    "picture at an http address": Case((lambda: "http://127.0.0.1:9/nut.png",)),
-    "picture of 75 MB, in a body of 100 MB": Case((many_bytes,)),
-    "picture of over 100 million pixels": Case((many_pixels,)),
+    "truncated image": Case((lambda: RED[:60],)),
+    "image at an http address": Case((lambda: "http://127.0.0.1:9/nut.png",)),
+    "image of 75 MB, in a body of 100 MB": Case((many_bytes,)),
+    "image of over 100 million pixels": Case((many_pixels,)),
     "empty question": Case(question=""),
     "product not in the catalogue": Case((lambda: YELLOW,)),
     "unknown model (404)": Case(behaviour=refuses(404, "model_not_found")),

@@ -89,7 +89,7 @@ class Doors:
         return _went(noting, stopped=all(isinstance(result, ModelActionError) for result in results))
 
     def evaluate(self, case: Case) -> str:
-        """Three questions, likewise; pictures of a benchmark are files."""
+        """Three questions, likewise; images of a benchmark are files."""
         if case.stream or isinstance(case.image(), str):
             return NEVER
         failing = self._failing(case)
@@ -215,7 +215,7 @@ class Doors:
         return messages
 
     def _received(self, case: Case, *, question: str) -> str:
-        """Whether what `ask` sent carries knowledge; question and all pictures are in it in either case."""
+        """Whether what `ask` sent carries knowledge; question and all images are in it in either case."""
         sent = self._sent()
         assert question in _text(sent)
         assert [part["type"] for part in sent[-1]["content"]].count("image_url") == len(case.shown)
@@ -259,7 +259,7 @@ def _went(noting: Noting, *, stopped: bool) -> str:
 
 
 def _benchmark(root: Path, case: Case) -> Path:
-    """Three pictures with a question each, in MMAD's layout; the first has the bad input."""
+    """Three images with a question each, in MMAD's layout; the first has the bad input."""
     records: dict[str, Any] = {}
     examples = {f"MVTec-AD/red_disc/train/good/{n}.png": data for n, data in enumerate(case.examples())}
     files: dict[str, object] = dict(examples)

@@ -1,4 +1,4 @@
-"""Pictures that messages show, by every door: `augment`, a wrapped client, and the endpoint."""
+"""Images that messages show, by every door: `augment`, a wrapped client, and the endpoint."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ BROKEN = [
     f"data:image/{'x' * 128};base64,{PNG[:60]}",
     "data:",
 ]
-"""Meant for us, and no picture."""
+"""Meant for us, and no image."""
 WHOLE = [
     f"data:{kind};base64,{PNG}"
     for kind in (
@@ -121,7 +121,7 @@ def test_a_type_that_is_not_read_goes_on_as_it_came(
     addition = rag.consult(body_of(url)["messages"])
     assert addition.messages == body_of(url)["messages"]
     assert addition.knowledge is None
-    assert addition.note.startswith(f"a picture of type '{unread_type(url)}' is not read; send PNG, JPEG")
+    assert addition.note.startswith(f"an image of type '{unread_type(url)}' is not read; send PNG, JPEG")
 
     notes: list[Addition] = []
     with openai.OpenAI(base_url=openai_server.url, api_key="k") as plain:

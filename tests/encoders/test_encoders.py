@@ -368,7 +368,7 @@ def test_what_training_wraps_around_weights_is_taken_off(tmp_path: Path, wrapper
 
 
 def test_weights_of_another_architecture_are_refused(clip_files: ClipFiles, tmp_path: Path) -> None:
-    """Nothing is resized to fit: weights for 32-pixel pictures do not load into a 64-pixel model."""
+    """Nothing is resized to fit: weights for 32-pixel images do not load into a 64-pixel model."""
     larger = {**models.OPEN_CLIP, "vision_cfg": {**models.OPEN_CLIP["vision_cfg"], "image_size": 64}}
     (tmp_path / "larger.json").write_text(json.dumps(larger))
     with pytest.raises(EncoderError) as caught:
@@ -402,7 +402,7 @@ def test_a_wrong_model_config_is_named(
 
 
 def test_a_bare_config_uses_open_clips_own_preprocessing(clip_files: ClipFiles, tmp_path: Path) -> None:
-    """Short side to 32, centre crop: the outer columns of a wide picture play no part."""
+    """Short side to 32, centre crop: the outer columns of a wide image play no part."""
     path = tmp_path / "bare.json"
     path.write_text(json.dumps(models.OPEN_CLIP))
     encoder = load_encoder(f"open_clip:{path}@{clip_files.safetensors}")
@@ -644,7 +644,7 @@ def test_weights_of_another_backbone_are_refused(resnet_file: Path) -> None:
 @pytest.mark.shared
 @pytest.mark.slow
 def test_a_pretrained_backbone_routes_real_pictures_by_their_nearest_neighbour() -> None:
-    """Every query picture of 15 products against all others: at least 98 % of 125 find their own product."""
+    """Every query image of 15 products against all others: at least 98 % of 125 find their own product."""
     paths = sorted((MMAD / "DS-MVTec").glob("*/image/*/*.png"))
     products = np.array([path.relative_to(MMAD / "DS-MVTec").parts[0] for path in paths])
     encoder = load_encoder(f"timm:vit_tiny_patch16_224@{VIT_TINY}")

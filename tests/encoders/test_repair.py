@@ -68,7 +68,7 @@ def test_another_failure_is_not_hidden(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_installed_torchvision_works_afterwards() -> None:
-    """The picture transforms and all three encoder libraries import in a fresh process."""
+    """The image transforms and all three encoder libraries import in a fresh process."""
     code = REPAIR + "import open_clip, timm, torchvision.transforms; print('good')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["good"]

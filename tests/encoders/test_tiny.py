@@ -49,7 +49,7 @@ def keys(tiny: Encoder) -> dict[str, FloatArray]:
 
 
 def drawing(product: str, label: str, number: int) -> EncodedImage:
-    """A picture from a stream that neither the training nor the sample uses."""
+    """An image from a stream that neither the training nor the sample uses."""
     rng = np.random.default_rng([31_337, number, *product.encode(), *label.encode()])
     return open_image(draw(product, label, rng, 224).image)
 
@@ -61,7 +61,7 @@ def seen(tiny: Encoder, pictures: list[EncodedImage]) -> FloatArray:
 
 @pytest.fixture(scope="module")
 def queries(tiny: Encoder) -> tuple[npt.NDArray[np.str_], FloatArray]:
-    """One picture of every label of every drawn product, with its product."""
+    """One image of every label of every drawn product, with its product."""
     wanted = [(product.name, label) for product in CATALOGUE for label in product.labels]
     vectors = seen(tiny, [drawing(name, label, 0) for name, label in wanted])
     return np.array([name for name, _ in wanted]), vectors
@@ -122,7 +122,7 @@ def test_texts_tell_look_alikes_apart(
 def test_references_route_held_out_drawings(
     tiny: Encoder, queries: tuple[npt.NDArray[np.str_], FloatArray]
 ) -> None:
-    """Two good pictures of each product; the nearest one names the product, for at least 97 %."""
+    """Two good images of each product; the nearest one names the product, for at least 97 %."""
     truth, vectors = queries
     references = seen(tiny, [drawing(name, "good", number) for name in DRAWN for number in (50, 51)])
     owners = np.repeat(DRAWN, 2)
@@ -132,7 +132,7 @@ def test_references_route_held_out_drawings(
 def test_products_outside_the_catalogue_score_lower(
     tiny: Encoder, keys: dict[str, FloatArray], queries: tuple[npt.NDArray[np.str_], FloatArray]
 ) -> None:
-    """A known picture's best text score is above an unknown one's in at least 90 % of the pairs."""
+    """A known image's best text score is above an unknown one's in at least 90 % of the pairs."""
     _, vectors = queries
     strangers = seen(
         tiny, [drawing(product.name, "good", n) for product in UNKNOWN_PRODUCTS for n in range(8)]
@@ -226,7 +226,7 @@ def test_the_loss_leaves_out_pairs_that_are_neither() -> None:
 
 
 def test_training_pictures_come_from_streams_of_their_own() -> None:
-    """The same numbers without the training's key give other pictures."""
+    """The same numbers without the training's key give other images."""
     pictures = training_module("pictures")
 
     first, label = pictures._render_one(pictures._Job("pill", "good", 0, 1))

@@ -165,7 +165,7 @@ def test_the_report_is_written_beside_the_run_or_where_it_is_wanted(
     assert page.read_bytes().startswith(b"<!doctype html>")
     assert "wrong against none" in page.read_text()
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(DataError, match="is no page"):
+    with pytest.raises(DataError, match="is not a page"):
         found.report(tmp_path / "mine.txt")
 
 
@@ -218,7 +218,7 @@ def test_what_was_left_out_is_said(bench: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert list(experiment.notes()) == [
         f"erratum transistor-misplaced: 0 of {total} questions left out; this copy does not have it",
-        "without pictures no product is found: rag will show no knowledge",
+        "without images no product is found: rag will show no knowledge",
     ]
     assert experiment.run().notes == tuple(experiment.notes())
 

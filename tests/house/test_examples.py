@@ -63,7 +63,7 @@ def play(block: Block, folder: Path) -> str:
 def test_the_walk_through_of_a_new_product_writes_a_file_that_lints_clean(tmp_path: Path) -> None:
     """All but the last section, which needs the shipped encoder."""
     told = [play(block, tmp_path) for block in blocks("new_product.md")[:-1]]
-    assert "6 reference pictures listed, 6 of them copied" in told[1]
+    assert "6 reference images listed, 6 of them copied" in told[1]
     assert "11 problem(s) to mend" in told[2]
     assert "not yet" in told[2]
     assert "1 product file(s), nothing to mend" in told[4]
@@ -75,7 +75,7 @@ def test_the_walk_through_of_a_new_product_writes_a_file_that_lints_clean(tmp_pa
 def test_the_walk_through_of_a_new_product_ends_with_a_retrieved_passage(tmp_path: Path) -> None:
     told = [play(block, tmp_path) for block in blocks("new_product.md")]
     assert "1 products" in told[-1]
-    assert "6 reference pictures, by builtin:tiny" in told[-1]
+    assert "6 reference images, by builtin:tiny" in told[-1]
     assert "product: blue_washer" in told[-1]
     assert "blue_washer/broken_edge/location/1" in told[-1]
 

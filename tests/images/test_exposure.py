@@ -1,4 +1,4 @@
-"""Dark pictures are lifted before an encoder sees them, all others are left alone."""
+"""Dark images are lifted before an encoder sees them, all others are left alone."""
 
 from __future__ import annotations
 

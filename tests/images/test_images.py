@@ -1,4 +1,4 @@
-"""Pictures: every odd mode is opened or refused with one clear message."""
+"""Images: every odd mode is opened or refused with one clear message."""
 
 from __future__ import annotations
 
@@ -129,15 +129,15 @@ def test_a_data_url_holds_the_same_bytes() -> None:
     ("source", "words"),
     [
         (b"", "is empty"),
-        (b"just text", r"<bytes> cannot be read \(it is no picture of a known format\); replace the file"),
+        (b"just text", r"<bytes> cannot be read \(it is not an image of a known format\); replace the file"),
         (png((9, 9, 9))[:-20], "cannot be read"),
-        ("no/such/picture.png", "there is no picture at"),
+        ("no/such/picture.png", "there is no image at"),
         ("data:image/png;base64,@@@", "base64"),
         ("data:image/png;base64," + base64.b64encode(b"text").decode(), "cannot be read"),
-        (np.zeros((2, 2), np.float32), "is no picture"),
-        (np.zeros((2, 2, 7), np.uint8), "is no picture"),
-        (np.zeros((0, 2), np.uint8), "is no picture"),
-        (17, "a int is no picture"),
+        (np.zeros((2, 2), np.float32), "is not an image"),
+        (np.zeros((2, 2, 7), np.uint8), "is not an image"),
+        (np.zeros((0, 2), np.uint8), "is not an image"),
+        (17, "a int is not an image"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_advice(source: object, words: str) -> None:
@@ -161,9 +161,7 @@ def test_no_message_names_a_place_in_memory(
     monkeypatch.setattr(Image, "open", broken)
     with pytest.raises(ImageError) as caught:
         open_image(png((1, 2, 3)))
-    assert str(caught.value) == (
-        f"the picture <bytes> cannot be read {told}; it may be truncated or no picture"
-    )
+    assert str(caught.value) == (f"the image <bytes> cannot be read {told}; it may be truncated or no image")
 
 
 def test_a_folder_is_no_picture(tmp_path: Path) -> None:
@@ -211,7 +209,7 @@ def test_damaged_bytes_are_opened_or_refused_never_anything_else(cut: int, junk:
 
 @pytest.mark.parametrize("address", ["http://host/nut.png", "HTTPS://host/nut.png", "s3://bucket/nut.png"])
 def test_an_address_is_not_fetched_and_the_message_says_so(address: str) -> None:
-    with pytest.raises(ImageError, match=f"the picture at '{address}' is not fetched; give its bytes"):
+    with pytest.raises(ImageError, match=f"the image at '{address}' is not fetched; give its bytes"):
         open_image(address)
 
 

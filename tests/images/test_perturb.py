@@ -1,4 +1,4 @@
-"""Changes of a picture: what each does to the pixels, and that nothing but picture and seed decides it."""
+"""Changes of an image: what each does to the pixels, and that nothing but image and seed decides it."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_noise_has_the_stated_deviation_and_follows_the_seed() -> None:
 
 
 def test_the_blur_grows_with_the_long_side() -> None:
-    """An edge is as wide, as a share of the picture, at any size: 6 px of 512."""
+    """An edge is as wide, as a share of the image, at any size: 6 px of 512."""
     for side in (256, 512, 1024):
         edge = np.zeros((8, side, 3), np.uint8)
         edge[:, side // 2 :] = 255

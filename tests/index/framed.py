@@ -1,4 +1,4 @@
-"""A bright picture whose middle has another colour."""
+"""A bright image whose middle has another colour."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ YELLOW = (240, 230, 60)
 
 
 def framed(width: int, height: int) -> EncodedImage:
-    """A yellow picture whose middle, three fifths as wide and as high, is blue."""
+    """A yellow image whose middle, three fifths as wide and as high, is blue."""
     image = np.full((height, width, 3), YELLOW, np.uint8)
     wide, high = width * 3 // 5, height * 3 // 5
     left, top = (width - wide) // 2, (height - high) // 2

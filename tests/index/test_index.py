@@ -93,7 +93,7 @@ def test_an_encoder_without_text_tower_builds_on_references_alone(world: World) 
     assert built.passage_vectors is None
     assert built.passage_search is None
     assert built.manifest.text_encoder is None
-    with pytest.raises(KnowledgeError, match="no picture could be routed; give --references"):
+    with pytest.raises(KnowledgeError, match="no image could be routed; give --references"):
         KnowledgeIndex.build(world.knowledge, colour_encoder(texts=False))
 
 
@@ -129,7 +129,7 @@ def test_the_references_of_product_files_count_and_doubles_do_not(world: World, 
 
 def test_a_broken_reference_picture_is_named(world: World, tmp_path: Path) -> None:
     (tmp_path / "red_disc").mkdir()
-    (tmp_path / "red_disc" / "x.png").write_bytes(b"no picture")
+    (tmp_path / "red_disc" / "x.png").write_bytes(b"no image")
     with pytest.raises(ImageError, match=r"red_disc/x\.png"):
         KnowledgeIndex.build(world.knowledge, colour_encoder(), references=tmp_path)
 
@@ -155,9 +155,9 @@ def test_references_are_found_in_plain_folders_and_in_mmads_layout(tmp_path: Pat
     ]
     assert found.skipped == 4
     assert len(find_references(tmp_path, {"bottle", "cable"}, per_product=1).references) == 2
-    with pytest.raises(InputError, match="no normal picture of a known product"):
+    with pytest.raises(InputError, match="no normal image of a known product"):
         find_references(tmp_path, {"pill"})
-    with pytest.raises(InputError, match="there is no folder of reference pictures"):
+    with pytest.raises(InputError, match="there is no folder of reference images"):
         find_references(tmp_path / "none", {"bottle"})
 
 

@@ -31,7 +31,7 @@ NO_STAIN = 3
 
 
 class CountingTower(ColourTower):
-    """Counts how often it saw each picture and each text."""
+    """Counts how often it saw each image and each text."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ def base_of(texts: dict[str, int]) -> KnowledgeBase:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
-    """Eight pictures; the last has the bytes of the first under another name."""
+    """Eight images; the last has the bytes of the first under another name."""
     folder = tmp_path_factory.mktemp("pictures")
     shades = (0, 1, 2, 3, 4, 5, 6, 0)
     paths = tuple(folder / f"{name}.png" for name in "hcagbfde")
@@ -115,7 +115,7 @@ class Model:
 
     texts: dict[str, int] = dataclasses.field(default_factory=dict)
     references: dict[str, set[tuple[str, int]]] = dataclasses.field(default_factory=dict)
-    """Product -> (entry, number of a picture)."""
+    """Product -> (entry, number of an image)."""
 
     def put(self, product: str, text: int) -> None:
         self.texts[product] = text
@@ -127,7 +127,7 @@ class Model:
         self.references[new] = self.references.pop(old)
 
     def fresh(self, folder: Path, pictures: Sequence[Path], encoder: Encoder) -> KnowledgeIndex:
-        """Built in one go from folders of pictures."""
+        """Built in one go from folders of images."""
         wanted: dict[str, Path] = {}
         for kind in ("normal", "defects"):
             for product, items in self.references.items():
@@ -208,7 +208,7 @@ def test_any_sequence_of_changes_equals_a_fresh_build(
 
 
 def test_nothing_is_embedded_twice(pictures: tuple[Path, ...]) -> None:
-    """Of a change only what is new; of equal texts and pictures one."""
+    """Of a change only what is new; of equal texts and images one."""
     encoder, tower = counting_encoder()
     index = KnowledgeIndex.build(
         base_of({"ant": 0, "bee": 1}), encoder, text_encoder=encoder, views=("whole",)
@@ -217,7 +217,7 @@ def test_nothing_is_embedded_twice(pictures: tuple[Path, ...]) -> None:
     index = index.add_references("bee", pictures, encoder, entry="crack")
     index = index.add(base_of({"ant": 0, "cat": 2}), encoder)
     index = index.rename("cat", "dog")
-    both = {f"One {text} in the middle of the picture." for text in TEXTS}
+    both = {f"One {text} in the middle of the image." for text in TEXTS}
     assert {text for text, times in tower.seen.items() if times > 1} <= both  # a key and a passage each
     assert max(tower.seen.values()) == 2
     assert tower.images_seen == 7
@@ -281,7 +281,7 @@ def test_vectors_of_another_recipe_are_not_taken_over(world: World) -> None:
         assert reuse_of(built, odd) == Reuse(taken_over=102 - embedded, embedded=embedded)
         assert odd.remove("red_disc").manifest.recipe == recipe
     base = load_knowledge(world.knowledge)
-    with pytest.raises(IndexMismatchError, match=r"6 reference picture\(s\) must be embedded again"):
+    with pytest.raises(IndexMismatchError, match=r"6 reference image\(s\) must be embedded again"):
         odd.add(base, encoder)
     assert tower.texts_seen.count(KEY_TEMPLATES[0].format("red disc")) == 3
 
@@ -325,7 +325,7 @@ def test_what_cannot_be_changed_is_refused(
     with pytest.raises(InputError, match="holds a product blue_bar already"):
         index.rename("red_disc", "blue_bar")
     for name in ("Red disc", "", "../x", "a" * 65, "a\n"):
-        with pytest.raises(InputError, match="is no name of a product; give lower-case words"):
+        with pytest.raises(InputError, match="is not a name of a product; give lower-case words"):
             index.rename("red_disc", name)
     with pytest.raises(KnowledgeError, match="the index would hold no product; delete its folder instead"):
         index.remove(*index.products)
@@ -333,7 +333,7 @@ def test_what_cannot_be_changed_is_refused(
         InputError, match="red_disc has no entry 'dent' in the index; it has crack, normal, stain"
     ):
         index.add_references("red_disc", pictures, encoder, entry="dent")
-    with pytest.raises(InputError, match="red_disc has no reference picture with the hash 0000"):
+    with pytest.raises(InputError, match="red_disc has no reference image with the hash 0000"):
         index.remove_references("red_disc", ["0000"])
     with pytest.raises(ImageError, match=r"none\.png cannot be read \(No such file"):
         index.add_references("red_disc", [tmp_path / "none.png"], encoder)
@@ -348,7 +348,7 @@ def test_the_last_reference_of_an_index_without_keys_cannot_be_removed(world: Wo
     blind = colour_encoder(texts=False)
     index = KnowledgeIndex.build(world.knowledge, blind, text_encoder="words", references=world.references)
     only = index.remove("blue_bar", "green_square")
-    with pytest.raises(KnowledgeError, match="no picture could be routed"):
+    with pytest.raises(KnowledgeError, match="no image could be routed"):
         only.remove_references("red_disc")
 
 

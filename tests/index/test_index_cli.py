@@ -56,15 +56,14 @@ def test_a_build_says_which_references_are_gone(cli: Cli, world: World, tmp_path
     build: tuple[str | Path, ...] = ("build-index", world.knowledge, "--out", out)
     build += ("--encoder", "builtin:tiny", "--text-encoder", "words")
     both = cli(*build, "--references", world.references, "--defect-references", defects)
-    assert "8 reference pictures" in both.out
+    assert "8 reference images" in both.out
     assert "left out" not in both.err
     without = cli(*build, "--references", world.references)
     assert (
-        "2 reference picture(s) of the index that was there are gone, as no --defect-references"
-        in without.err
+        "2 reference image(s) of the index that was there are gone, as no --defect-references" in without.err
     )
     none = cli(*build)
-    assert "6 reference picture(s) of the index that was there are gone, as no --references was" in none.err
+    assert "6 reference image(s) of the index that was there are gone, as no --references was" in none.err
     assert "gone" not in cli(*build).err
 
 
@@ -84,7 +83,7 @@ def test_pictures_of_several_defects_are_counted_and_left_out(cli: Cli, world: W
         "--out", tmp_path / "i", "--defect-references", tmp_path / "defects",
     )  # fmt: skip
     assert ran.code == 0
-    assert "1 picture(s) of defects left out: their folder stands for several defects" in ran.err
+    assert "1 image(s) of defects left out: their folder stands for several defects" in ran.err
 
 
 def test_a_foreign_folder_is_refused_before_anything_is_embedded(
@@ -93,15 +92,15 @@ def test_a_foreign_folder_is_refused_before_anything_is_embedded(
     (tmp_path / "thesis.txt").write_text("x")
     ran = cli("build-index", world.knowledge, "--encoder", "nonsense:x", "--out", tmp_path)
     assert ran.code == 1
-    assert "is no index; choose another folder with --out" in ran.err
+    assert "is not an index; choose another folder with --out" in ran.err
 
 
 def test_an_index_is_shown_as_a_table(cli: Cli, built: Path) -> None:
     ran = cli("index", "show", built)
     assert ran.code == 0
     lines = ran.out.splitlines()
-    assert lines[0] == f"{built}: 3 products, 51 passages, 15 text keys, 6 reference pictures"
-    assert lines[1] == "pictures and keys by test:colour (3 numbers), passages by test:colour"
+    assert lines[0] == f"{built}: 3 products, 51 passages, 15 text keys, 6 reference images"
+    assert lines[1] == "images and keys by test:colour (3 numbers), passages by test:colour"
     assert lines[2] == ("views of each reference: compressed, nearer, quarter_turn, turned, unfocused, whole")
     assert lines[4].split() == ["product", "normal", "references", "defect", "references", "keys", "passages"]
     assert lines[6].split() == ["green_square", "2", "0", "5", "17"]
@@ -165,7 +164,7 @@ def test_verify_says_that_nothing_is_wrong_or_lists_everything(
 
 
 def test_verify_compares_with_the_product_files(cli: Cli, built: Path, world: World, tmp_path: Path) -> None:
-    """A comment changes nothing, a text, a key, a picture or a file does."""
+    """A comment changes nothing, a text, a key, an image or a file does."""
     knowledge = shutil.copytree(world.knowledge, tmp_path / "knowledge")
     red, green, blue = (knowledge / f"{name}.yaml" for name in ("red_disc", "green_square", "blue_bar"))
     red.write_text("# a comment\n" + red.read_text())
@@ -182,7 +181,7 @@ def test_verify_compares_with_the_product_files(cli: Cli, built: Path, world: Wo
     assert f"blue_bar has no file in {knowledge}; run `mmad-rag index remove {built} blue_bar`" in ran.out
     assert f"{rod} is not in the index; run `mmad-rag build-index {knowledge} --out {built}`" in ran.out
     assert f"{red} changed since the index was built (1 passage(s) new, 1 passage(s) gone);" in ran.out
-    assert "1 key(s) gone, 1 reference picture(s) new" in ran.out
+    assert "1 key(s) gone, 1 reference image(s) new" in ran.out
     assert cli("index", "rename", built, "blue_bar", "blue_rod").code == 0
     assert "blue_rod" not in cli("index", "verify", built, "--knowledge", knowledge).out
     red.write_text("nonsense")

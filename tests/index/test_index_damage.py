@@ -300,7 +300,7 @@ def test_a_file_that_grew_is_not_read(folder: Path) -> None:
             '{"product": "red_disc", "text": "x", "kind": "song"}',
             "'song' is not a valid KeyKind",
         ),
-        ("keys.jsonl", '{"product": "red_disc", "text": 3, "kind": "name"}', "a field that is no text"),
+        ("keys.jsonl", '{"product": "red_disc", "text": 3, "kind": "name"}', "a field that is not text"),
         ("keys.jsonl", "[]", "row 1 has not the fields"),
         ("keys.jsonl", "no json", "is not as this version writes it"),
         ("keys.jsonl", "[" * 100_000, "is not as this version writes it"),

@@ -94,7 +94,7 @@ def test_a_foreign_folder_is_never_touched(index: KnowledgeIndex, tmp_path: Path
     (page / "app.js").write_text("")
     (tmp_path / "nowhere").symlink_to(tmp_path / "absent")
     for place in (mine, mine / "thesis.txt", page, tmp_path / "nowhere"):
-        with pytest.raises(IndexMismatchError, match="is no index; choose another folder"):
+        with pytest.raises(IndexMismatchError, match="is not an index; choose another folder"):
             index.save(place)
     assert names(mine) == {"thesis.txt"}
     assert (mine / "thesis.txt").read_text() == "years of work"

@@ -1,4 +1,4 @@
-"""Each view of a picture: which pixels it keeps, where they go and what colour the rest has."""
+"""Each view of an image: which pixels it keeps, where they go and what colour the rest has."""
 
 from __future__ import annotations
 

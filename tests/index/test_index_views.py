@@ -1,4 +1,4 @@
-"""References: views of a picture, pictures of defects, and where they are found."""
+"""References: views of an image, images of defects, and where they are found."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_views_are_chosen_by_name() -> None:
         checked_views(["half"])
     with pytest.raises(InputError, match="a view is given twice: nearer, nearer"):
         checked_views(["nearer", "nearer"])
-    with pytest.raises(InputError, match="no view of the reference pictures is given"):
+    with pytest.raises(InputError, match="no view of the reference images is given"):
         checked_views([])
 
 
@@ -147,14 +147,14 @@ def test_a_folder_without_pictures_of_known_defects_is_refused(
 ) -> None:
     (tmp_path / "red_disc" / "bad").mkdir(parents=True)
     (tmp_path / "red_disc" / "bad" / "1.png").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"no picture of a known defect .* \(1 picture\(s\) lie in a folder"):
+    with pytest.raises(InputError, match=r"no image of a known defect .* \(1 image\(s\) lie in a folder"):
         find_defect_references(tmp_path, products)
-    with pytest.raises(InputError, match="there is no folder of reference pictures"):
+    with pytest.raises(InputError, match="there is no folder of reference images"):
         find_defect_references(tmp_path / "none", products)
 
 
 def test_normal_and_defect_pictures_stand_side_by_side(world: World, tmp_path: Path) -> None:
-    """Each under its entry; pictures of defects change nothing about the normal ones."""
+    """Each under its entry; images of defects change nothing about the normal ones."""
     (tmp_path / "red_disc" / "crack").mkdir(parents=True)
     (tmp_path / "red_disc" / "crack" / "c.png").write_bytes(png((90, 0, 0)))
     plain, both = (
@@ -191,7 +191,7 @@ def test_a_name_that_is_no_text_does_not_stop_a_build(world: World, tmp_path: Pa
 
 @needs_shared
 def test_the_defects_of_the_real_benchmark_are_found() -> None:
-    """Every defect picture of a product of MVTec AD; VisA's `bad` is ambiguous."""
+    """Every defect image of a product of MVTec AD; VisA's `bad` is ambiguous."""
     found = find_defect_references(MMAD, load_knowledge(ROOT / "knowledge").products)
     assert len({item.product for item in found.references}) >= 14
     assert all(item.path.parent.name not in ("good", "bad") for item in found.references)

@@ -345,7 +345,7 @@ def test_a_store_that_changed_since_is_refused(scattered: KnowledgeIndex) -> Non
         *everything,
         TextNode(id_="stranger", embedding=query.tolist(), metadata={"kind": "reference"}),
     ]
-    with pytest.raises(IndexMismatchError, match="the node stranger, which is no reference of this index"):
+    with pytest.raises(IndexMismatchError, match="the node stranger, which is not a reference of this index"):
         search.search(query, 6)
 
 
@@ -381,7 +381,7 @@ def test_one_store_may_be_named_twice(scattered: KnowledgeIndex) -> None:
 
 
 def test_an_index_without_keys_and_passage_vectors_is_held(world: World) -> None:
-    """As an encoder of pictures makes it."""
+    """As an encoder of images makes it."""
     encoder = colour_encoder(texts=False)
     pictures = KnowledgeIndex.build(world.knowledge, encoder, references=world.references)
     held = hold_in_store(pictures, qdrant())

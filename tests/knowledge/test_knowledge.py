@@ -167,7 +167,7 @@ def test_reference_pictures_must_exist_inside_the_folder(tmp_path: Path) -> None
     listed = "references: [good.png, ../outside.png, absent.png]\nprovenance:"
     found = problems_of(inside, GOOD.replace("provenance:", listed))
     assert found == [
-        "red_disc.yaml:35: references.1 '../outside.png' leaves the knowledge folder; keep pictures in it",
+        "red_disc.yaml:35: references.1 '../outside.png' leaves the knowledge folder; keep images in it",
         "red_disc.yaml:35: references.2 'absent.png' does not exist; correct the path or remove it",
     ]
     (inside / "red_disc.yaml").write_text(GOOD.replace("provenance:", "references: [good.png]\nprovenance:"))
@@ -182,7 +182,7 @@ def test_a_reference_must_be_named_like_a_picture(tmp_path: Path, name: str) -> 
         tmp_path, GOOD.replace("provenance:", f"references: [UPPER.JPG, {name}]\nprovenance:")
     )
     assert len(found) == 1
-    assert found[0].startswith(f"red_disc.yaml:35: references.1 '{name}' is not named like a picture (.bmp,")
+    assert found[0].startswith(f"red_disc.yaml:35: references.1 '{name}' is not named like an image (.bmp,")
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def run(*arguments: str | Path) -> Result:
 
 
 def image(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (64, 48)) -> Path:
-    """A plain picture with a red block in the middle, which its corners do not show."""
+    """A plain image with a red block in the middle, which its corners do not show."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.full((size[1], size[0], 3), colour, np.uint8)
     pixels[size[1] // 3 : -size[1] // 3, size[0] // 3 : -size[0] // 3] = (250, 0, 0)
@@ -210,7 +210,7 @@ def test_an_invalid_id_is_refused_with_one_that_would_do(tmp_path: Path, product
 
 @pytest.mark.parametrize("name", ["", "  ", "two\nlines", "bell\a"])
 def test_a_name_that_is_no_phrase_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(KnowledgeError, match="is no noun phrase"):
+    with pytest.raises(KnowledgeError, match="is not a noun phrase"):
         new_product("cog", tmp_path, today=TODAY, name=name)
 
 
@@ -231,7 +231,7 @@ def test_pictures_are_copied_listed_and_measured(tmp_path: Path) -> None:
     image(pictures / "b.png", (10, 12, 14))
     image(pictures / "a.PNG", (12, 12, 12), (32, 32))
     (pictures / "again.png").write_bytes((pictures / "b.png").read_bytes())
-    (pictures / "notes.txt").write_text("no picture")
+    (pictures / "notes.txt").write_text("no image")
     (pictures / "folder.png").mkdir()
     written = new_product("cog", base, today=TODAY, images=pictures)
     assert written.references == ("cog/a.PNG", "cog/again.png")
@@ -241,7 +241,7 @@ def test_pictures_are_copied_listed_and_measured(tmp_path: Path) -> None:
     assert file is not None
     assert file.reference_paths() == (base / "cog" / "a.PNG", base / "cog" / "again.png")
     text = written.path.read_text()
-    assert "# Measured on 2 pictures of normal pieces, 2 sizes from 32 x 32 to 64 x 48 pixels.\n" in text
+    assert "# Measured on 2 images of normal pieces, 2 sizes from 32 x 32 to 64 x 48 pixels.\n" in text
     assert "# Their corners show one plain background: RGB 11 12 13, black, within 1 of 255" in text
 
 
@@ -250,14 +250,14 @@ def test_pictures_that_lie_in_the_knowledge_folder_stay_where_they_are(tmp_path:
     written = new_product("cog", tmp_path, today=TODAY, images=tmp_path / "photos" / "good")
     assert (written.references, written.copied) == (("photos/good/1.png",), 0)
     assert not (tmp_path / "cog").exists()
-    assert "# Measured on 1 picture of normal pieces, 64 x 48 pixels.\n" in written.path.read_text()
+    assert "# Measured on 1 image of normal pieces, 64 x 48 pixels.\n" in written.path.read_text()
 
 
 def test_a_copy_never_replaces_another_picture(tmp_path: Path) -> None:
     image(tmp_path / "good" / "1.png", (200, 200, 200))
     image(tmp_path / "base" / "cog" / "1.png", (0, 0, 200))
     before = (tmp_path / "base" / "cog" / "1.png").read_bytes()
-    with pytest.raises(KnowledgeError, match=r"1\.png exists and is another picture"):
+    with pytest.raises(KnowledgeError, match=r"1\.png exists and is another image"):
         new_product("cog", tmp_path / "base", today=TODAY, images=tmp_path / "good")
     assert (tmp_path / "base" / "cog" / "1.png").read_bytes() == before
     assert not (tmp_path / "base" / "cog.yaml").exists()
@@ -275,10 +275,10 @@ def test_a_broken_picture_is_named_and_nothing_is_written(tmp_path: Path) -> Non
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="there is no folder of pictures at"):
+    with pytest.raises(ImageError, match="there is no folder of images at"):
         measure_images(tmp_path / "none")
     image(tmp_path / "deeper" / "1.png", (0, 0, 0))
-    with pytest.raises(ImageError, match="no picture lies directly in"):
+    with pytest.raises(ImageError, match="no image lies directly in"):
         measure_images(tmp_path)
     image(tmp_path / "a\tb.png", (0, 0, 0))
     with pytest.raises(ImageError, match="cannot be written down; rename it"):
@@ -335,7 +335,7 @@ def test_the_command_new_says_what_is_next(tmp_path: Path) -> None:
     result = run("new", "cog", "--out", tmp_path / "kb", "--images", tmp_path / "good", "--name", "steel cog")
     assert result.exit_code == 0, result.output
     told = " ".join(result.output.split())
-    assert "cog.yaml: written 1 reference pictures listed, 1 of them copied into" in told
+    assert "cog.yaml: written 1 reference images listed, 1 of them copied into" in told
     assert "replace every TODO in it, then run `mmad-rag knowledge lint" in told
     file = read_product(tmp_path / "kb" / "cog.yaml")[0]
     assert file is not None
@@ -344,7 +344,7 @@ def test_the_command_new_says_what_is_next(tmp_path: Path) -> None:
     again = run("new", "nut", "--out", tmp_path / "kb", "--images", tmp_path / "kb" / "cog", "--json")
     assert json.loads(again.stdout)["references"] == ["cog/1.png"]
     plain = run("new", "rod", "--out", tmp_path / "kb", "--images", tmp_path / "kb" / "cog")
-    assert "1 reference pictures listed, where they lie" in " ".join(plain.output.split())
+    assert "1 reference images listed, where they lie" in " ".join(plain.output.split())
     assert "reference" not in run("new", "bolt", "--out", tmp_path / "kb").output
 
 
@@ -497,14 +497,14 @@ def test_a_folder_with_anything_else_is_refused_untouched(tmp_path: Path, strang
     import_mmad(file, out, today=TODAY)
     (out / stranger).mkdir() if stranger.startswith("folder") else (out / stranger).write_text("mine")
     before = sorted(out.iterdir())
-    with pytest.raises(KnowledgeError, match=f"holds {re.escape(stranger)}, which is no import"):
+    with pytest.raises(KnowledgeError, match=f"holds {re.escape(stranger)}, which is not an import"):
         import_mmad(file, out, today=TODAY)
     assert sorted(out.iterdir()) == before
 
 
 def test_an_out_that_is_a_file_or_cannot_be_made_is_refused(tmp_path: Path) -> None:
     file = write_json(tmp_path / "k.json", PUBLISHED)
-    with pytest.raises(KnowledgeError, match="is no folder"):
+    with pytest.raises(KnowledgeError, match="is not a folder"):
         import_mmad(file, file, today=TODAY)
     with pytest.raises(KnowledgeError, match=r"cannot be written \(.+\); choose another"):
         import_mmad(file, file / "out", today=TODAY)
@@ -517,8 +517,8 @@ def test_an_out_that_is_a_file_or_cannot_be_made_is_refused(tmp_path: Path) -> N
         ({}, "the file: no filled object"),
         ({"VisA": []}, "VisA: no filled object"),
         ({"VisA": {"pcb1": "text"}}, "VisA/pcb1: no filled object"),
-        ({"VisA": {"pcb1": {"bad": 7}}}, "VisA/pcb1/bad: this is no text"),
-        ({"VisA": {"pcb1": {"bad": " \n"}}}, "VisA/pcb1/bad: this is no text"),
+        ({"VisA": {"pcb1": {"bad": 7}}}, "VisA/pcb1/bad: this is not text"),
+        ({"VisA": {"pcb1": {"bad": " \n"}}}, "VisA/pcb1/bad: this is not text"),
         ({"VisA": {"pcb1": {"normal": "x"}}}, "VisA/pcb1/normal: this name is taken"),
         ({"VisA": {"PCB 1": {"bad": "x"}}}, "VisA/PCB 1: product: String should match pattern"),
         ({"VisA": {"../x": {"bad": "x"}}}, "VisA/../x: product: String should match"),
@@ -526,7 +526,7 @@ def test_an_out_that_is_a_file_or_cannot_be_made_is_refused(tmp_path: Path) -> N
         ({"VisA": {"pcb1": {"bad": "x" * 20_001}}}, r"defects\.0\.appearance\.0: String should have at most"),
         ({"VisA": {"pcb1": {"bad": "\ud800"}}}, "VisA/pcb1: .*correct the entry"),
         ({" ": {"pcb1": {"bad": "x"}}}, "dataset: String should have at least 1"),
-        ({"MVTec AD": {"pcb1": {"bad": "x"}}}, "'MVTec AD' is no data set of MMAD's file"),
+        ({"MVTec AD": {"pcb1": {"bad": "x"}}}, "'MVTec AD' is not a data set of MMAD's file"),
         ({"A": {"cog": {"bad": "x"}}, "B": {"cog": {"bad": "x"}}}, "cog: this product stands in two"),
         ({"A": {"cog": {"bad": "nul \0"}}}, r"cannot be written as product files[^|]*U\+0000"),
         ({"A": {"cog": {f"d{n}": "x" * 19_000 for n in range(60)}}}, "cannot be written as[^|]*more than"),

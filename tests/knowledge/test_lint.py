@@ -42,7 +42,7 @@ def test_a_good_folder_is_clean(world: World) -> None:
             "visual.descriptions.0 has 28 words, more than 20",
         ),
         (
-            ("  descriptions: [One red disc in the middle of the picture.]\n", ""),
+            ("  descriptions: [One red disc in the middle of the image.]\n", ""),
             "visual has no descriptions",
         ),
         (("small red disc]", "a " + "small " * 12 + "disc]"), "visual.aliases.2 has 14 words, more than 12"),
@@ -92,7 +92,7 @@ def test_an_imported_text_is_not_held_to_our_limits(tmp_path: Path) -> None:
 
 
 def test_tell_apart_speaks_of_one_product_only(tmp_path: Path) -> None:
-    """A picture is compared with each sentence, so words about the other product would speak for this one."""
+    """An image is compared with each sentence, so words about the other product would speak for this one."""
     lines = "tell_apart: [{product: blue_disc, how: [It is red., The Blue  disc is blue.]}]\nview:"
     for product, colour in (("red_disc", "red"), ("blue_disc", "blue")):
         text = PRODUCT.format(product=product, colour=colour, shape="disc")

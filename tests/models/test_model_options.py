@@ -66,7 +66,7 @@ def test_a_value_may_hold_an_equals_sign() -> None:
         ("seed=1.5", SpecError, "--option seed=1.5 cannot be used"),
         ("temperature=hot", SpecError, "--option temperature=hot cannot be used"),
         ("device=none", SpecError, "--option device=None cannot be used"),
-        ("extra_body={", SpecError, "--option extra_body is no JSON"),
+        ("extra_body={", SpecError, "--option extra_body is not JSON"),
         ("extra_body=[1]", SpecError, r"--option extra_body=\[1\] cannot be used"),
         ("temperature=-1", InputError, "temperature is -1.0; give a number of at least 0"),
         ("detail=huge", InputError, "detail is huge; give one of auto, low, high"),

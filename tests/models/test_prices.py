@@ -1,4 +1,4 @@
-"""Prices: the shipped table, a table of one's own, and tokens of pictures worked out by hand."""
+"""Prices: the shipped table, a table of one's own, and tokens of images worked out by hand."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def test_a_table_of_ones_own_stands_before_the_shipped_one(tmp_path: Path) -> No
         (OWN.replace("source:", "color: red, source:"), r"prices\.0\.color"),
         (OWN.replace("2025-01-02", "soon"), r"prices\.0\.as_of"),
         (OWN.replace("version: 1", "version: 2"), "version"),
-        (OWN.replace("source:", "pictures: {fixed: 1, tiles: {base: 1, tile: 1}}, source:"), "exactly one"),
-        (OWN.replace("source:", "pictures: {}, source:"), "exactly one"),
+        (OWN.replace("source:", "images: {fixed: 1, tiles: {base: 1, tile: 1}}, source:"), "exactly one"),
+        (OWN.replace("source:", "images: {}, source:"), "exactly one"),
         ("prices: [", "line 1"),
         ("", "write it like"),
     ],
@@ -106,7 +106,7 @@ def test_a_broken_table_is_refused_by_place(tmp_path: Path, text: str, told: str
 def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_bytes(b"\xff\xfe\xff")
-    with pytest.raises(InputError, match="is no price table"):
+    with pytest.raises(InputError, match="is not a price table"):
         load_prices(own)
 
 

@@ -1,4 +1,4 @@
-"""RagWrapper's doors: everything that can be asked, every kind of picture, one question or many."""
+"""RagWrapper's doors: everything that can be asked, every kind of image, one question or many."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def async_client_for(server: OpenAIServer, **options: Any) -> openai.AsyncOpenAI
 
 
 def first_text(knowledge: Knowledge) -> str:
-    """What stands before the picture: texts in a row are sent as one."""
+    """What stands before the image: texts in a row are sent as one."""
     return f"{knowledge_text(knowledge)}\n\nThe picture to inspect:"
 
 
@@ -101,8 +101,8 @@ def test_a_picture_of_no_known_product_has_no_product_and_no_confidence(retrieve
 @pytest.mark.parametrize(
     ("question", "choices", "message"),
     [
-        (" ", None, "' ' is no question"),
-        (None, None, "None is no question"),
+        (" ", None, "' ' is not a question"),
+        (None, None, "None is not a question"),
         (QUESTION, {"a": "Yes."}, "are not letters from A to H"),
         (QUESTION, {"A": ""}, "are not letters from A to H"),
         (QUESTION, {"A": 1}, "are not letters from A to H"),
@@ -119,7 +119,7 @@ def test_what_cannot_be_asked_is_refused(
         RagWrapper(ScriptedModel("A"), retriever=retriever).ask(RED, question, choices)
 
 
-# ------------------------------------------------------------------------------------------- the pictures
+# ------------------------------------------------------------------------------------------- the images
 
 
 def _pixels() -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -289,7 +289,7 @@ def test_recognising_loads_no_library() -> None:
 
 @pytest.mark.parametrize("source", [3, openai.OpenAI, ScriptedModel, object()])
 def test_what_cannot_answer_is_refused(source: Any) -> None:  # noqa: ANN401 - wrong on purpose
-    with pytest.raises(InputError, match="is no model; give a spec such as"):
+    with pytest.raises(InputError, match="is not a model; give a spec such as"):
         as_model(source)
 
 
@@ -513,7 +513,7 @@ def test_items_may_be_tuples_of_any_iterable(retriever: ClipRetriever) -> None:
 
 
 def test_one_failure_does_not_lose_the_others(retriever: ClipRetriever) -> None:
-    """Neither a failed reply, nor an unreadable picture, nor a mistake in the model, nor a wrong item."""
+    """Neither a failed reply, nor an unreadable image, nor a mistake in the model, nor a wrong item."""
     errors: dict[int, Exception] = {1: ModelRetryError("asleep; ask again"), 3: RuntimeError("a mistake")}
     rag = RagWrapper(Numbered(errors), retriever=retriever)
     items: list[Any] = [(RED, str(number)) for number in range(5)]

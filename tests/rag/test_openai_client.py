@@ -152,29 +152,29 @@ def test_knowledge_is_not_added_twice(rag: RagWrapper, retriever: Watched) -> No
     once = rag.augment([user(image(RED), text(QUESTION))])
     twice = rag.consult(once)
     assert twice.messages == once
-    assert twice.note == "the message with the picture holds reference material already"
+    assert twice.note == "the message with the image holds reference material already"
     assert len(retriever.asked) == 1
 
 
 class Message(BaseModel):
     role: str = "assistant"
-    content: str = "An object that is no mapping."
+    content: str = "An object that is not a mapping."
 
 
 @pytest.mark.parametrize(
     ("messages", "note"),
     [
-        ([], "no message of the user shows a picture"),
-        ([{"role": "user", "content": QUESTION}], "no message of the user shows a picture"),
-        ([{"role": "user", "content": None}, {"role": "user"}], "no message of the user shows a picture"),
-        ([Message(), user(text(QUESTION)), 7], "no message of the user shows a picture"),
-        ([{"role": "assistant", "content": [image(RED)]}], "no message of the user shows a picture"),
-        ([user(image("https://127.0.0.1/x.png"))], "the picture at 'https://127.0.0.1/x.png' is not fetched"),
-        ([user(image("/etc/hostname"))], "the picture at '/etc/hostname' is not fetched"),
-        ([user(image(RED), image("file:///x.png"))], "the picture at 'file:///x.png' is not fetched"),
-        ([user({"type": "input_image", "file_id": "f-1"})], "the picture is a file at the provider"),
-        ([user({"type": "image_url"})], "the picture is a file at the provider"),
-        ([user(image(url_of((200, 190, 30))), text("x"))], "nothing is known about what the picture shows"),
+        ([], "no message of the user shows an image"),
+        ([{"role": "user", "content": QUESTION}], "no message of the user shows an image"),
+        ([{"role": "user", "content": None}, {"role": "user"}], "no message of the user shows an image"),
+        ([Message(), user(text(QUESTION)), 7], "no message of the user shows an image"),
+        ([{"role": "assistant", "content": [image(RED)]}], "no message of the user shows an image"),
+        ([user(image("https://127.0.0.1/x.png"))], "the image at 'https://127.0.0.1/x.png' is not fetched"),
+        ([user(image("/etc/hostname"))], "the image at '/etc/hostname' is not fetched"),
+        ([user(image(RED), image("file:///x.png"))], "the image at 'file:///x.png' is not fetched"),
+        ([user({"type": "input_image", "file_id": "f-1"})], "the image is a file at the provider"),
+        ([user({"type": "image_url"})], "the image is a file at the provider"),
+        ([user(image(url_of((200, 190, 30))), text("x"))], "nothing is known about what the image shows"),
     ],
 )
 def test_what_stays_as_it_came_says_why(rag: RagWrapper, messages: list[Any], note: str) -> None:
@@ -198,7 +198,7 @@ def test_a_picture_part_may_hold_its_url_itself(rag: RagWrapper) -> None:
 
 @pytest.mark.parametrize("messages", ["hello", {"role": "user"}, None])
 def test_what_is_no_list_of_messages_is_refused(rag: RagWrapper, messages: Any) -> None:  # noqa: ANN401
-    with pytest.raises(InputError, match="is no list of messages"):
+    with pytest.raises(InputError, match="is not a list of messages"):
         rag.augment(messages)
 
 
@@ -442,7 +442,7 @@ def test_each_conversation_is_reported(
     openai_server.default = fails(404)
     with pytest.raises(openai.NotFoundError):
         client.embeddings.create(model="m", input="red")
-    assert [report.note for report in reports] == ["", "no message of the user shows a picture"]
+    assert [report.note for report in reports] == ["", "no message of the user shows an image"]
     assert reports[0].knowledge is not None
     assert reports[0].knowledge.route.products == ("red_disc",)
 
@@ -465,7 +465,7 @@ def test_upstream_errors_are_the_sdks_own(
 
 
 def test_no_client_and_no_client_twice(plain: openai.OpenAI, rag: RagWrapper, retriever: Watched) -> None:
-    with pytest.raises(InputError, match="Path is no openai"):
+    with pytest.raises(InputError, match="Path is not an openai"):
         rag.wrap(Path.home())
     with pytest.raises(InputError, match="adds knowledge already"):
         rag.wrap(rag.wrap(plain))

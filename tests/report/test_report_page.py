@@ -190,7 +190,7 @@ def test_counts_tokens_detection_and_routing_stand_there(page: PageReader, world
         "Median seconds": "0.50",
     }
     assert replies["none"]["Tokens shown"] == "-"
-    (routing,) = (table for name, table in page.tables.items() if name.startswith("Pictures by what"))
+    (routing,) = (table for name, table in page.tables.items() if name.startswith("Images by what"))
     assert cells(routing) == {
         "rag": {
             "Pictures": "36",
@@ -475,7 +475,7 @@ def test_the_page_can_be_read_without_seeing_it(page: PageReader) -> None:
     assert anchors <= {found["id"] for _, found in page.tags if "id" in found}
 
 
-# pictures
+# images
 
 
 def test_a_picture_that_is_not_there_is_said_to_be_missing(
@@ -484,8 +484,8 @@ def test_a_picture_that_is_not_there_is_said_to_be_missing(
     found = PageReader(render_page(world_run, summary, data=tmp_path / "none"))
     assert f"The data folder {tmp_path / 'none'} is not here" in found.text
     assert not [tag for tag, _ in found.tags if tag == "img"]
-    assert "No picture here: there is no picture at" in found.text
-    named = render_page(world_run, summary, data=tmp_path)  # a folder, without these pictures
+    assert "No image here: there is no image at" in found.text
+    named = render_page(world_run, summary, data=tmp_path)  # a folder, without these images
     assert "is not here" not in named
     assert "is not here" not in render_page(world_run, summary, data=tmp_path / "none", flips=0)
 
@@ -507,7 +507,7 @@ def test_pictures_are_scaled_and_encoded_small(tmp_path: Path) -> None:
 def test_a_path_that_leaves_the_folder_or_is_no_picture_is_not_shown(tmp_path: Path, path: str) -> None:
     (tmp_path / "data").mkdir()
     Image.new("RGB", (4, 4)).save(tmp_path / "secret.png")
-    (tmp_path / "data" / "text.png").write_text("no picture")
+    (tmp_path / "data" / "text.png").write_text("no image")
     found = thumbnail(tmp_path / "data", path)
     assert found.url is None
     assert found.missing
@@ -569,7 +569,7 @@ def test_one_arm_has_scores_and_nothing_to_compare(world_run: Run) -> None:
     with pytest.raises(DataError, match="it compares nothing with it"):
         render_page(alone, summarise(alone, replicates=5), arm="rag")
     none = with_arms(world_run, "none")
-    assert "Pictures by what" not in render_page(none, summarise(none, replicates=5))
+    assert "Images by what" not in render_page(none, summarise(none, replicates=5))
 
 
 def test_the_same_run_and_seed_give_the_same_bytes(world_run: Run, summary: RunSummary) -> None:
@@ -613,11 +613,14 @@ def test_what_cannot_be_done_gets_one_message(cli: Cli, world_run: Run, tmp_path
     folder = saved(world_run, tmp_path / "run")
     outcomes = (folder / "outcomes.jsonl").read_bytes()
     for words, expected in (
-        ((tmp_path / "none",), "is no run folder"),
+        ((tmp_path / "none",), "is not a run folder"),
         ((folder, "--data", tmp_path / "none"), "there is no data folder at"),
         ((folder, "--arm", "all", "--replicates", 5), "no arm 'all'"),
         ((folder, "--baseline", "all", "--replicates", 5), "has no arm 'all'"),
-        ((folder, "--out", folder / "outcomes.jsonl", "--replicates", 5), "is no page and is left as it is"),
+        (
+            (folder, "--out", folder / "outcomes.jsonl", "--replicates", 5),
+            "is not a page and is left as it is",
+        ),
         ((folder, "--out", folder, "--replicates", 5), "cannot be written (Is a directory)"),
         ((folder, "--out", folder / "run.json" / "x.html", "--replicates", 5), "cannot be written"),
     ):

@@ -1,4 +1,4 @@
-"""Labelled pictures of the tiny world, and a measurement of them as text."""
+"""Labelled images of the tiny world, and a measurement of them as text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.world import COLOURS, SHAPES, World, png
 
 
 def write_labelled(root: Path, world: World) -> Path:
-    """Two pictures of each product, one of them a reference of the index, and two of yellow things."""
+    """Two images of each product, one of them a reference of the index, and two of yellow things."""
     for product, (colour, _) in SHAPES.items():
         (root / product).mkdir()
         (root / product / "own.png").write_bytes((world.references / product / "1.png").read_bytes())

@@ -196,7 +196,7 @@ def test_routes_become_decisions() -> None:
 
 
 def test_the_figures_worked_by_hand() -> None:
-    """Four known pictures: right, near-tie, wrong, called unknown. Two outside: one accepted."""
+    """Four known images: right, near-tie, wrong, called unknown. Two outside: one accepted."""
     found = figures(Router.ROUTE, "none", some_decisions(), 0.5)
     assert (found.known, found.outside) == (4, 2)
     assert (found.top1.count, found.top3.count) == (2, 4)
@@ -267,7 +267,7 @@ def test_the_baseline_never_compares_a_picture_with_itself(index: KnowledgeIndex
 
 
 def test_vectors_route_as_their_pictures_do(world: World, index: KnowledgeIndex, encoder: Encoder) -> None:
-    """Also the picture that is a reference, with which it must not be compared."""
+    """Also the image that is a reference, with which it must not be compared."""
     own = world.references / "red_disc" / "1.png"
     opened = [open_image(path) for path in (*world.queries.values(), own)]
     assert encoder.images is not None

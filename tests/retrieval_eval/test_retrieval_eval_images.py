@@ -1,4 +1,4 @@
-"""Labelled pictures: what counts as a query, what is left out and why, and that nothing is embedded twice."""
+"""Labelled images: what counts as a query, what is left out and why, and that nothing is embedded twice."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_last_folder_that_is_a_product_is_the_label(tmp_path: Path) -> None:
     put(tmp_path / "unknown" / "red_disc" / "5.png", 5)
     put(tmp_path / "red_disc" / "train" / "good" / "6.png", 6)
     put(tmp_path / "red_disc" / "ground_truth" / "crack" / "7.png", 7)
-    (tmp_path / "red_disc" / "notes.txt").write_text("no picture")
+    (tmp_path / "red_disc" / "notes.txt").write_text("no image")
     assert labels(tmp_path) == {
         "blue_bar/green_square/3.jpg": "green_square",
         "red_disc/1.png": "red_disc",
@@ -86,12 +86,12 @@ def test_two_labels_for_the_same_bytes_are_refused(tmp_path: Path, other: str) -
 
 
 def test_a_folder_without_known_pictures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no folder of labelled pictures at"):
+    with pytest.raises(InputError, match="no folder of labelled images at"):
         find_images(tmp_path / "absent", PRODUCTS)
-    with pytest.raises(DataError, match=r"no picture to measure on .* blue_bar, green_square, red_disc"):
+    with pytest.raises(DataError, match=r"no image to measure on .* blue_bar, green_square, red_disc"):
         find_images(tmp_path, PRODUCTS)
     put(tmp_path / "unknown" / "1.png", 1)
-    with pytest.raises(DataError, match=r"holds 1 picture\(s\) of unknown things and none of a product"):
+    with pytest.raises(DataError, match=r"holds 1 image\(s\) of unknown things and none of a product"):
         find_images(tmp_path, PRODUCTS)
 
 

@@ -1,4 +1,4 @@
-"""What people see of a measurement: tables, files, pictures, and `mmad-rag eval-retrieval`."""
+"""What people see of a measurement: tables, files, images, and `mmad-rag eval-retrieval`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def data(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def done(index: KnowledgeIndex, encoder: Encoder, data: Path) -> RetrievalEvaluation:
-    """Everything measured, pictures of defects included."""
+    """Everything measured, images of defects included."""
     vectors = np.eye(3, dtype=np.float32)[[0, 0, 1]]
     defects = tuple(Reference("red_disc", f"{n}.png", f"{n:064d}", "crack") for n in range(3))
     fuller = dataclasses.replace(
@@ -74,9 +74,9 @@ def saved(index: KnowledgeIndex, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_every_table_is_printed_within_eighty_columns(done: RetrievalEvaluation) -> None:
     text = shown_text(done.result)
     for title in (
-        "Known pictures: percent ranked first",
-        "Known pictures: what was concluded",
-        "Pictures outside the catalogue",
+        "Known images: percent ranked first",
+        "Known images: what was concluded",
+        "Images outside the catalogue",
         "Expected calibration error",
         "Reliability, all changes, equal width",
         "Reliability, all changes, equal mass",
@@ -208,9 +208,9 @@ def test_the_command_prints_tables_and_writes_files(
 ) -> None:
     ran = cli("eval-retrieval", data, "--index", saved, "--changes", "none,crop", "--out", tmp_path / "out")
     assert ran.code == 0
-    assert "Known pictures: percent ranked first" in ran.out
+    assert "Known images: percent ranked first" in ran.out
     assert "Milliseconds per query" in ran.out
-    assert "6 pictures of products of the index and 2 of other things, under 2 change(s)" in ran.err
+    assert "6 images of products of the index and 2 of other things, under 2 change(s)" in ran.err
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"confusion-route.png", "reliability.png", "pictures.csv", "vectors", "result.json"} <= names
 

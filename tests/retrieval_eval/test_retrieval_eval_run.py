@@ -26,12 +26,12 @@ from tests.retrieval_eval.labelled_images import shown_text, write_labelled
 from tests.support.world import COLOURS, SHAPES, ColourTower, World, colour_encoder, png
 
 CHOSEN = ("none", "brightness", "rotation_90")
-"""Changes that leave a plain picture's direction in colour space as it is."""
+"""Changes that leave a plain image's direction in colour space as it is."""
 
 
 @pytest.fixture(scope="module")
 def data(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two pictures of each product and two of other things."""
+    """Two images of each product and two of other things."""
     return write_labelled(tmp_path_factory.mktemp("labelled"), world)
 
 
@@ -76,7 +76,7 @@ def test_the_counts_are_those_of_the_retriever(
 def test_a_changed_reference_is_no_evidence_for_itself(
     done: RetrievalEvaluation, index: KnowledgeIndex, world: World
 ) -> None:
-    """With one reference per product and no text, that very picture has nothing to be found by."""
+    """With one reference per product and no text, that very image has nothing to be found by."""
     textless = colour_encoder(texts=False)
     found = evaluate_retrieval(
         KnowledgeIndex.build(world.knowledge, textless, references=world.references),
@@ -170,7 +170,7 @@ def test_an_index_of_texts_alone_is_measured_without_a_baseline(
     shown = shown_text(found.result)
     assert "nearest" in shown
     assert " - " in shown
-    with pytest.raises(InputError, match="holds no reference pictures"):
+    with pytest.raises(InputError, match="holds no reference images"):
         evaluate_retrieval(texts, data, encoder=encoder, references_per_product=(1,))
     write_retrieval(found, tmp_path, "{}\n")
     with (tmp_path / "pictures.csv").open(encoding="utf-8") as rows:

@@ -1,4 +1,4 @@
-"""What a picture says of a product's defects, worked out by hand in three dimensions."""
+"""What an image says of a product's defects, worked out by hand in three dimensions."""
 
 from __future__ import annotations
 

@@ -252,7 +252,7 @@ def test_it_is_fused_with_other_retrievers(
 def test_queries_that_a_fusion_writes_itself_change_nothing(
     world: World, retriever: LlamaIndexRetriever
 ) -> None:
-    """They carry no picture."""
+    """They carry no image."""
     fused = QueryFusionRetriever([retriever], llm=MockLLM(), num_queries=3, similarity_top_k=40)
     assert set(ids(fused.retrieve(query(world)))) == set(ids(retriever.retrieve(query(world))))
 
@@ -275,7 +275,7 @@ def test_errors_of_ours_stay_ours(retriever: LlamaIndexRetriever, tmp_path: Path
     missing = QueryBundle(EFFECT, image_path=str(tmp_path / "no.png"))
     engine = RetrieverQueryEngine.from_args(retriever, llm=MockLLM())
     for ask in (retriever.retrieve, engine.query, lambda q: asyncio.run(retriever.aretrieve(q))):
-        with pytest.raises(ImageError, match=r"no picture at .*no\.png"):
+        with pytest.raises(ImageError, match=r"no image at .*no\.png"):
             ask(missing)
     with pytest.raises(IndexMismatchError, match="there is no index at"):
         LlamaIndexRetriever(tmp_path / "nowhere")
@@ -303,7 +303,7 @@ def test_an_embedding_that_means_no_picture_is_refused(
 
 def test_a_retriever_that_takes_no_vectors_says_so() -> None:
     told = Told(Knowledge(Route(RouteOutcome.UNKNOWN, (), (), 0.0), (), "told"))
-    with pytest.raises(InputError, match="told takes pictures and no vectors; give the query's image_path"):
+    with pytest.raises(InputError, match="told takes images and no vectors; give the query's image_path"):
         LlamaIndexRetriever(told).retrieve(QueryBundle(EFFECT, embedding=[1.0, 0.0, 0.0]))
 
 

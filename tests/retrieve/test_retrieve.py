@@ -193,7 +193,7 @@ def test_the_oracle_selects_as_the_retriever_does_once_it_has_routed(
 def test_pictures_of_defects_order_the_passages_for_retriever_and_oracle_alike(
     world: World, encoder: Encoder, tmp_path: Path
 ) -> None:
-    """A query that looks like the picture of a stain gets the stain's passages first, whoever is asked."""
+    """A query that looks like the image of a stain gets the stain's passages first, whoever is asked."""
     for defect, colour in (("crack", (120, 60, 60)), ("stain", (200, 90, 20))):
         (tmp_path / "red_disc" / defect).mkdir(parents=True)
         (tmp_path / "red_disc" / defect / "1.png").write_bytes(png(colour, shade=3))

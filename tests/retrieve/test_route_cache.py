@@ -1,4 +1,4 @@
-"""Pictures that were seen before: the memory alone, and the library's doors that use it."""
+"""Images that were seen before: the memory alone, and the library's doors that use it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def shown(url: str, question: str = "Is there a crack?") -> list[dict[str, Any]]
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Counter[ImageSource]:
-    """How often the library's doors opened each picture."""
+    """How often the library's doors opened each image."""
     counts: Counter[ImageSource] = Counter()
 
     def counting(source: ImageSource) -> EncodedImage:
@@ -99,7 +99,7 @@ def test_text_and_bytes_are_remembered_even_with_half_a_character() -> None:
 
 
 def test_threads_neither_mix_pictures_up_nor_keep_too_many() -> None:
-    seen, names = SeenImages(10), [f"picture {number}" for number in range(40)]
+    seen, names = SeenImages(10), [f"image {number}" for number in range(40)]
 
     def work(offset: int) -> int:
         wrong = 0
@@ -137,7 +137,7 @@ def test_a_picture_seen_before_is_neither_opened_nor_embedded_nor_routed(
 def test_what_is_remembered_gives_exactly_the_knowledge_of_the_picture(
     world: World, index: KnowledgeIndex, encoder: Encoder
 ) -> None:
-    """Also for a picture that is itself a reference, and for one of no product."""
+    """Also for an image that is itself a reference, and for one of no product."""
     own = data_url((world.references / "green_square" / "1.png").read_bytes())
     plain = ClipRetriever(index, encoder=encoder)
     rag = RagWrapper(retriever=ClipRetriever(index, encoder=encoder))
@@ -149,7 +149,7 @@ def test_what_is_remembered_gives_exactly_the_knowledge_of_the_picture(
 
 
 def test_a_remembered_picture_is_no_evidence_for_itself(index: KnowledgeIndex, encoder: Encoder) -> None:
-    """What selects passages is told whose bytes the picture has, as when it was looked at."""
+    """What selects passages is told whose bytes the image has, as when it was looked at."""
 
     class Noting(ClipRetriever):
         def retrieve_routed(
@@ -209,7 +209,7 @@ def test_a_broken_picture_is_not_remembered(
     index: KnowledgeIndex, encoder: Encoder, opened: Counter[ImageSource]
 ) -> None:
     rag = RagWrapper(retriever=ClipRetriever(index, encoder=encoder))
-    broken = "data:image/png;base64," + base64.b64encode(b"no picture").decode()
+    broken = "data:image/png;base64," + base64.b64encode(b"no image").decode()
     for _ in range(2):
         with pytest.raises(Exception, match="cannot be read"):
             rag.augment(shown(broken))

@@ -68,7 +68,7 @@ def _stacked(vectors: Sequence[FloatArray]) -> FloatArray:
 
 
 def spread_references(base: KnowledgeIndex, *, copies: int = 6, seed: int = 0) -> KnowledgeIndex:
-    """Noisy pictures around one axis per product."""
+    """Noisy images around one axis per product."""
     rng = np.random.default_rng(seed)
     axes = np.eye(3)
     rows = [
@@ -127,7 +127,7 @@ def test_the_querys_own_picture_is_left_out_with_all_its_views(index: KnowledgeI
 
 
 def test_what_all_pictures_have_in_common_with_a_key_is_taken_off(index: KnowledgeIndex) -> None:
-    """Each product counts once in the mean picture, however many references it has; with nothing if none."""
+    """Each product counts once in the mean image, however many references it has; with nothing if none."""
     base = index_of(
         index,
         keys=[("red_disc", unit(1, 1, 0)), ("blue_bar", unit(0, 0, 1))],
@@ -248,7 +248,7 @@ def test_without_a_fit_rules_of_thumb_are_used(index: KnowledgeIndex) -> None:
 
 
 def test_leaving_out_learns_to_tell_known_from_unknown(index: KnowledgeIndex) -> None:
-    """A picture of a product is known; what lies far from all is not."""
+    """An image of a product is known; what lies far from all is not."""
     base = spread_references(index)
     fitted = calibrate_by_leaving_out(base)
     assert fitted is not None
@@ -368,9 +368,9 @@ def test_vectors_without_a_direction_and_shares_out_of_range_are_refused(index: 
 
 def test_too_few_labelled_pictures_are_refused(index: KnowledgeIndex) -> None:
     base = spread_references(index)
-    with pytest.raises(InputError, match="3 labelled pictures, 3 of them"):
+    with pytest.raises(InputError, match="3 labelled images, 3 of them"):
         calibrate_on(base, labelled(np.eye(3)[0], index.products[0], 3))
-    with pytest.raises(InputError, match="5 labelled pictures, 0 of them"):
+    with pytest.raises(InputError, match="5 labelled images, 0 of them"):
         calibrate_on(base, labelled(np.eye(3)[0], "spoon", 5))
 
 
@@ -404,7 +404,7 @@ def test_a_catalogue_of_one_product_has_no_tie(index: KnowledgeIndex) -> None:
 
 
 def tied(index: KnowledgeIndex) -> KnowledgeIndex:
-    """Everything is known, and a lead of one tenth of a deviation is no lead."""
+    """Everything is known, and a lead of one tenth of a deviation is not a lead."""
     calibration = Calibration(
         method="labelled",
         images=4,
@@ -433,7 +433,7 @@ class Told:
 
 @pytest.fixture
 def between(index: KnowledgeIndex) -> tuple[KnowledgeIndex, FloatArray]:
-    """An index in which a picture lies a little nearer to the red disc than to the blue bar."""
+    """An index in which an image lies a little nearer to the red disc than to the blue bar."""
     rows = [
         (product, product, "whole", unit(*axis))
         for product, axis in zip(("red_disc", "blue_bar", "green_square"), np.eye(3)[[0, 2, 1]], strict=True)

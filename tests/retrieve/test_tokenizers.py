@@ -220,5 +220,5 @@ def test_a_file_that_is_no_tokenizer_is_refused(tmp_path: Path) -> None:
         token_counter(f"@{tmp_path / 'absent.json'}")
     wrong = tmp_path / "wrong.json"
     wrong.write_bytes(base64.b64encode(b"no tokenizer"))
-    with pytest.raises(SpecError, match=r"wrong\.json is no tokenizer"):
+    with pytest.raises(SpecError, match=r"wrong\.json is not a tokenizer"):
         token_counter(f"@{wrong}")

@@ -629,7 +629,7 @@ def test_without_room_for_knowledge_the_body_stays_as_it_is(
 def test_a_known_picture_does_not_wait_behind_one_that_is_being_embedded(
     index: KnowledgeIndex, encoder: Encoder, upstream: Upstream
 ) -> None:
-    """Embedding blocks neither the event loop nor requests whose picture is remembered."""
+    """Embedding blocks neither the event loop nor requests whose image is remembered."""
     slow, going = threading.Event(), threading.Event()
 
     class Slow(ClipRetriever):

@@ -1,4 +1,4 @@
-"""Pictures by address: only from allowed hosts, never from private ones."""
+"""Images by address: only from allowed hosts, never from private ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LIMITS = Limits(image_bytes=1000, fetch_s=0.4)
 
 @pytest.fixture(scope="module")
 def images() -> Iterator[Upstream]:
-    """A server of pictures on loopback."""
+    """A server of images on loopback."""
     with upstream_server() as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""The parts of the endpoint that need no server: pictures, addresses, headers, tokens, metrics."""
+"""The parts of the endpoint that need no server: images, addresses, headers, tokens, metrics."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_picture_of_too_many_pixels_is_refused_by_its_header(side: int) -> Non
 
 def test_a_damaged_picture_is_refused_with_its_reason() -> None:
     with pytest.raises(RefusalError, match="cannot be read") as caught:
-        open_limited(b"no picture", Limits())
+        open_limited(b"no image", Limits())
     assert refused(caught) == (400, "invalid_image")
 
 
@@ -239,7 +239,7 @@ def test_the_oldest_picture_is_forgotten_first(index: KnowledgeIndex, encoder: E
 
 
 def test_a_lookup_equals_the_retrievers_own(index: KnowledgeIndex, encoder: Encoder, world: World) -> None:
-    """Also for a picture that is itself a reference, which must not count as its own evidence."""
+    """Also for an image that is itself a reference, which must not count as its own evidence."""
     retriever = ClipRetriever(index, encoder=encoder)
     data = (world.references / "red_disc" / "1.png").read_bytes()
 

@@ -109,7 +109,7 @@ def test_a_mistake_after_the_answer_has_begun_cuts_the_connection(caplog: pytest
 def test_a_redirect_is_not_followed_whatever_body_it_has(
     retriever: ClipRetriever, upstream: Upstream, status: int
 ) -> None:
-    """Its JSON is no reply, and the key goes nowhere else."""
+    """Its JSON is not a reply, and the key goes nowhere else."""
 
     async def moved(_request: web.Request) -> web.StreamResponse:
         return web.json_response({"choices": []}, status=status, headers={"Location": "/v2?key=sk-1"})

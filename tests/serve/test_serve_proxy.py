@@ -99,5 +99,5 @@ def test_a_proxy_that_is_no_http_address_is_refused_at_the_start(
     monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:
     monkeypatch.setenv("http_proxy", proxy)
-    with pytest.raises(SpecError, match="the environment's proxy for http: addresses is no http address"):
+    with pytest.raises(SpecError, match="the environment's proxy for http: addresses is not an http address"):
         Target("http://upstream.example/v1", limits=Limits())

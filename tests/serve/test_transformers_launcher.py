@@ -1,4 +1,4 @@
-"""The repair of a torchvision that decodes no pictures."""
+"""The repair of a torchvision that decodes no images."""
 
 from __future__ import annotations
 

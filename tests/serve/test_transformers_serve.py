@@ -92,14 +92,14 @@ def in_process(servers: Servers, family: str, prompt: Prompt) -> Reply:
 
 
 def body(servers: Servers, family: str, **more: object) -> dict[str, Any]:
-    """A question with a picture of the red disc, decoded greedily."""
+    """A question with an image of the red disc, decoded greedily."""
     question = asked(text_part(QUESTION), image_part(data_url(RED)), temperature=0, max_tokens=TOKENS)
     return {**question, "model": str(servers.folders[family]), **more}
 
 
 @with_system_role
 def test_our_model_gets_the_reply_that_the_checkpoint_gives_in_process(servers: Servers, family: str) -> None:
-    """Same text, same token counts, and another reply to another picture."""
+    """Same text, same token counts, and another reply to another image."""
     replies = []
     for picture in (RED, GREEN):
         prompt = replace(PROMPT, image=open_image(picture))

@@ -5,7 +5,7 @@ a torchvision whose compiled parts do not load beside this torch (the registry's
 
 1. `import torchvision` fails with `operator torchvision::nms does not exist`; see `mmad_rag.encoders.repair`.
 2. `torchvision.io.decode_image` fails with `Couldn't load the image extension`, and transformers reads the
-   pictures of requests by it. Then Pillow decodes them, to the same RGB bytes.
+   images of requests by it. Then Pillow decodes them, to the same RGB bytes.
 
 Where both work nothing is changed. Nothing of transformers itself is.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def repair_torchvision() -> None:
-    """Make torchvision import, then decode pictures, where its compiled parts do not load."""
+    """Make torchvision import, then decode images, where its compiled parts do not load."""
     import_torchvision()
     import torchvision
     from torchvision.io import image

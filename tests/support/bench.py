@@ -56,7 +56,7 @@ def entry(
 
 
 def make_benchmark(root: Path, *, images: int = 2, pictures: bool = True) -> Path:
-    """The tiny world: each product with `images` normal and as many defective pictures, and two templates."""
+    """The tiny world: each product with `images` normal and as many defective images, and two templates."""
     records: dict[str, Any] = {}
     for number, (product, (colour, _)) in enumerate(SHAPES.items()):
         dataset = "VisA" if number == 2 else "DS-MVTec"

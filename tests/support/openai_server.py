@@ -45,7 +45,7 @@ class Request:
         return tuple(part["text"] for part in self._content() if part["type"] == "text")
 
     def image_urls(self) -> tuple[str, ...]:
-        """The picture parts of the user's turn, in order."""
+        """The image parts of the user's turn, in order."""
         return tuple(part["image_url"]["url"] for part in self._content() if part["type"] == "image_url")
 
     def _content(self) -> list[dict[str, Any]]:
@@ -95,7 +95,7 @@ def fails(
 
 
 def html(status: int = 200) -> Behaviour:
-    """What a web server that is no API answers."""
+    """What a web server that is not an API answers."""
     return Behaviour(status, b"<!doctype html><title>Welcome</title>", media_type="text/html")
 
 

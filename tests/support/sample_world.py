@@ -1,4 +1,4 @@
-"""What the tests of the sample share: a sample in small pictures, and short ways to look at one."""
+"""What the tests of the sample share: a sample in small images, and short ways to look at one."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Rendered:
     records: Json
 
     def questions(self) -> Iterator[tuple[str, Json]]:
-        """Every question with the path of its picture."""
+        """Every question with the path of its image."""
         for path, record in self.records.items():
             for question in record["conversation"]:
                 yield path, question
 
 
 def render_whole(folder: Path, seed: int = 0, templates: int = 8) -> Rendered:
-    """A sample of all products in small pictures."""
+    """A sample of all products in small images."""
     summary = render_sample(folder, size=48, seed=seed, templates=templates)
     return Rendered(folder, summary, json.loads((folder / "mmad.json").read_text(encoding="utf-8")))
 

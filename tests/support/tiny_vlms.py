@@ -9,7 +9,7 @@ from typing import Any
 from mmad_rag.encoders.repair import import_torchvision
 
 SIZE = 28
-"""Pixels: the side that LLaVA's and Idefics3's pictures are scaled to."""
+"""Pixels: the side that LLaVA's and Idefics3's images are scaled to."""
 CONTEXT = 4096
 """Tokens that each of the models takes."""
 
@@ -31,7 +31,7 @@ QWEN_TEMPLATE = (
     "{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-"""Like Qwen2-VL's: roles by name, pictures where they stand."""
+"""Like Qwen2-VL's: roles by name, images where they stand."""
 LLAVA_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['role'] not in ['user', 'assistant'] %}"
@@ -83,7 +83,7 @@ def _token(tokenizer: Any, text: str) -> int:  # noqa: ANN401
 
 
 def qwen2_vl(folder: Path) -> Path:
-    """Pictures of any size, their patches in one flat tensor, three-part rotary positions."""
+    """Images of any size, their patches in one flat tensor, three-part rotary positions."""
     import_torchvision()
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration, Qwen2VLProcessor
     from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
@@ -131,7 +131,7 @@ def qwen2_vl(folder: Path) -> Path:
 
 
 def llava(folder: Path) -> Path:
-    """One square per picture, and a tokenizer that opens every text with `<s>`."""
+    """One square per image, and a tokenizer that opens every text with `<s>`."""
     import_torchvision()
     from transformers import (
         CLIPVisionConfig,
@@ -176,7 +176,7 @@ def llava(folder: Path) -> Path:
 
 
 def idefics3(folder: Path) -> Path:
-    """SmolVLM's ancestor: pictures cut into tiles, the tiles of a batch padded to the most."""
+    """SmolVLM's ancestor: images cut into tiles, the tiles of a batch padded to the most."""
     import_torchvision()
     from transformers import Idefics3Config, Idefics3ForConditionalGeneration, Idefics3Processor, LlamaConfig
     from transformers.models.idefics3.image_processing_idefics3 import Idefics3ImageProcessor

@@ -25,7 +25,7 @@ dataset: Tiny world
 visual:
   name: {colour} {shape}
   aliases: [plain {colour} {shape}, {colour} test {shape}, small {colour} {shape}]
-  descriptions: [One {colour} {shape} in the middle of the picture.]
+  descriptions: [One {colour} {shape} in the middle of the image.]
 view: [The {shape} lies alone on a table.]
 normal:
   appearance: [The {shape} is evenly {colour} and smooth.]
@@ -65,7 +65,7 @@ SHAPES = {"red_disc": ("red", "disc"), "green_square": ("green", "square"), "blu
 
 
 def png(colour: tuple[int, int, int], size: int = 16, shade: int = 0) -> bytes:
-    """A plain picture of one colour; `shade` makes its bytes differ."""
+    """A plain image of one colour; `shade` makes its bytes differ."""
     pixels = np.full((size, size, 3), colour, np.uint8)
     pixels[0, 0] = (shade % 256, 0, 0)
     buffer = io.BytesIO()
@@ -74,7 +74,7 @@ def png(colour: tuple[int, int, int], size: int = 16, shade: int = 0) -> bytes:
 
 
 class ColourTower:
-    """Both towers: a picture is its mean colour, a text the sum of the colours it names."""
+    """Both towers: an image is its mean colour, a text the sum of the colours it names."""
 
     def __init__(self, context: int = 32) -> None:
         self.context = context
@@ -132,7 +132,7 @@ class World:
 
 
 def make_world(root: Path) -> World:
-    """Write three product files, two reference pictures and one query picture of each."""
+    """Write three product files, two reference images and one query image of each."""
     knowledge, references, queries = root / "knowledge", root / "references", root / "queries"
     for folder in (knowledge, references, queries):
         folder.mkdir(parents=True)

@@ -3,7 +3,7 @@
     knowledge effect      oracle - none                      the right text, whatever routing does
     retrieval loss        oracle - rag                       what routing and its errors cost
     length effect         filler - none                      what as much neutral text changes
-    text alone            blind - blind-none                 what the text gives away without the picture
+    text alone            blind - blind-none                 what the text gives away without the image
     gain beyond text      (rag - none) - (blind - blind-none)
 
 Each stands there when its arms were run. Intervals come from draws in which all arms see the same images, and

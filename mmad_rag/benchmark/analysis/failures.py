@@ -18,7 +18,7 @@ class FailureCause(StrEnum):
     """What has to be mended."""
 
     IMAGE = "picture"
-    """A picture could not be read, so that nothing was asked."""
+    """An image could not be read, so that nothing was asked."""
     MODEL = "model"
     """The question was asked, and no reply came."""
 
@@ -65,10 +65,10 @@ def failure_lines(failures: Sequence[Failure], total: int) -> Iterator[str]:
 
 
 def advice(failures: Sequence[Failure]) -> str:
-    """What to mend: the pictures, the model's side, or both."""
+    """What to mend: the images, the model's side, or both."""
     causes = {failure.cause for failure in failures}
     parts = {
-        FailureCause.IMAGE: "replace the pictures that cannot be read",
+        FailureCause.IMAGE: "replace the images that cannot be read",
         FailureCause.MODEL: "mend what the model's side reports, or wait until it answers",
     }
     return "; ".join(text for cause, text in parts.items() if cause in causes)

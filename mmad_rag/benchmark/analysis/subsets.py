@@ -64,7 +64,7 @@ def on_subset(
 
 
 def rightly_routed(run: Run, arm: str) -> frozenset[str]:
-    """Ids of the questions whose picture an arm routed to the true product alone."""
+    """Ids of the questions whose image an arm routed to the true product alone."""
     product = {question.id: question.product for question in run.questions}
     return frozenset(
         row.question

@@ -1,4 +1,4 @@
-"""Sum up a run: every arm's scores, every difference, and how the pictures were routed."""
+"""Sum up a run: every arm's scores, every difference, and how the images were routed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mmad_rag.records import RouteOutcome
 
 @dataclass(frozen=True, slots=True)
 class RoutingCounts:
-    """How the pictures of an arm were routed; each picture counts once."""
+    """How the images of an arm were routed; each image counts once."""
 
     arm: str
     images: int
@@ -41,7 +41,7 @@ class RoutingCounts:
 
     def __str__(self) -> str:
         return (
-            f"routing in {self.arm}: {self.right} of {self.images} pictures to the right product, "
+            f"routing in {self.arm}: {self.right} of {self.images} images to the right product, "
             f"{self.near_tie} near-ties with it, {self.wrong} wrong, {self.unknown} called unknown"
         )
 
@@ -61,7 +61,7 @@ class RunSummary:
     hard: Subset | None = None
     """The same arms on the hard subset; None where the run has none, or asks none of it."""
     rightly_routed: tuple[Subset, ...] = ()
-    """Each arm that routed, on the questions whose picture it routed rightly, beside the baseline."""
+    """Each arm that routed, on the questions whose image it routed rightly, beside the baseline."""
     circular: tuple[CircularScore, ...] = ()
     """One per arm for a run with circular evaluation."""
     second_reading: tuple[SecondReading, ...] = ()

@@ -59,7 +59,7 @@ class QuestionFlags:
     question: str
     """Its id."""
     hit_by: tuple[str, ...]
-    """Shortcuts that pick the right option and no other; a tie is no hit."""
+    """Shortcuts that pick the right option and no other; a tie is not a hit."""
     hard: bool
     """Whether it is in the hard subset."""
 
@@ -104,7 +104,7 @@ def audit_questions(
     """Score every shortcut, choose the hard subset, and measure the leak of a knowledge base.
 
     Args:
-        benchmark: The question set; its pictures are not looked at.
+        benchmark: The question set; its images are not looked at.
         base: For the readers and the leak; None leaves both out.
         replicates: Bootstrap draws, at least 1.
         seed: Of the draws.

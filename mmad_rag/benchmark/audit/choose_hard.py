@@ -119,7 +119,7 @@ def choose_hard(benchmark: Benchmark, base: KnowledgeBase | None) -> HardSubset:
     """Choose the hard subset of a whole question file; takes about 2 s for 11,656 questions.
 
     Args:
-        benchmark: The question file; its pictures are not looked at.
+        benchmark: The question file; its images are not looked at.
         base: What the text-only readers are given; None leaves them out.
     """
     products = None if base is None else {product.product: product for product in base.products}
@@ -162,7 +162,7 @@ def read_hard(path: Path) -> HardSubset:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check the path") from error
     except ValidationError as error:
-        raise DataError(f"{path} is no hard subset; write one by `mmad-rag audit --out`") from error
+        raise DataError(f"{path} is not a hard subset; write one by `mmad-rag audit --out`") from error
     if subset.version != HARD_VERSION:
         raise DataError(
             f"{path} has version {subset.version}, not {HARD_VERSION}; write it again by "

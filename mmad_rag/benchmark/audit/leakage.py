@@ -6,7 +6,7 @@ of the others, in percentage points: 0 where the words tell nothing, 100 where o
 stand there. A question about the object is held against the product's normal entry, one about a defect
 against the entry of the image's label, or against all defects together where no entry has that label, and one
 of a column that does not say which of both its questions are about against all entries together. The
-detection column is left out: "Yes." and "No." have no content words. A high leak is no fault as such:
+detection column is left out: "Yes." and "No." have no content words. A high leak is not a fault as such:
 knowledge that is right says what is right.
 """
 

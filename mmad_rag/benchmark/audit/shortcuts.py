@@ -1,4 +1,4 @@
-"""What a question gives away to a rule that sees no picture.
+"""What a question gives away to a rule that sees no image.
 
 Each shortcut gets a *credit* per question, its chance of being right in [0, 1]: where a rule picks several
 options alike, it draws one of them, so that ties are worth what they are worth on average, with no lots
@@ -24,7 +24,7 @@ _DIGITS = 9  # scores that are equal on paper are equal
 
 
 class ShortcutName(StrEnum):
-    """A rule that answers without the picture."""
+    """A rule that answers without the image."""
 
     LONGEST = "longest"
     """The option of most characters."""
@@ -39,7 +39,7 @@ class ShortcutName(StrEnum):
     READER_TRUE = "reader, true"
     """`builtin:reader` (`mmad_rag.models.builtin.reader`) with everything about the true product."""
     READER_WRONG = "reader, wrong"
-    """The same with everything about another product, drawn by the picture's path as in the arm `wrong`."""
+    """The same with everything about another product, drawn by the image's path as in the arm `wrong`."""
     READER_NONE = "reader, none"
     """The same without knowledge: every option scores alike, so it is at chance, which checks the table."""
 

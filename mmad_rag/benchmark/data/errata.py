@@ -74,7 +74,7 @@ ERRATA: Mapping[str, Erratum] = MappingProxyType(
             ),
             Erratum(
                 "transistor-misplaced",
-                "answers to where the defect is in pictures of misplaced transistors are wrong; which ones "
+                "answers to where the defect is in images of misplaced transistors are wrong; which ones "
                 "is not known here, so it takes all of them",
                 _UNSEEN,
                 _localization("DS-MVTec/transistor/image/misplaced/"),

@@ -69,12 +69,12 @@ MMAD_COLUMNS = Columns(
 
 
 class TemplateKind(StrEnum):
-    """Which of a record's lists of normal example pictures is meant."""
+    """Which of a record's lists of normal example images is meant."""
 
     RANDOM = "random"
-    """`random_templates`: any normal training pictures of the product."""
+    """`random_templates`: any normal training images of the product."""
     SIMILAR = "similar"
-    """`similar_templates`: the normal training pictures nearest to the image."""
+    """`similar_templates`: the normal training images nearest to the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,9 @@ class ImageRecord:
     path: str
     """The image, exactly as in the file."""
     similar: tuple[str, ...]
-    """Normal pictures nearest to the image."""
+    """Normal images nearest to the image."""
     random: tuple[str, ...]
-    """Normal pictures drawn at random."""
+    """Normal images drawn at random."""
     mask: str | None
     """The defect's mask; None for a normal image."""
 
@@ -125,7 +125,7 @@ def load_questions(data: Path) -> Benchmark:
     """Read `mmad.json` in the folder `data`.
 
     Raises:
-        DataError: the file is absent, is no JSON, or breaks the schema; the message names the question.
+        DataError: the file is absent, is not JSON, or breaks the schema; the message names the question.
     """
     path = data / FILE_NAME
     try:
@@ -172,7 +172,7 @@ def split_path(path: str) -> PathParts:
 
 
 def templates_of(benchmark: Benchmark, image_path: str, kind: TemplateKind) -> tuple[Path, ...]:
-    """The normal example pictures of an image that exist, in the file's order, never the image itself."""
+    """The normal example images of an image that exist, in the file's order, never the image itself."""
     record = benchmark.images[image_path]
     names = record.similar if kind is TemplateKind.SIMILAR else record.random
     paths = [benchmark.root / name for name in dict.fromkeys(names) if name != image_path]

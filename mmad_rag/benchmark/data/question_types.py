@@ -11,7 +11,7 @@ from mmad_rag.benchmark.data.strict_json import MEND
 from mmad_rag.errors import DataError
 
 MOST_TYPES = 100
-"""Types of its own that a question set may have: more are no types, and no table can show them."""
+"""Types of its own that a question set may have: more are not types, and no table can show them."""
 
 _BETWEEN = re.compile(r"[\s_-]+")
 _UNSHOWABLE = {"Cc", "Zl", "Zp"}  # control characters, separators of lines and paragraphs

@@ -33,7 +33,7 @@ def select(
     seed: int = 0,
     images: bool = True,
 ) -> Selection:
-    """Choose questions, by default those that have a picture.
+    """Choose questions, by default those that have an image.
 
     Args:
         benchmark: What to choose from.
@@ -44,7 +44,7 @@ def select(
             An image is taken with all its questions; only the last one may be cut to meet the limit. With
             the same seed a smaller sample is part of a larger one.
         seed: Of the sample.
-        images: False takes questions without a picture too, for a run that shows none.
+        images: False takes questions without an image too, for a run that shows none.
 
     Raises:
         DataError: nothing is left to ask, or the limit is not positive.
@@ -58,7 +58,7 @@ def select(
     present = [question for question in wanted if question.image_path not in missing]
     if not present:
         raise DataError(
-            f"none of the {len(wanted)} questions has a picture under {benchmark.root}; put the images there"
+            f"none of the {len(wanted)} questions has an image under {benchmark.root}; put the images there"
         )
     absent = dict.fromkeys(question.image_path for question in wanted if question.image_path in missing)
     chosen = present if limit is None else _sample(present, limit, seed)

@@ -37,7 +37,7 @@ def parse_json(raw: bytes, path: Path) -> object:
     """Any JSON value, from UTF-8 with or without a byte order mark.
 
     Raises:
-        DataError: the bytes are no UTF-8 or no JSON; the message names line and column.
+        DataError: the bytes are not UTF-8 or no JSON; the message names line and column.
     """
     try:
         parsed: object = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_object)

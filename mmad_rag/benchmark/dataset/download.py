@@ -83,7 +83,7 @@ def download_data(
         dataset: `owner/name` on the hub.
         revision: Commit, branch or tag.
         only: Globs on paths; a file is wanted when one of them fits. None given: all are wanted.
-        questions_only: Fetch mmad.json and domain_knowledge.json, no pictures.
+        questions_only: Fetch mmad.json and domain_knowledge.json, no images.
         strict: Refuse an mmad.json whose hash is not the one that others report for this revision.
         replace: Fetch a file again that is there with other bytes; by default it is refused.
         concurrency: Files fetched at a time, 1 to 32.

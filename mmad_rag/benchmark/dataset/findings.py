@@ -16,18 +16,18 @@ class FindingKind(StrEnum):
     """`hashes.json` lists it, and it is not there."""
     WRONG_BYTES = "wrong bytes"
     """It is not what `hashes.json` lists."""
-    MISSING_IMAGE = "missing picture"
+    MISSING_IMAGE = "missing image"
     """Questions are about it, and it is not there: they are not asked."""
-    UNREADABLE_IMAGE = "unreadable picture"
+    UNREADABLE_IMAGE = "unreadable image"
     """It is there, and cannot be decoded."""
     MISSING_TEMPLATE = "missing template"
-    """A normal example picture that is not there: fewer examples can be shown."""
+    """A normal example image that is not there: fewer examples can be shown."""
     LEADS_OUT = "link that leads out"
     """A link whose target is outside the data folder; it is followed."""
     SAME_IMAGE = "same image twice"
     """Two images that questions are about have the same bytes."""
-    SAME_BYTES = "same picture twice"
-    """Two pictures have the same bytes, and at most one of them is asked about."""
+    SAME_BYTES = "same bytes twice"
+    """Two images have the same bytes, and at most one of them is asked about."""
     SAME_QUESTION = "same question twice"
     """An image is asked the same question with the same options twice."""
     ERRATUM = "known erratum"
@@ -75,7 +75,7 @@ class DataReport:
     images: int
     """That questions are about."""
     opened: int
-    """Pictures that were decoded: images and templates."""
+    """Images that were decoded: images and templates."""
     hashed: int
     """Files whose bytes were compared with `hashes.json`."""
     unused: tuple[str, ...]

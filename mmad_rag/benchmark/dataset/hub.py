@@ -68,7 +68,7 @@ class Hub:
         import httpx
 
         if not _NAME.fullmatch(dataset):
-            raise DataError(f"{dataset!r} is no name of a data set; give owner/name")
+            raise DataError(f"{dataset!r} is not a name of a data set; give owner/name")
         if os.environ.get("HF_HUB_OFFLINE", "").strip().upper() in {"1", "ON", "YES", "TRUE"}:
             raise DataError("HF_HUB_OFFLINE forbids to ask a hub; unset it to download data")
         self.dataset = dataset
@@ -189,13 +189,13 @@ class Hub:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise unreachable(error, self.endpoint) from error
         except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise DataError(f"{url} answers with something that is no JSON; check HF_ENDPOINT") from error
+            raise DataError(f"{url} answers with something that is not JSON; check HF_ENDPOINT") from error
 
 
 def _listed(page: object, where: str) -> Iterator[HashedFile]:
     """The files of one page; large ones have their SHA-256 under `lfs`, small ones git's SHA-1 as `oid`."""
     if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
-        raise DataError(f"{where} is no list of files; check HF_ENDPOINT")
+        raise DataError(f"{where} is not a list of files; check HF_ENDPOINT")
     for entry in page:
         if entry.get("type") != "file":
             continue

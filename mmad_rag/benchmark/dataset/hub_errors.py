@@ -29,7 +29,7 @@ class HubRetryError(DataError):
 
 
 def refusal(response: httpx.Response, *, dataset: str, revision: str, path: str | None = None) -> DataError:
-    """The error for an answer whose status is no success.
+    """The error for an answer whose status is not a success.
 
     Args:
         response: The answer; the headers X-Error-Code and X-Error-Message say more than the status.
@@ -74,7 +74,7 @@ def unreachable(error: Exception, endpoint: str) -> DataError:
 
     reason = str(error) or type(error).__name__
     if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL | httpx.TooManyRedirects):
-        return DataError(f"{endpoint} is no address of a hub ({reason}); correct HF_ENDPOINT")
+        return DataError(f"{endpoint} is not an address of a hub ({reason}); correct HF_ENDPOINT")
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
         return HubRetryError(
             f"{endpoint} cannot be reached ({reason}); check the network, the proxy settings and "

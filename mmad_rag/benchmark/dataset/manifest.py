@@ -80,7 +80,7 @@ def checked_file(path: object, size: object, kind: HashKind, digest: object, whe
             f"{where}: the path {name!r} is kept for this library's own files; it cannot be fetched"
         )
     if type(size) is not int or size < 0:
-        raise DataError(f"{where}, {name}: the size {size!r} is no number of bytes; try again later")
+        raise DataError(f"{where}, {name}: the size {size!r} is not a number of bytes; try again later")
     if not isinstance(digest, str) or not _HEX[kind].fullmatch(digest):
         raise DataError(f"{where}, {name}: the hash {digest!r} is no {kind.value}; try again later")
     return HashedFile(name, size, kind, digest)

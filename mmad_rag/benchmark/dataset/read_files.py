@@ -12,7 +12,7 @@ from mmad_rag.errors import ImageError
 from mmad_rag.images import open_image
 
 _THREADS = 4
-"""Decoding lets other threads run; more of them only hold more pictures in memory."""
+"""Decoding lets other threads run; more of them only hold more images in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,11 @@ class FileState:
     right: bool | None = None
     """Whether it is what it must be; None where that is not known or was not looked at."""
     opened: bool = False
-    """Whether it was decoded as a picture, with or without success."""
+    """Whether it was decoded as an image, with or without success."""
     unreadable: str | None = None
     """Why it cannot be read."""
     digest: str | None = None
-    """SHA-256 (hex) of a picture that could be decoded."""
+    """SHA-256 (hex) of an image that could be decoded."""
 
 
 def read_files(
@@ -47,7 +47,7 @@ def read_files(
     Args:
         folder: The data folder.
         paths: What to look at.
-        pictures: Those that are decoded.
+        images: Those that are decoded.
         listed: What files must be; compared where a path is in it.
         fast: Look at presence and size alone.
         progress: Told the files that are done and all of them.
@@ -86,7 +86,7 @@ def _state(place: Path, path: str, *, decode: bool, file: HashedFile | None, fas
 
 def _right(place: Path, file: HashedFile, digest: str | None) -> bool:
     if digest is not None and file.kind is HashKind.SHA256:
-        return digest == file.digest  # the picture's digest is of the same bytes: no second reading
+        return digest == file.digest  # the image's digest is of the same bytes: no second reading
     try:
         return fits(place, file)
     except OSError:

@@ -20,7 +20,7 @@ from mmad_rag.errors import DataError
 
 _MAX_MEMBERS = 1_000_000
 _MAX_RATIO = 200
-"""Bytes from one packed byte; more is a bomb (pictures pack hardly at all, JSON about tenfold)."""
+"""Bytes from one packed byte; more is a bomb (images pack hardly at all, JSON about tenfold)."""
 _SMALL = 1 << 20
 """Bytes below which the ratio says nothing."""
 _BLOCK = 1 << 20
@@ -92,7 +92,7 @@ def _members(folder: Path, path: str) -> Iterator[_Member]:
         with zipfile.ZipFile(archive) as opened:
             infos = opened.infolist()
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
-        raise DataError(f"{archive} is no readable zip file ({error}); download it again") from error
+        raise DataError(f"{archive} is not readable zip file ({error}); download it again") from error
     for info in infos:
         where = f"{archive}, {info.filename!r}"
         name = as_relative_path(info.filename.removesuffix("/"), where)

@@ -24,8 +24,8 @@ def verify_data(
     """Find out whether a data folder is whole, and what is doubtful in it.
 
     Args:
-        folder: Holds mmad.json and the pictures.
-        fast: Read no picture: only whether files are there and have the right size, and mmad.json itself.
+        folder: Holds mmad.json and the images.
+        fast: Read no image: only whether files are there and have the right size, and mmad.json itself.
         progress: Told the files that have been looked at and all of them.
 
     Raises:

@@ -29,7 +29,7 @@ class ArmRetrievers:
     Args:
         index: Where knowledge comes from.
         config: How knowledge is looked up.
-        by_words: Passages are found by their words and defects never by the picture, whatever vectors the
+        by_words: Passages are found by their words and defects never by the image, whatever vectors the
             index holds.
     """
 
@@ -53,7 +53,7 @@ class ArmRetrievers:
 
     @cached_property
     def clip(self) -> ClipRetriever:
-        """Looks for the product in the picture."""
+        """Looks for the product in the image."""
         return replace(self.config, encoder=self._encoder).clip(self.index)
 
     @cached_property
@@ -116,10 +116,10 @@ class _Nothing:
 
 
 def other_product(question: Question, products: Sequence[str], *, seed: int = 0) -> str:
-    """Another product than the question's, drawn by its picture's path: the same in every run.
+    """Another product than the question's, drawn by its image's path: the same in every run.
 
     Args:
-        question: About which picture.
+        question: About which image.
         products: To draw from.
         seed: Of the draw; 0 draws by the path alone.
 

@@ -5,14 +5,14 @@ names, and in nothing else:
 
 | arm | changed | the model is shown |
 |---|---|---|
-| `rag` | knowledge | what is known of the product that is seen in the picture |
+| `rag` | knowledge | what is known of the product that is seen in the image |
 | `oracle` | knowledge | what is known of the true product |
-| `wrong` | knowledge | what is known of another product, drawn per picture |
+| `wrong` | knowledge | what is known of another product, drawn per image |
 | `lookalike` | knowledge | what is known of the product that the true one is most easily taken for |
 | `filler` | knowledge | neutral text, as long as that of `rag` and laid out alike |
 | `all` | knowledge | everything about the true product, as MMAD's own knowledge runs do |
-| `blind` | knowledge, pictures | what `rag` shows, but no picture; routing still sees it |
-| `blind-none` | pictures | the question alone |
+| `blind` | knowledge, images | what `rag` shows, but no image; routing still sees it |
+| `blind-none` | images | the question alone |
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from mmad_rag.retrieve import Retriever
 from mmad_rag.retrieve.config import RetrievalConfig
 
 ARM_NAMES = ("none", "rag", "oracle", "wrong", "lookalike", "filler", "all", "blind", "blind-none")
-"""Baseline; the thing itself and its upper bound; wrong knowledge; other text; no picture."""
+"""Baseline; the thing itself and its upper bound; wrong knowledge; other text; no image."""
 
 INDEXLESS_ARMS = frozenset({"none", "blind-none"})
 """Arms without knowledge; all others need an index."""
@@ -41,7 +41,7 @@ ROUTING_ARMS = frozenset({"rag", "blind"})
 """Arms whose rows say which product was found; in the others it is given, replaced or not needed."""
 
 IMAGE_ARMS = frozenset({"rag", "filler", "blind"})
-"""Arms that find nothing without a picture, because the product is looked for in it."""
+"""Arms that find nothing without an image, because the product is looked for in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def build_arms(
 def base_arms(model: Model, indexes: Mapping[str, IndexData], budgets: Sequence[int]) -> tuple[Arm, ...]:
     """Arms that compare knowledge bases: the true product's passages from each base, at each budget.
 
-    Beside each stands its control: the passages of another product, drawn per picture and the same for every
+    Beside each stands its control: the passages of another product, drawn per image and the same for every
     base. Passages are found by their words, whatever vectors an index holds, so that the bases differ and
     nothing else does.
 
@@ -197,7 +197,7 @@ def _with_knowledge(
 
 
 def _found(name: str, wrapper: RagWrapper, model: Model, retrievers: ArmRetrievers) -> Arm:
-    """An arm that looks at the picture: one wrapper for all questions."""
+    """An arm that looks at the image: one wrapper for all questions."""
     fingerprint, counter = retrievers.index.fingerprint, retrievers.config.counter.name
     return Arm(name, wrapper.identity, model.identity, fingerprint, lambda _question: wrapper, counter)
 

@@ -36,7 +36,7 @@ def check_sum(usd: float | None) -> None:
         DataError: it is infinite or not a number.
     """
     if usd is not None and not math.isfinite(usd):
-        raise DataError(f"a budget of {usd} USD is no sum; give a number, or leave --budget out")
+        raise DataError(f"a budget of {usd} USD is not a sum; give a number, or leave --budget out")
 
 
 def budget_of(usd: float | None, price: Price | None) -> Budget | None:

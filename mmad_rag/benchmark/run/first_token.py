@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 LEAST_SHARE = 0.5
-"""Less than this on all letters together: the first token is no choice, so none is read."""
+"""Less than this on all letters together: the first token is not a choice, so none is read."""
 
 _AROUND = " \t\n\r▁Ġ*_`'\"()[]{}<>.:,$"  # spaces as tokenizers write them, and what stands around a letter
 

@@ -1,4 +1,4 @@
-"""Open each picture of a run once while it is in use."""
+"""Open each image of a run once while it is in use."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mmad_rag.records import EncodedImage
 
 
 class ImageCache:
-    """The pictures last opened, shared between the tasks of one event loop.
+    """The images last opened, shared between the tasks of one event loop.
 
     Args:
-        kept: Pictures held in memory, at least 1.
-        size: Longest side that pictures are scaled down to, see `scaled_down`; None leaves them as they are.
+        kept: Images held in memory, at least 1.
+        size: Longest side that images are scaled down to, see `scaled_down`; None leaves them as they are.
     """
 
     def __init__(self, kept: int = 64, *, size: int | None = None) -> None:
@@ -25,10 +25,10 @@ class ImageCache:
         self._images: OrderedDict[Path, asyncio.Task[EncodedImage]] = OrderedDict()
 
     async def open(self, path: Path) -> EncodedImage:
-        """Open a picture in a thread, or take it from the cache; an error is kept like a picture.
+        """Open an image in a thread, or take it from the cache; an error is kept like an image.
 
         Raises:
-            ImageError: the picture cannot be read.
+            ImageError: the image cannot be read.
         """
         task = self._images.get(path)
         if task is None:

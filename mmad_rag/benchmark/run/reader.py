@@ -39,7 +39,7 @@ def read_header(folder: Path) -> RunHeader:
     try:
         header = HEADER_JSON.validate_json(path.read_bytes(), strict=True)
     except OSError as error:
-        raise DataError(f"{folder} is no run folder ({path}: {error.strerror}); check the path") from error
+        raise DataError(f"{folder} is not a run folder ({path}: {error.strerror}); check the path") from error
     except ValidationError as error:
         raise DataError(
             f"{path} is damaged, or written by another version ({first_problem(error)}); "
@@ -57,7 +57,7 @@ def read_run(folder: Path) -> Run:
     """Read a run folder, also while it is being written; a torn last row is left out.
 
     Raises:
-        DataError: it is no run folder, or it is damaged; the message names file and line.
+        DataError: it is not a run folder, or it is damaged; the message names file and line.
     """
     header = read_header(folder)
     path = folder / QUESTIONS_FILE

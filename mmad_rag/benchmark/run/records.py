@@ -62,19 +62,19 @@ class RunHeader:
     arms: tuple[ArmHeader, ...]
     """The conditions, in the order they are asked."""
     images: Annotated[bool, Field(alias="pictures")]
-    """Whether the query pictures are shown; False for a run over the text alone."""
+    """Whether the query images are shown; False for a run over the text alone."""
     wording: str
     """Name of the prompt's wording."""
     shots: int
-    """Normal example pictures shown with each question, at most."""
+    """Normal example images shown with each question, at most."""
     templates: str
-    """Which list those pictures are taken from: `random` or `similar`."""
+    """Which list those images are taken from: `random` or `similar`."""
     parser_version: int
     """Of the reply parser."""
     shuffle_options: int | None = None
     """Seed of the order in which each question's options were shown; None for the file's order."""
     image_size: int | None = None
-    """Longest side, in pixels, that pictures were scaled down to; None for pictures as they are."""
+    """Longest side, in pixels, that images were scaled down to; None for images as they are."""
     errata: tuple[str, ...] = ()
     """Names of the known errata whose questions were left out."""
     circular: int = 0
@@ -122,7 +122,7 @@ class OutcomeRow:
     prompt: str | None = None
     """SHA-256 (hex) of the prompt before retrieval; None when no prompt could be made."""
     references: int = 0
-    """Normal example pictures in the prompt, before an arm took the pictures out of it."""
+    """Normal example images in the prompt, before an arm took the images out of it."""
     route: RouteOutcome | None = None
     """What routing concluded; None in an arm without knowledge."""
     products: tuple[str, ...] = ()

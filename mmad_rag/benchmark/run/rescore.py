@@ -56,7 +56,7 @@ def rescore(folder: Path, *, write: bool = True) -> Rescoring:
         write: False only tells what would change.
 
     Raises:
-        DataError: it is no run folder, it is damaged, or another process writes it.
+        DataError: it is not a run folder, it is damaged, or another process writes it.
     """
     run = read_run(folder)
     if not write:

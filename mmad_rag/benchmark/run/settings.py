@@ -69,13 +69,11 @@ class RunSettings:
                 "give 0 or more of each"
             )
         if self.shots and not self.images:
-            raise DataError(
-                f"a run without pictures cannot show {self.shots} example pictures; leave them out"
-            )
+            raise DataError(f"a run without images cannot show {self.shots} example images; leave them out")
         if self.wording not in WORDINGS:
             raise SpecError(f"there is no wording {self.wording!r}; choose one of {', '.join(WORDINGS)}")
         if self.image_size is not None and self.image_size < 1:
-            raise DataError(f"a picture cannot be scaled down to {self.image_size} pixels; give 1 or more")
+            raise DataError(f"an image cannot be scaled down to {self.image_size} pixels; give 1 or more")
         check_limit(self.limit)
         for name in self.errata:
             erratum(name)

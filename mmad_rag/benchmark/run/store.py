@@ -57,7 +57,7 @@ def lock_run(folder: Path) -> FolderLock:
         folder.mkdir(parents=True, exist_ok=True)
         foreign = [item.name for item in folder.iterdir() if not item.name.lstrip(".").startswith(OUR_NAMES)]
         if foreign and not path.exists():
-            raise DataError(f"{folder} is no run folder, it holds {min(foreign)}; give another --out")
+            raise DataError(f"{folder} is not a run folder, it holds {min(foreign)}; give another --out")
         busy = f"another process is writing the run in {folder}; wait for it to end, or give another --out"
         return FolderLock(path, busy=DataError(busy))
     except OSError as error:
@@ -218,7 +218,7 @@ def _tokens(usage: Usage) -> int:
 
 
 def clear_run(folder: Path) -> None:
-    """Take the run out of a folder, so that another one can begin there; what is no file of a run stays.
+    """Take the run out of a folder, so that another one can begin there; what is not a file of a run stays.
 
     Raises:
         DataError: the folder holds something else and no run, is being written by another process, or cannot

@@ -27,7 +27,7 @@ class AnswerRecord:
     question_type: str
     """The raw type; MMAD has nine."""
     correct_answer: str | None
-    """The letter of the right option; None where the file holds something that is no text."""
+    """The letter of the right option; None where the file holds something that is not text."""
     gpt_answer: str | None
     """The letter that was read; anything else, or None, where no choice could be read."""
 
@@ -35,7 +35,7 @@ class AnswerRecord:
 def read_answers(path: Path) -> tuple[AnswerRecord, ...]:
     """Read a JSON list of `{"image", "question", "question_type", "correct_answer", "gpt_answer"}`.
 
-    An answer that could not be read is an empty text, null or anything else that is no letter: it stays in
+    An answer that could not be read is an empty text, null or anything else that is not a letter: it stays in
     the list, and the scoring rule decides what becomes of it.
 
     Raises:
@@ -87,7 +87,7 @@ ARM = "answers"
 def answers_as_rows(
     records: Sequence[AnswerRecord], questions: Sequence[Question], *, name: str = "the answers"
 ) -> tuple[OutcomeRow, ...]:
-    """One row per question: what the file answers; invalid where that is no option, else failed.
+    """One row per question: what the file answers; invalid where that is not an option, else failed.
 
     A record whose question is more than the question's words (some of MMAD's scripts keep the options with
     them) belongs to the one question about its image whose words it holds.

@@ -29,7 +29,7 @@ class SecondReading:
     by_first_token: float
     """The score by the likeliest letter at the first position, see `first_token`."""
     invalid: int
-    """Replies whose first token is no choice."""
+    """Replies whose first token is not a choice."""
     alike: int
     """Replies that both readings read alike, among those with probabilities."""
 

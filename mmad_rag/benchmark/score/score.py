@@ -17,7 +17,7 @@ from mmad_rag.records import Question
 def score_answers(records: Sequence[AnswerRecord], rule: Rule, *, name: str = "the answers") -> ScoreTable:
     """Score an answers file.
 
-    `fixed`: every question counts, an answer that is no letter is wrong, normal and abnormal are told apart
+    `fixed`: every question counts, an answer that is not a letter is wrong, normal and abnormal are told apart
     by the label component of the path, a question that stands there twice is refused. `strict-mmad`: see
     the module `strict_mmad`.
 

@@ -77,7 +77,7 @@ def detectable_gains(
     if not 0 < discordance <= 1 or not 0 <= image_correlation <= 1 or not product_spread >= 0:
         raise DataError(
             f"a discordance of {discordance}, a correlation of {image_correlation} and a spread of "
-            f"{product_spread} are no assumptions; give numbers in (0, 1], in [0, 1] and of 0 or more"
+            f"{product_spread} are not assumptions; give numbers in (0, 1], in [0, 1] and of 0 or more"
         )
     if not questions:
         raise DataError("no questions can show no gain; ask some")

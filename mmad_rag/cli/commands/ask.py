@@ -1,4 +1,4 @@
-"""`mmad-rag retrieve` and `mmad-rag ask`: one picture at a time."""
+"""`mmad-rag retrieve` and `mmad-rag ask`: one image at a time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def retrieve(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show which product a picture is routed to, why, and what a model would be shown."""
+    """Show which product an image is routed to, why, and what a model would be shown."""
     from mmad_rag.images import open_image
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.report.explain import knowledge_lines
@@ -64,7 +64,7 @@ def ask(
         list[str] | None, typer.Option("--choice", help='An option, as "A=Yes."; repeat for each.')
     ] = None,
     reference: Annotated[
-        list[Path] | None, typer.Option("--reference", help="A picture of a normal piece; repeat for each.")
+        list[Path] | None, typer.Option("--reference", help="An image of a normal piece; repeat for each.")
     ] = None,
     no_knowledge: Annotated[bool, typer.Option("--no-knowledge", help="Ask the model alone.")] = False,
     index_folder: IndexOption = DEFAULT_INDEX,
@@ -74,7 +74,7 @@ def ask(
     option: OptionsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask a model one question about one picture, with knowledge unless told otherwise."""
+    """Ask a model one question about one image, with knowledge unless told otherwise."""
     from mmad_rag.images import open_image
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.models import load_model
@@ -84,7 +84,7 @@ def ask(
     from mmad_rag.report.explain import knowledge_lines
 
     if not question.strip():
-        raise SpecError("the question is empty; ask something of the picture")
+        raise SpecError("the question is empty; ask something of the image")
     choices = _choices(choice or ())
     shown = tuple(open_image(path) for path in reference or ())
     prompt = Prompt(question, open_image(image), choices, shown)

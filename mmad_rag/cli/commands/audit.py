@@ -13,7 +13,7 @@ from mmad_rag.errors import DataError
 
 
 def audit(
-    data: Annotated[Path, typer.Option("--data", help="Folder with mmad.json; pictures are not needed.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder with mmad.json; images are not needed.")],
     knowledge: Annotated[
         Path | None,
         typer.Option("--knowledge", help="Folder of <product>.yaml files: adds the readers and the leak."),
@@ -25,7 +25,7 @@ def audit(
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Score shortcuts that see no picture, and choose the questions on which none beats chance."""
+    """Score shortcuts that see no image, and choose the questions on which none beats chance."""
     from mmad_rag.benchmark.audit.audit import audit_questions
     from mmad_rag.benchmark.audit.choose_hard import hard_bytes, hard_subset_of
     from mmad_rag.benchmark.data.mmad import load_questions

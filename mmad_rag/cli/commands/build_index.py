@@ -42,14 +42,14 @@ def build_index(
     ] = AUTO,
     references: Annotated[
         Path | None,
-        typer.Option("--references", help="Folder of normal pictures: <product>/*.png, or MMAD's layout."),
+        typer.Option("--references", help="Folder of normal images: <product>/*.png, or MMAD's layout."),
     ] = None,
     references_per_product: Annotated[
         int | None, typer.Option("--references-per-product", min=1, help="Use at most this many per product.")
     ] = None,
     defect_references: Annotated[
         Path | None,
-        typer.Option("--defect-references", help="Folder of pictures of defects: <product>/<defect>/*.png."),
+        typer.Option("--defect-references", help="Folder of images of defects: <product>/<defect>/*.png."),
     ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Embed everything again; take nothing over from the index there.")
@@ -102,7 +102,7 @@ def build_index(
         counts = manifest.counts
         out().print(
             f"{out_folder}: {counts.products} products, {counts.passages} passages, {counts.keys} text keys, "
-            f"{_images(index)} reference pictures, by {manifest.encoder.spec}",
+            f"{_images(index)} reference images, by {manifest.encoder.spec}",
             markup=False,
         )
         if older is not None and not fresh:
@@ -114,7 +114,7 @@ def build_index(
         found = find_defect_references(defect_references, base.products)
         if found.ambiguous:
             note(
-                f"{found.ambiguous} picture(s) of defects left out: their folder stands for several defects, "
+                f"{found.ambiguous} image(s) of defects left out: their folder stands for several defects, "
                 "so it is not known which one they show"
             )
     _note_losses(index, older, references, defect_references)
@@ -151,7 +151,7 @@ def _older(folder: Path) -> KnowledgeIndex | None:
 def _note_losses(
     index: KnowledgeIndex, older: KnowledgeIndex | None, references: Path | None, defects: Path | None
 ) -> None:
-    """Say when pictures are gone because their folder was not given again."""
+    """Say when images are gone because their folder was not given again."""
     from mmad_rag.records import NORMAL_ENTRY
 
     if older is None:
@@ -166,20 +166,20 @@ def _note_losses(
     ):
         if folder is None and lost:
             note(
-                f"{lost} reference picture(s) of the index that was there are gone, as no {flag} was given; "
+                f"{lost} reference image(s) of the index that was there are gone, as no {flag} was given; "
                 "give the folder again to have them back"
             )
 
 
 def _note_uncovered(index: KnowledgeIndex) -> None:
-    """Say which products have no reference picture where others have."""
+    """Say which products have no reference image where others have."""
     without = sorted(set(index.products) - {reference.product for reference in index.references})
     if index.references and without:
-        note(f"no reference picture for {len(without)} product(s): {', '.join(without)}")
+        note(f"no reference image for {len(without)} product(s): {', '.join(without)}")
         if not index.keys:
             note("these can never be routed to, as the encoder has no text tower: add references")
 
 
 def _images(index: KnowledgeIndex) -> int:
-    """Reference pictures, each counted once however many views it has."""
+    """Reference images, each counted once however many views it has."""
     return len({(item.product, item.entry, item.digest) for item in index.references})

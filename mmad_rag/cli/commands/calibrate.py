@@ -30,7 +30,7 @@ def calibrate(
         Path | None,
         typer.Option(
             "--images",
-            help="Folder of labelled pictures: <product>/**/*.png, unknown/*.png, or MMAD's layout. "
+            help="Folder of labelled images: <product>/**/*.png, unknown/*.png, or MMAD's layout. "
             "Without it, the index's own references are used, each left out in turn.",
         ),
     ] = None,
@@ -40,7 +40,7 @@ def calibrate(
             "--known-share",
             min=0.01,
             max=0.99,
-            help="Share of pictures that show a catalogued product; else as among the pictures, or 0.75.",
+            help="Share of images that show a catalogued product; else as among the images, or 0.75.",
         ),
     ] = None,
     recall: Annotated[
@@ -49,7 +49,7 @@ def calibrate(
             "--recall",
             min=0.01,
             max=1.0,
-            help="Accept this share of the known pictures; else a threshold of 0.5 on the probability.",
+            help="Accept this share of the known images; else a threshold of 0.5 on the probability.",
         ),
     ] = None,
     encoder: EncoderOption = None,
@@ -57,7 +57,7 @@ def calibrate(
 ) -> None:
     """Fit the confidence of routing and write it into the index's manifest.
 
-    Measure what it is worth on other pictures with `mmad-rag eval-retrieval`.
+    Measure what it is worth on other images with `mmad-rag eval-retrieval`.
     """
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.index.folder.write import update_index
@@ -82,7 +82,7 @@ def calibrate(
             fitted = calibrate_by_leaving_out(found, known_share=share, recall=recall)
         if fitted is None:
             raise InputError(
-                f"{index_folder} has too few reference pictures to calibrate on; give --images, "
+                f"{index_folder} has too few reference images to calibrate on; give --images, "
                 "or build it with --references"
             )
         return with_calibration(found, fitted)
@@ -112,7 +112,7 @@ def note_lost_calibration(before: Calibration) -> None:
 
 
 def _labelled(index: IndexData, folder: Path, encoder: str | None) -> list[LabelledVector]:
-    """The folder's pictures by their vectors."""
+    """The folder's images by their vectors."""
     from mmad_rag.images import open_image
     from mmad_rag.retrieval_eval.images import find_images
     from mmad_rag.retrieve import ClipRetriever
@@ -120,19 +120,19 @@ def _labelled(index: IndexData, folder: Path, encoder: str | None) -> list[Label
 
     found = find_images(folder, index.products)
     for reason, names in found.left_out.items():
-        note(f"{len(names)} picture(s) left out: {reason.value}")
+        note(f"{len(names)} image(s) left out: {reason.value}")
     retriever = ClipRetriever(index, encoder=encoder)
     vectors = []
     with progress_bar() as progress:
         for number, image in enumerate(found.images, start=1):
             vector = retriever.vector(open_image(image.path))
             vectors.append(LabelledVector(vector, image.digest, image.product))
-            progress("embedding pictures", number, len(found.images))
+            progress("embedding images", number, len(found.images))
     return vectors
 
 
 def _note_labels(index: IndexData, labelled: Sequence[LabelledVector]) -> None:
-    """Say how many pictures rank the product first that they are labelled with: wrong labels spoil a fit."""
+    """Say how many images rank the product first that they are labelled with: wrong labels spoil a fit."""
     from mmad_rag.retrieve.routing.router import Router
 
     router = Router(index)
@@ -143,7 +143,7 @@ def _note_labels(index: IndexData, labelled: Sequence[LabelledVector]) -> None:
         for image, route in zip(known, routes, strict=True)
         if not route.candidates or route.candidates[0].product != image.product
     ]
-    note(f"{len(known) - len(wrong)} of {len(known)} labelled pictures rank their own product first")
+    note(f"{len(known) - len(wrong)} of {len(known)} labelled images rank their own product first")
     if len(wrong) > _MANY_WRONG * len(known):
         examples = ", ".join(f"{image.product} taken for {named}" for image, named in wrong[:_SHOWN])
         note(f"many do not ({examples}): check the labels")
@@ -153,8 +153,8 @@ def _print(folder: Path, fitted: Calibration) -> None:
     fits = (("references", fitted.reference), ("references and text", fitted.both), ("text", fitted.text))
     missing = [name for name, fit in fits if fit is None]
     out().print(
-        f"{folder}: calibrated on {fitted.images} pictures ({fitted.method}), "
-        f"threshold {fitted.threshold:.3f} at {fitted.known_share:.0%} of pictures known",
+        f"{folder}: calibrated on {fitted.images} images ({fitted.method}), "
+        f"threshold {fitted.threshold:.3f} at {fitted.known_share:.0%} of images known",
         markup=False,
         soft_wrap=True,
     )

@@ -24,13 +24,13 @@ _SHOWN = 10
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(help="Folder that holds mmad.json and the pictures.")],
+    folder: Annotated[Path, typer.Argument(help="Folder that holds mmad.json and the images.")],
     fast: Annotated[
-        bool, typer.Option("--fast", help="Open no picture: only whether files are there, and mmad.json.")
+        bool, typer.Option("--fast", help="Open no image: only whether files are there, and mmad.json.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that the data is whole: pictures, hashes, duplicates, known errata.
+    """Check that the data is whole: images, hashes, duplicates, known errata.
 
     Exit code 1 when something must be done; what is merely doubtful is told, and leaves the exit code at 0.
     """
@@ -56,7 +56,7 @@ def _print(report: DataReport) -> None:
     def line(text: str) -> None:
         out().print(text, markup=False, soft_wrap=True)
 
-    read = "no picture opened" if report.fast else f"{report.opened:,} pictures opened"
+    read = "no image opened" if report.fast else f"{report.opened:,} images opened"
     line(
         f"{report.folder}: {report.questions:,} questions about {report.images:,} images; {read}, "
         f"{report.hashed:,} files compared with their hashes, {len(report.unused):,} files unused"
@@ -88,7 +88,7 @@ def download(
     ] = None,
     questions_only: Annotated[
         bool,
-        typer.Option("--questions-only", help="Fetch mmad.json and domain_knowledge.json, no pictures."),
+        typer.Option("--questions-only", help="Fetch mmad.json and domain_knowledge.json, no images."),
     ] = False,
     unpack: Annotated[
         bool, typer.Option("--unpack", help="Unpack zip files among what was fetched, beside themselves.")
@@ -172,7 +172,7 @@ data_app.command("verify")(verify)
 @data_app.command("sample")
 def sample(
     folder: Annotated[Path, typer.Argument(help="Where the sample goes: an empty or new folder.")],
-    seed: Annotated[int, typer.Option(help="Another seed draws other pictures of the same kind.")] = 0,
+    seed: Annotated[int, typer.Option(help="Another seed draws other images of the same kind.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Render the shipped sample: a small benchmark in MMAD's layout, drawn by this library."""
@@ -185,11 +185,9 @@ def sample(
     if as_json:
         print_json(summary)
         return
-    images = (
-        f"{summary.good} normal and {summary.defective} defective pictures, {summary.templates} templates"
-    )
+    images = f"{summary.good} normal and {summary.defective} defective images, {summary.templates} templates"
     out().print(
         f"{folder}: {summary.products} products, {images}, {summary.questions} questions, "
-        f"{summary.unknown} pictures of other things",
+        f"{summary.unknown} images of other things",
         markup=False,
     )

@@ -32,7 +32,7 @@ class DemoFolders:
 def demo_folders(folder: Path, products: Set[str]) -> DemoFolders:
     """The three folders of a demo, found free or holding an earlier demo's work; nothing is changed yet.
 
-    The sample is not looked at: rendering one refuses whatever is no sample.
+    The sample is not looked at: rendering one refuses whatever is not a sample.
 
     Args:
         folder: Where the demo goes.
@@ -56,7 +56,7 @@ def _check_index(index: Path, products: Set[str]) -> None:
 
     path = index / MANIFEST
     if not path.exists():
-        return  # what is no index at all is refused when the index is written
+        return  # what is not an index at all is refused when the index is written
     try:
         manifest = json.loads(path.read_bytes())
         ours = manifest["encoder"]["spec"] == ENCODER and set(manifest["knowledge"]) <= products
@@ -75,7 +75,7 @@ def _check_run(run: Path, sample: Path) -> None:
         if outcomes.exists() and outcomes.stat().st_size:
             _refuse(run, f"outcomes without a {HEADER_FILE}")
         if run.exists() and not outcomes.exists() and any(run.iterdir()):
-            _refuse(run, "something that is no run")
+            _refuse(run, "something that is not a run")
         return  # free, or a run that was stopped before it began
     try:
         header = read_header(run)
@@ -99,7 +99,7 @@ def _refuse(folder: Path, what: str) -> NoReturn:
 
 
 _MEANING = f"""
-{MODEL} reads text and never looks at a picture: this shows that the parts work together,
+{MODEL} reads text and never looks at an image: this shows that the parts work together,
 not what a multimodal LLM would gain. With your own model and data:
   mmad-rag eval --data MMAD --model openai:NAME --arms none,rag,oracle"""
 
@@ -128,7 +128,7 @@ def demo(
         index.save(folders.index)
     counts = index.manifest.counts
     images = len({reference.digest for reference in index.references})
-    note(f"sample: {drawn.images} pictures drawn by this library, {drawn.questions} questions")
+    note(f"sample: {drawn.images} images drawn by this library, {drawn.questions} questions")
     note(f"index: {counts.products} products, {counts.passages} passages, {images} references in six views")
     clear_run(folders.run)
     experiment = prepare(folders.sample, MODEL, index, arms=("none", "rag", "oracle"), out=folders.run)

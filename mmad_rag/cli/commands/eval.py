@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    data: Annotated[Path, typer.Option("--data", help="Folder that holds mmad.json and the pictures.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder that holds mmad.json and the images.")],
     model: ModelOption,
     arms: Annotated[
         str,
@@ -58,7 +58,7 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the sample, wrong products and intervals.")] = 0,
     shots: Annotated[
-        int, typer.Option("--shots", min=0, help="Normal example pictures shown with each question.")
+        int, typer.Option("--shots", min=0, help="Normal example images shown with each question.")
     ] = 0,
     templates: Annotated[
         TemplateKind,
@@ -69,11 +69,11 @@ def evaluate(
     ] = "default",
     no_images: Annotated[
         bool,
-        typer.Option("--no-images", help="Show no picture; asks every question, also without a file."),
+        typer.Option("--no-images", help="Show no image; asks every question, also without a file."),
     ] = False,
     image_size: Annotated[
         int | None,
-        typer.Option("--image-size", min=1, help="Scale pictures down to this longest side, in pixels."),
+        typer.Option("--image-size", min=1, help="Scale images down to this longest side, in pixels."),
     ] = None,
     shuffle_options: Annotated[
         int | None,

@@ -18,19 +18,19 @@ def eval_retrieval(
     data: Annotated[
         Path,
         typer.Argument(
-            help="Labelled pictures: <product>/**/*.png or MMAD's layout; unknown/ holds other things."
+            help="Labelled images: <product>/**/*.png or MMAD's layout; unknown/ holds other things."
         ),
     ],
     index_folder: IndexOption = DEFAULT_INDEX,
     encoder: EncoderOption = None,
     changes: Annotated[
         str,
-        typer.Option("--changes", help=f"How pictures are changed: all, or some of {', '.join(CHANGES)}."),
+        typer.Option("--changes", help=f"How images are changed: all, or some of {', '.join(CHANGES)}."),
     ] = "none",
     leave_product_out: Annotated[
         bool,
         typer.Option(
-            "--leave-product-out", help="Also route each product's pictures by an index that lacks it."
+            "--leave-product-out", help="Also route each product's images by an index that lacks it."
         ),
     ] = False,
     references_per_product: Annotated[
@@ -43,14 +43,14 @@ def eval_retrieval(
     out_folder: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Folder for figures, tables and pictures; it also keeps the pictures' vectors."
+            "--out", help="Folder for figures, tables and images; it also keeps the images' vectors."
         ),
     ] = None,
     no_plots: Annotated[bool, typer.Option("--no-plots", help="Write no PNG files.")] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of changes and of chosen references.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure routing on labelled pictures, beside a plain search for the nearest reference."""
+    """Measure routing on labelled images, beside a plain search for the nearest reference."""
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.report.routing_files import write_retrieval
     from mmad_rag.report.routing_plots import check_plots, draw_retrieval

@@ -49,8 +49,8 @@ def show(folder: FolderArgument, as_json: JsonOption = False) -> None:
     counts = manifest.counts
     out().print(
         f"{folder}: {counts.products} products, {counts.passages} passages, {counts.keys} text keys, "
-        f"{sum(row.references + row.defect_references for row in rows)} reference pictures\n"
-        f"pictures and keys by {manifest.encoder.spec} ({manifest.encoder.dim} numbers), "
+        f"{sum(row.references + row.defect_references for row in rows)} reference images\n"
+        f"images and keys by {manifest.encoder.spec} ({manifest.encoder.dim} numbers), "
         f"passages by {passages_by}\n"
         f"views of each reference: {', '.join(manifest.recipe.views)}\n"
         f"fingerprint {index.fingerprint}",
@@ -165,9 +165,9 @@ class _ProductRow:
 
     product: str
     references: int
-    """Pictures of the normal state, each counted once however many views it has."""
+    """Images of the normal state, each counted once however many views it has."""
     defect_references: int
-    """Pictures of its defects, likewise."""
+    """Images of its defects, likewise."""
     keys: int
     passages: int
 

@@ -52,7 +52,7 @@ def new(
         str | None, typer.Option("--name", help='What fits "a photo of a ..."; else made of PRODUCT.')
     ] = None,
     images: Annotated[
-        Path | None, typer.Option("--images", help="Folder of normal pictures, used as references.")
+        Path | None, typer.Option("--images", help="Folder of normal images, used as references.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -71,7 +71,7 @@ def new(
     if written.references:
         where = f"{written.copied} of them copied into {folder}" if written.copied else "where they lie"
         console.print(
-            f"{len(written.references)} reference pictures listed, {where}", markup=False, soft_wrap=True
+            f"{len(written.references)} reference images listed, {where}", markup=False, soft_wrap=True
         )
     console.print(
         f"next: replace every TODO in it, then run `mmad-rag knowledge lint {folder}`",

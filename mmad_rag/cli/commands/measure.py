@@ -27,7 +27,7 @@ def measure(
     against: Annotated[
         Path, typer.Option("--against", help="Another such folder, or MMAD's domain_knowledge.json.")
     ],
-    data: Annotated[Path, typer.Option("--data", help="Folder with mmad.json; pictures are not needed.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder with mmad.json; images are not needed.")],
     tokens: Annotated[
         list[int] | None,
         typer.Option("--tokens", min=1, help="Tokens per prompt; repeatable. Full length is added."),
@@ -35,12 +35,12 @@ def measure(
     only: Annotated[
         list[str] | None, typer.Option("--only", help="These images only: a product or a glob; repeatable.")
     ] = None,
-    model: Annotated[str, typer.Option("--model", help="Who reads; it sees no picture.")] = "builtin:reader",
+    model: Annotated[str, typer.Option("--model", help="Who reads; it sees no image.")] = "builtin:reader",
     out_folder: Annotated[Path | None, typer.Option("--out", help="Run folder to keep or continue.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the intervals.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare two knowledge bases by what a reader without the picture makes of them.
+    """Compare two knowledge bases by what a reader without the image makes of them.
 
     Both are asked the same questions with the true product given, and again with another one as a control, at
     equal budgets and at full length.

@@ -21,7 +21,7 @@ def report(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Data folder with the pictures.", show_default="the one that the run was given"),
+        typer.Option(help="Data folder with the images.", show_default="the one that the run was given"),
     ] = None,
     flips: Annotated[
         int, typer.Option(min=0, help="Questions to show that turned right, and as many that turned wrong.")
@@ -53,7 +53,7 @@ def report(
     if len(run.questions) < len(whole.questions):
         notices.append(
             f"The run is not finished: {len(run.questions):,} of {len(whole.questions):,} questions are "
-            "answered in every arm, and only these are shown. Which ones came first is no random draw."
+            "answered in every arm, and only these are shown. Which ones came first is not a random draw."
         )
     summary = summarise(run, baseline=baseline, replicates=replicates, margin=margin, seed=seed)
     html = render_page(

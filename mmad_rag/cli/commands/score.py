@@ -75,7 +75,7 @@ def score(
             for arm in run.header.arms
         }
     elif by is Group.PRODUCT or hard or answered:
-        raise DataError(f"{answers} is no run folder: --by product, --hard and --answered need one")
+        raise DataError(f"{answers} is not a run folder: --by product, --hard and --answered need one")
     elif data is not None:
         asked = load_questions(data).questions
         rows = answers_as_rows(read_answers(answers), asked, name=str(answers))

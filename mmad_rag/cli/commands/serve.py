@@ -34,14 +34,14 @@ def serve(
     ] = None,
     allow_images_from: Annotated[
         list[str] | None,
-        typer.Option("--allow-images-from", help="HOST[:PORT] to fetch pictures from; repeat for each."),
+        typer.Option("--allow-images-from", help="HOST[:PORT] to fetch images from; repeat for each."),
     ] = None,
     timeout: Annotated[
         float, typer.Option("--timeout", min=0.1, help="Seconds of silence of the upstream before 504.")
     ] = 120.0,
     max_body_mb: Annotated[int, typer.Option("--max-body-mb", min=1, help="Larger bodies get 413.")] = 32,
     max_image_mb: Annotated[
-        int, typer.Option("--max-image-mb", min=1, max=64, help="Larger pictures get 413.")
+        int, typer.Option("--max-image-mb", min=1, max=64, help="Larger images get 413.")
     ] = 20,
     max_requests: Annotated[
         int, typer.Option("--max-requests", min=1, help="Requests at a time; more get 503.")
@@ -51,7 +51,7 @@ def serve(
     ] = 30.0,
     quiet: Annotated[bool, typer.Option("--quiet", help="No line per request.")] = False,
 ) -> None:
-    """Serve an OpenAI-compatible endpoint that adds knowledge to pictures and forwards.
+    """Serve an OpenAI-compatible endpoint that adds knowledge to images and forwards.
 
     Clients change their base URL and nothing else. MMAD_RAG_UPSTREAM_KEY is sent to the upstream where
     clients send no key of their own.

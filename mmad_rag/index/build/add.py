@@ -74,7 +74,7 @@ def add_references(
     entry: str = NORMAL_ENTRY,
     progress: Progress | None = None,
 ) -> IndexData:
-    """Add pictures of a product that is there; see `KnowledgeIndex.add_references`."""
+    """Add images of a product that is there; see `KnowledgeIndex.add_references`."""
     refuse_unknown(index, product)
     entries = {index.passages[row].entry for row in index.rows_of_product[product]} | {NORMAL_ENTRY}
     if entry not in entries:

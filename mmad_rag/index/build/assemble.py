@@ -46,13 +46,13 @@ def assemble(
     known: KnownVectors,
     progress: Progress | None = None,
 ) -> IndexData:
-    """Embed what is not known and join it with what is; the same text or picture is embedded once.
+    """Embed what is not known and join it with what is; the same text or image is embedded once.
 
     Raises:
         KnowledgeError: nothing could be routed to.
         EncoderError: there are references and no image tower; a key is too long; a vector has no direction.
-        IndexMismatchError: a picture must be embedded of which only the hash is known.
-        ImageError: a picture cannot be read.
+        IndexMismatchError: an image must be embedded of which only the hash is known.
+        ImageError: an image cannot be read.
     """
     stamp, text_stamp = _stamp(encoder), _stamp(text) if text else None
     recipe = Recipe(
@@ -104,14 +104,14 @@ def vectors_of_references(
 
     Raises:
         EncoderError: there are references and no image tower, or a vector has no direction.
-        IndexMismatchError: a picture must be embedded of which only the hash is known.
-        ImageError: a picture cannot be read.
+        IndexMismatchError: an image must be embedded of which only the hash is known.
+        ImageError: an image cannot be read.
     """
     if not references:
         return np.empty((0, encoder.dim), np.float32)
     tower = encoder.images
     if tower is None:
-        raise EncoderError(f"the encoder {encoder.spec} has no image tower; choose one that sees pictures")
+        raise EncoderError(f"the encoder {encoder.spec} has no image tower; choose one that sees images")
     vectors = _filled(
         [view_source(reference) for reference in references],
         known.references,
@@ -161,11 +161,11 @@ def stamped(
 
 
 def refuse_unroutable(keys: Sequence[Key], references: Sequence[Reference], encoder: EncoderStamp) -> None:
-    """Raise KnowledgeError when no picture could be routed to any product."""
+    """Raise KnowledgeError when no image could be routed to any product."""
     if not keys and not references:
         raise KnowledgeError(
-            f"the encoder {encoder.spec} sees pictures only and there are no reference pictures: "
-            "no picture could be routed; give --references DIR, or an encoder with a text tower"
+            f"the encoder {encoder.spec} sees images only and there are no reference images: "
+            "no image could be routed; give --references DIR, or an encoder with a text tower"
         )
 
 
@@ -201,18 +201,18 @@ def _embed_keys(sources: Sequence[KeySource], encoder: Encoder) -> FloatArray:
 
 
 def _views(sources: Sequence[ViewSource], paths: Mapping[str, Path]) -> Iterator[EncodedImage]:
-    """What the encoder is shown. Views of one picture stand together: it is opened once for all of them."""
+    """What the encoder is shown. Views of one image stand together: it is opened once for all of them."""
     lost = {source.digest for source in sources if source.digest not in paths}
     if lost:
         raise IndexMismatchError(
-            f"{len(lost)} reference picture(s) must be embedded again, of which the index holds only hashes; "
+            f"{len(lost)} reference image(s) must be embedded again, of which the index holds only hashes; "
             "build it again with --references"
         )
     for digest, views in groupby(sources, key=lambda source: source.digest):
         image = open_image(paths[digest])
         if image.digest != digest:
             raise ImageError(
-                f"the reference picture {paths[digest]} was changed while it was embedded; build again"
+                f"the reference image {paths[digest]} was changed while it was embedded; build again"
             )
         for source in views:
             yield view_of(image, source.view)

@@ -38,13 +38,13 @@ def remove_products(index: IndexData, products: Collection[str]) -> IndexData:
 
 
 def remove_references(index: IndexData, product: str, digests: Collection[str] | None = None) -> IndexData:
-    """Leave reference pictures of a product out; see `KnowledgeIndex.remove_references`."""
+    """Leave reference images of a product out; see `KnowledgeIndex.remove_references`."""
     refuse_unknown(index, product)
     own = {reference.digest for reference in index.references if reference.product == product}
     gone = own if digests is None else set(digests)
     if unknown := gone - own:
         raise InputError(
-            f"{product} has no reference picture with the hash {min(unknown)}; "
+            f"{product} has no reference image with the hash {min(unknown)}; "
             "`mmad-rag index show DIR --json` lists them"
         )
     return _selected(
@@ -67,7 +67,7 @@ def rename_product(index: IndexData, old: str, new: str) -> IndexData:
         raise InputError(f"the index holds a product {new} already; remove it first, or choose another name")
     if not _PRODUCT.fullmatch(new) or len(new) > _LONGEST_NAME:
         raise InputError(
-            f"{new!r} is no name of a product; give lower-case words joined by underscores, "
+            f"{new!r} is not a name of a product; give lower-case words joined by underscores, "
             f"at most {_LONGEST_NAME} characters"
         )
 

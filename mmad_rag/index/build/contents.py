@@ -1,4 +1,4 @@
-"""Read what an index is to hold: records in their canonical order, and where the pictures lie."""
+"""Read what an index is to hold: records in their canonical order, and where the images lie."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Contents:
     references: tuple[Reference, ...]
     """As `sorted_references` leaves them."""
     paths: Mapping[str, Path]
-    """SHA-256 (hex) of a picture's bytes -> a file that holds them; pictures of an older index have none."""
+    """SHA-256 (hex) of an image's bytes -> a file that holds them; images of an older index have none."""
 
 
 def read_contents(
@@ -44,11 +44,11 @@ def read_contents(
     references_per_product: int | None = None,
     defect_references: Path | None = None,
 ) -> Contents:
-    """What product files and folders of pictures hold.
+    """What product files and folders of images hold.
 
     Raises:
-        InputError: a folder of pictures is absent or holds none of a product.
-        ImageError: a picture cannot be read.
+        InputError: a folder of images is absent or holds none of a product.
+        ImageError: an image cannot be read.
     """
     found = [
         FoundReference(file.product.product, path) for file in base.files for path in file.reference_paths()
@@ -70,7 +70,7 @@ def read_contents(
 
 @dataclass(frozen=True, slots=True)
 class ReadImages:
-    """Reference pictures whose bytes have been read once."""
+    """Reference images whose bytes have been read once."""
 
     references: tuple[Reference, ...]
     paths: Mapping[str, Path]
@@ -78,7 +78,7 @@ class ReadImages:
 
 
 def read_images(found: Iterable[FoundReference], views: Sequence[str]) -> ReadImages:
-    """One record per picture and view.
+    """One record per image and view.
 
     Raises:
         ImageError: a file cannot be read.
@@ -159,5 +159,5 @@ def _digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ImageError(
-            f"the reference picture {path} cannot be read ({error.strerror}); correct or remove it"
+            f"the reference image {path} cannot be read ({error.strerror}); correct or remove it"
         ) from None

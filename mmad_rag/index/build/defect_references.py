@@ -1,4 +1,4 @@
-"""Find pictures of known defects in a folder."""
+"""Find images of known defects in a folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mmad_rag.index.build.references import FoundReference, Place, images_below,
 from mmad_rag.knowledge.schema import Product
 
 _MASK_FOLDERS = {"ground_truth", "mask", "masks", "rbg_mask"}
-"""Where the benchmarks keep drawings of defects, which are no pictures of them."""
+"""Where the benchmarks keep drawings of defects, which are not images of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,13 @@ class FoundDefects:
     references: tuple[FoundReference, ...]
     """Sorted by path."""
     ambiguous: int
-    """Pictures left out because their folder stands for several defects, such as VisA's `bad`."""
+    """Images left out because their folder stands for several defects, such as VisA's `bad`."""
     skipped: int
-    """Pictures left out for another reason: normal, a mask, of no known defect or of no known product."""
+    """Images left out for another reason: normal, a mask, of no known defect or of no known product."""
 
 
 def find_defect_references(folder: Path, products: Sequence[Product]) -> FoundDefects:
-    """Look for pictures below `<product>/.../<defect>/`: the id of a defect, or one of its `folders`.
+    """Look for images below `<product>/.../<defect>/`: the id of a defect, or one of its `folders`.
 
     Where several folders mean something, the innermost one counts.
 
@@ -36,7 +36,7 @@ def find_defect_references(folder: Path, products: Sequence[Product]) -> FoundDe
         products: The catalogue.
 
     Raises:
-        InputError: the folder does not exist or holds no picture of exactly one defect.
+        InputError: the folder does not exist or holds no image of exactly one defect.
     """
     names = {product.product: _defects_by_folder(product) for product in products}
     found: list[FoundReference] = []
@@ -52,15 +52,15 @@ def find_defect_references(folder: Path, products: Sequence[Product]) -> FoundDe
             skipped += 1
     if not found:
         raise InputError(
-            f"no picture of a known defect lies below {folder}; expected <product>/<defect>/*.png, where "
-            f"<defect> is the id of a defect or one of its folders ({ambiguous} picture(s) lie in a folder "
+            f"no image of a known defect lies below {folder}; expected <product>/<defect>/*.png, where "
+            f"<defect> is the id of a defect or one of its folders ({ambiguous} image(s) lie in a folder "
             f"of several defects, {skipped} elsewhere)"
         )
     return FoundDefects(tuple(found), ambiguous, skipped)
 
 
 def _defects_by_folder(product: Product) -> dict[str, tuple[str, ...]]:
-    """Name of a folder -> the ids of the defects that its pictures may show."""
+    """Name of a folder -> the ids of the defects that its images may show."""
     names: dict[str, list[str]] = {}
     for defect in product.defects:
         for name in dict.fromkeys((defect.id, *defect.folders)):

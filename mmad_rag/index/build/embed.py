@@ -1,4 +1,4 @@
-"""Turn keys, passages and reference pictures into unit vectors."""
+"""Turn keys, passages and reference images into unit vectors."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def embed_texts(texts: Sequence[str], encoder: Encoder, progress: Progress | Non
 def embed_images(
     images: Iterator[EncodedImage], count: int, tower: ImageTower, dim: int, progress: Progress | None = None
 ) -> FloatArray:
-    """One vector per picture, opened a few at a time: shape (count, d), unit length."""
+    """One vector per image, opened a few at a time: shape (count, d), unit length."""
     vectors = np.empty((count, dim), np.float32)
     done = 0
     while done < count:
@@ -110,7 +110,5 @@ def unit(vectors: FloatArray) -> FloatArray:
 
 def _text_tower(encoder: Encoder) -> TextTower:
     if encoder.texts is None:
-        raise EncoderError(
-            f"the encoder {encoder.spec} has no text tower; use it for reference pictures only"
-        )
+        raise EncoderError(f"the encoder {encoder.spec} has no text tower; use it for reference images only")
     return encoder.texts

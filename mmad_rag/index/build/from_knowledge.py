@@ -29,16 +29,16 @@ def build_index(
     reuse: IndexData | None = None,
     progress: Progress | None = None,
 ) -> IndexData:
-    """Embed every visual key, passage and reference picture of a knowledge base.
+    """Embed every visual key, passage and reference image of a knowledge base.
 
     Args:
         knowledge: A loaded base, or the folder of product files.
-        encoder: Embeds keys and reference pictures; a spec or a loaded encoder.
+        encoder: Embeds keys and reference images; a spec or a loaded encoder.
         text_encoder: Embeds passages: a spec, a loaded encoder, `words` for none (they are then found by
             their words alone), or `auto` (see `choose_text_encoder`).
-        references: A folder of normal pictures (see `find_references`), beside those that product files name.
+        references: A folder of normal images (see `find_references`), beside those that product files name.
         references_per_product: Keep at most this many of that folder per product; None keeps all.
-        defect_references: A folder of pictures of known defects (see `find_defect_references`).
+        defect_references: A folder of images of known defects (see `find_defect_references`).
         views: How each reference is looked at, names of `views.VIEWS`: one vector for each.
         reuse: An older index, whose vectors are taken over where encoder and content are the same. It plays
             no part in what the new index holds.
@@ -48,7 +48,7 @@ def build_index(
         KnowledgeError: the knowledge is wrong, or nothing in it can be routed to.
         EncoderError: a key is longer than the encoder's context.
         InputError: a reference folder is absent or holds no known product; a view is unknown.
-        ImageError: a reference picture cannot be read.
+        ImageError: a reference image cannot be read.
     """
     chosen = checked_views(views)
     base = knowledge if isinstance(knowledge, KnowledgeBase) else load_knowledge(knowledge)

@@ -1,4 +1,4 @@
-"""Find the normal pictures of a catalogue's products in a folder."""
+"""Find the normal images of a catalogue's products in a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NORMAL_FOLDERS = {"good", "normal", "ok"}
 
 @dataclass(frozen=True, slots=True)
 class FoundReference:
-    """A picture of a piece whose state is known."""
+    """An image of a piece whose state is known."""
 
     product: str
     path: Path
@@ -31,17 +31,17 @@ class FoundReferences:
     references: tuple[FoundReference, ...]
     """Sorted by product, then path."""
     skipped: int
-    """Pictures left out: of a defect, of no product of the catalogue, not for training, or too many."""
+    """Images left out: of a defect, of no product of the catalogue, not for training, or too many."""
 
 
 def find_references(
     folder: Path, products: Collection[str], *, per_product: int | None = None
 ) -> FoundReferences:
-    """Look for normal pictures below `folder`: `<product>/x.png`, or anything of MMAD's layout.
+    """Look for normal images below `folder`: `<product>/x.png`, or anything of MMAD's layout.
 
-    A picture belongs to the last component of its path that is a product's name. It is normal when it lies
+    An image belongs to the last component of its path that is a product's name. It is normal when it lies
     directly in the product's folder, or when a folder between is called good, normal or ok. Where a product
-    has normal pictures in a folder called train, only those are taken: the others are test pictures.
+    has normal images in a folder called train, only those are taken: the others are test images.
 
     Args:
         folder: Searched recursively; links are not followed out of it.
@@ -49,7 +49,7 @@ def find_references(
         per_product: Keep at most this many per product (the first by path); None keeps all.
 
     Raises:
-        InputError: the folder does not exist or holds no normal picture of any product.
+        InputError: the folder does not exist or holds no normal image of any product.
     """
     found: dict[str, list[Path]] = {}
     skipped = 0
@@ -61,7 +61,7 @@ def find_references(
             found.setdefault(product, []).append(path)
     if not found:
         raise InputError(
-            f"no normal picture of a known product lies below {folder}; expected <product>/*.png or "
+            f"no normal image of a known product lies below {folder}; expected <product>/*.png or "
             f"MMAD's layout with a folder called good, for products such as {', '.join(sorted(products)[:3])}"
         )
     kept = tuple(
@@ -73,13 +73,13 @@ def find_references(
 
 
 def images_below(folder: Path) -> Iterator[Path]:
-    """Every picture below a folder, sorted by path; links are not followed out of it.
+    """Every image below a folder, sorted by path; links are not followed out of it.
 
     Raises:
         InputError: there is no such folder.
     """
     if not folder.is_dir():
-        raise InputError(f"there is no folder of reference pictures at {folder}; check the path")
+        raise InputError(f"there is no folder of reference images at {folder}; check the path")
     root = folder.resolve()
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in IMAGE_SUFFIXES and path.resolve().is_relative_to(root):
@@ -88,15 +88,15 @@ def images_below(folder: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a picture lies, seen from its product."""
+    """Where an image lies, seen from its product."""
 
     product: str
     below: tuple[str, ...]
-    """The folders between the product's folder and the picture."""
+    """The folders between the product's folder and the image."""
 
 
 def place_of(path: Path, products: Collection[str]) -> Place | None:
-    """A picture belongs to the last component of its path that is a product's name; None without one."""
+    """An image belongs to the last component of its path that is a product's name; None without one."""
     folders = path.parts[:-1]
     places = [place for place, name in enumerate(folders) if name in products]
     return Place(folders[places[-1]], folders[places[-1] + 1 :]) if places else None
@@ -108,7 +108,7 @@ def _for_training(paths: list[Path], folder: Path) -> list[Path]:
 
 
 def _product_of(path: Path, products: Collection[str]) -> str | None:
-    """The product that a normal picture shows; None for a defect picture or an unknown product."""
+    """The product that a normal image shows; None for a defect image or an unknown product."""
     place = place_of(path, products)
     if place is None or (place.below and not _NORMAL_FOLDERS.intersection(place.below)):
         return None

@@ -25,7 +25,7 @@ class ViewSource:
     """What the vector of a reference depends on, beside the encoder."""
 
     digest: str
-    """SHA-256 (hex) of the picture's bytes."""
+    """SHA-256 (hex) of the image's bytes."""
     view: str
 
 
@@ -46,7 +46,7 @@ class Reuse:
     taken_over: int
     """From the older index."""
     embedded: int
-    """Made anew; rows with the same text or picture count each, although they are embedded once."""
+    """Made anew; rows with the same text or image count each, although they are embedded once."""
 
 
 def known_vectors(index: IndexData | None, *, fingerprint: str, text_fingerprint: str | None) -> KnownVectors:

@@ -78,7 +78,7 @@ def vectors_from(data: bytes, rows: int, dim: int) -> FloatArray:
     """Read an array of shape (rows, dim); nothing is unpickled, and memory is taken for no more than `data`.
 
     Raises:
-        ValueError: it is no float32 array of that shape, or longer or shorter than its header says.
+        ValueError: it is not a float32 array of that shape, or longer or shorter than its header says.
     """
     header = _HEADER.match(data)
     if header is None:
@@ -102,7 +102,7 @@ def _rows(data: bytes, kind: type[_Row]) -> Iterator[Json]:
         if not isinstance(row, dict) or set(row) != names:
             raise ValueError(f"row {number} has not the fields {', '.join(sorted(names))}")
         if not all(isinstance(value, str) for value in row.values()):
-            raise ValueError(f"row {number} has a field that is no text")
+            raise ValueError(f"row {number} has a field that is not text")
         yield row
 
 

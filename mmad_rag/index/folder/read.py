@@ -79,7 +79,7 @@ def read_manifest(folder: Path) -> ReadManifest:
             f"there is no index at {folder} (no {MANIFEST}); {mending(folder)}"
         ) from None
     except NotADirectoryError:
-        raise IndexMismatchError(f"{folder} is no folder; {mending(folder)}") from None
+        raise IndexMismatchError(f"{folder} is not a folder; {mending(folder)}") from None
     except OSError as error:
         raise damaged(folder, f"{MANIFEST} cannot be read ({error.strerror})") from None
     except ValueError as error:
@@ -105,7 +105,7 @@ def read_file(folder: Path, name: str, stamp: FileStamp) -> bytes:
 
     Raises:
         FileGoneError: it is absent.
-        IndexMismatchError: it was changed, cut off, or is no plain file.
+        IndexMismatchError: it was changed, cut off, or is not a plain file.
     """
     on_disk = name_on_disk(name, stamp.sha256)
     try:

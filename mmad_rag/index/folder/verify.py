@@ -88,7 +88,7 @@ def _against_encoder(stamp: EncoderStamp, encoder: Encoder) -> Iterator[str]:
 
 
 def _against_knowledge(index: IndexData, knowledge: Path, folder: Path) -> Iterator[str]:
-    """What changed in the product files since; a file that only says the same otherwise is no finding."""
+    """What changed in the product files since; a file that only says the same otherwise is not a finding."""
     try:
         base = load_knowledge(knowledge)
     except KnowledgeError as error:
@@ -123,7 +123,7 @@ def _changes(index: IndexData, file: ProductFile) -> Iterator[str]:
         ((held - wanted).total(), "passage(s) gone"),
         ((keys_wanted - keys_held).total(), "key(s) new"),
         ((keys_held - keys_wanted).total(), "key(s) gone"),
-        (sum(digest not in own for digest in digests), "reference picture(s) new"),
+        (sum(digest not in own for digest in digests), "reference image(s) new"),
     ):
         if count:
             yield f"{count} {what}"

@@ -62,7 +62,7 @@ def refuse_foreign(folder: Path) -> None:
         names = {""}
     foreign = {name for name in names if not _is_ours(name)}
     if foreign and not (MANIFEST in names and any(_DATA.fullmatch(name) for name in names)):
-        raise IndexMismatchError(f"{folder} exists and is no index; choose another folder with --out")
+        raise IndexMismatchError(f"{folder} exists and is not an index; choose another folder with --out")
 
 
 def index_lock(folder: Path) -> FolderLock:

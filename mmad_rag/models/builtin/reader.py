@@ -18,7 +18,7 @@ _DIGITS = 9
 
 
 class ReaderModel:
-    """A lexical reader. It is no MLLM: it never looks at a picture, and it knows nothing of its own.
+    """A lexical reader. It is not an MLLM: it never looks at an image, and it knows nothing of its own.
 
     It is a control, showing how much of a gain the words of the knowledge alone give away, and a stand-in
     for a model in demos. With choices it replies with a letter:
@@ -30,7 +30,7 @@ class ReaderModel:
        (Salton and Buckley, Term-weighting approaches in automatic text retrieval, 1988). There is no inverse
        document frequency: inside one product's knowledge, a word of many passages is typical, not trivial.
     4. The best score wins. Choices with equal scores, among them all choices of a prompt without knowledge
-       and "Yes." and "No.", which hold no content words, are told apart by a hash of question, picture and
+       and "Yes." and "No.", which hold no content words, are told apart by a hash of question, image and
        choice: a fixed but arbitrary pick that depends on neither position, letter nor length.
 
     Without choices it replies with the passage whose words fit the question best, or with nothing.

@@ -19,7 +19,7 @@ class Shortcut(StrEnum):
 
 
 class ShortcutModel:
-    """Chooses by a rule that no picture, question or knowledge can change: what a benchmark gives away.
+    """Chooses by a rule that no image, question or knowledge can change: what a benchmark gives away.
 
     It replies with a letter, or with nothing where the prompt has no choices.
     """

@@ -102,7 +102,7 @@ def _arguments(made_by: type[LLM], model: str, options: ModelOptions) -> dict[st
     limit = options.max_completion_tokens or options.max_tokens
     wanted: dict[str, Any] = {
         "model" if "model" in fields or "model_name" not in fields else "model_name": model,
-        "is_chat_model": True,  # OpenAILike is none by default, and drops the pictures then
+        "is_chat_model": True,  # OpenAILike is none by default, and drops the images then
         "temperature": options.temperature,
         "max_tokens": limit,
         "seed": options.seed,

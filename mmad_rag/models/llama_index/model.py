@@ -86,18 +86,18 @@ def _first_token(positions: object) -> Mapping[str, float] | None:
 
 
 class LlamaIndexModel:
-    """Asks any LLM of LlamaIndex: a system message, then the user's, with text and picture blocks in order.
+    """Asks any LLM of LlamaIndex: a system message, then the user's, with text and image blocks in order.
 
     The LLM keeps its own settings: sampling, retries and timeouts are given where it is made. One with
     nothing but a blocking `chat` is asked in a thread, one question at a time. One that turns messages into
-    plain text, or says that it is no chat model, would drop pictures: a prompt that has any is refused.
+    plain text, or says that it is not a chat model, would drop images: a prompt that has any is refused.
 
     Args:
         llm: The LLM; made here already, so that programs can hand in theirs.
         options: Of them, only `deadline_s` counts: seconds for one question, the LLM's own retries included.
 
     Raises:
-        InputError: `llm` is no LLM of LlamaIndex.
+        InputError: `llm` is not an LLM of LlamaIndex.
 
     Example:
         >>> from llama_index.core.llms import MockLLM
@@ -110,7 +110,7 @@ class LlamaIndexModel:
 
         if not isinstance(llm, LLM):
             raise InputError(
-                f"a {type(llm).__name__} is no LLM of LlamaIndex; give an object of a class such as "
+                f"a {type(llm).__name__} is not an LLM of LlamaIndex; give an object of a class such as "
                 "llama_index.llms.openai.OpenAI"
             )
         self._llm = llm
@@ -164,12 +164,12 @@ class LlamaIndexModel:
 
         if _inherits(self._llm, CustomLLM, "chat"):
             raise ModelActionError(
-                f"{self._name} turns messages into plain text and would not see the pictures; "
-                "take an LLM whose chat takes ImageBlock, or ask without pictures"
+                f"{self._name} turns messages into plain text and would not see the images; "
+                "take an LLM whose chat takes ImageBlock, or ask without images"
             )
         if not self._llm.metadata.is_chat_model:
             raise ModelActionError(
-                f"{self._name} says of itself that it is no chat model, and such LLMs drop the pictures; "
+                f"{self._name} says of itself that it is not a chat model, and such LLMs drop the images; "
                 "make it with is_chat_model=True (or its metadata so) if it does see them"
             )
 

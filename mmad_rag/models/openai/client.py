@@ -43,7 +43,7 @@ class ClientModel:
     Args:
         client: The client.
         name: The model's name at its endpoint.
-        options: What is sent beside model and messages, and how pictures are sent; None sends nothing else.
+        options: What is sent beside model and messages, and how images are sent; None sends nothing else.
             Address, key, times and device in them have no part in it.
 
     Raises:

@@ -45,7 +45,7 @@ def find_endpoint(base_url: str | None, api_key: str | None) -> Endpoint:
     """What was handed in, else `OPENAI_BASE_URL` and `OPENAI_API_KEY`, else OpenAI's own address.
 
     Raises:
-        SpecError: the base URL is no http(s) address, or has a query or fragment.
+        SpecError: the base URL is not an http(s) address, or has a query or fragment.
         ModelActionError: the key cannot be sent, or is missing where OpenAI itself is asked.
     """
     url = (base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI).strip().rstrip("/")
@@ -84,7 +84,7 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         raise SpecError(f"the base URL {_without_user(url)!r} cannot be read; {advice}") from None
     if not usable:
-        raise SpecError(f"the base URL {_without_user(url)!r} is no http or https address; {advice}")
+        raise SpecError(f"the base URL {_without_user(url)!r} is not an http or https address; {advice}")
     if parts.query or parts.fragment:
         raise SpecError(f"the base URL of {_place(parts)} has a query or a fragment; {advice}")
     return parts

@@ -8,7 +8,7 @@ What came                               | asked again | raised in the end | stan
 400 or 422 about an option              | no          | ModelActionError  | options
 400, 413, 422 and other 4xx             | no          | ModelRetryError   | this question only
 any of these to the questions about     | as those    | ModelSetUpError   | key, model, options, server
-  the first 8 pictures, in the same     |             |                   |
+  the first 8 images, in the same     |             |                   |
   words, and none answered              |             |                   |
 429, 529                                | until the   | ModelRetryError   | this moment; fewer are asked
                                         |   deadline  |                   |   at a time
@@ -77,7 +77,7 @@ def status_failure(
     Args:
         status: 300 to 599.
         headers: of the response, names in lower case.
-        body: the parsed JSON, its `error` object, or the text where it is no JSON.
+        body: the parsed JSON, its `error` object, or the text where it is not JSON.
         endpoint: who answered.
         patience: how often failures that pass are worth asking again.
     """
@@ -163,11 +163,11 @@ def tool_failure(tools: tuple[str, ...], *, endpoint: Endpoint) -> Failure:
 
 
 def garbled_failure(content: str, *, says_json: bool, endpoint: Endpoint, patience: Patience) -> Failure:
-    """The failure that a body which is no JSON object stands for."""
+    """The failure that a body which is not JSON object stands for."""
     if says_json:
         happened = _answered("JSON that cannot be read" if content else "nothing", content, endpoint)
         return Failure(happened, _LATER, stops_run=False, attempts=patience.attempts)
-    happened = _answered("something that is no chat completion", content, endpoint)
+    happened = _answered("something that is not a chat completion", content, endpoint)
     return Failure(happened, f"is this an OpenAI-compatible endpoint? {_ADDRESS}", stops_run=True)
 
 

@@ -54,8 +54,8 @@ class _Watch:
 class OpenAIModel:
     """Asks any endpoint that speaks OpenAI's chat completions: OpenAI, vLLM, Ollama, llama.cpp, gateways.
 
-    A system message holds the instruction; one user message holds text and pictures in the prompt's order,
-    pictures as `data:` URLs with their true media type. Failures and what becomes of them: the table in
+    A system message holds the instruction; one user message holds text and images in the prompt's order,
+    images as `data:` URLs with their true media type. Failures and what becomes of them: the table in
     `mmad_rag.models.openai.errors`. As many questions are under way as the caller asks at once, until the
     endpoint complains; then fewer, see `Throttle`.
 

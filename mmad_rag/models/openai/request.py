@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def chat_messages(
     rendered: RenderedPrompt, *, detail: Detail | None = None, system_role: bool = True
 ) -> list[ChatCompletionMessageParam]:
-    """A system message with the instruction; a user message with texts and pictures in the prompt's order.
+    """A system message with the instruction; a user message with texts and images in the prompt's order.
 
-    Pictures are `data:` URLs with their true media type; `detail` stands beside each where it is given. Texts
+    Images are `data:` URLs with their true media type; `detail` stands beside each where it is given. Texts
     in a row are one part. Without a system role the instruction is the first of these texts.
     """
     first = () if system_role else (TextPart(rendered.system),)
@@ -46,9 +46,9 @@ _KEPT = 64
 
 
 class SentImages:
-    """Scales pictures down and encodes them as the options say, each once while it is in use.
+    """Scales images down and encodes them as the options say, each once while it is in use.
 
-    The arms of a run show the same picture one right after the other, and a normal example comes back with
+    The arms of a run show the same image one right after the other, and a normal example comes back with
     many questions. Safe to use from several threads.
 
     Args:
@@ -62,11 +62,11 @@ class SentImages:
 
     @property
     def change_nothing(self) -> bool:
-        """Whether every picture is sent as it is."""
+        """Whether every image is sent as it is."""
         return self._options.image_size is None and self._options.media_type is None
 
     def prepared(self, image: EncodedImage) -> EncodedImage:
-        """The picture to send, its media type that of its bytes."""
+        """The image to send, its media type that of its bytes."""
         key = (image.digest, image.width, image.height)
         with self._lock:
             ready = self._ready.get(key)
@@ -90,7 +90,7 @@ class RequestMaker:
     """Turns prompts into requests, all by the same options.
 
     Args:
-        options: None sends nothing but messages, pictures as they are.
+        options: None sends nothing but messages, images as they are.
     """
 
     def __init__(self, options: ModelOptions | None) -> None:
@@ -141,7 +141,7 @@ class RequestMaker:
         return "".join(f", {name}={value}" for name, value in named.items() if value is not None)
 
     async def messages(self, rendered: RenderedPrompt) -> list[ChatCompletionMessageParam]:
-        """The messages; pictures that have to be encoded anew are so in a thread."""
+        """The messages; images that have to be encoded anew are so in a thread."""
         options = self._options if self._options is not None else ModelOptions()
         detail = None if options.detail is None else Detail(options.detail)
         if not self._images.change_nothing:

@@ -34,7 +34,7 @@ class Completion:
 
 
 def read_completion(content: bytes) -> Completion | None:
-    """Read a body of status 200; None where it is no JSON object.
+    """Read a body of status 200; None where it is not JSON object.
 
     Choices or content that are null, empty or absent give an empty text. Content that is a list of parts
     gives their texts, joined without anything between them.

@@ -7,8 +7,8 @@ from mmad_rag.models.openai.retry import Failure
 from mmad_rag.records import Prompt
 
 FAILURES = 8
-"""Pictures whose questions failed in the same words, with none answered before, that stop a run."""
-_SET_UP = "check key, model and options: does the model take pictures, and these fields?"
+"""Images whose questions failed in the same words, with none answered before, that stop a run."""
+_SET_UP = "check key, model and options: does the model take images, and these fields?"
 
 
 class FirstAnswers:
@@ -16,8 +16,8 @@ class FirstAnswers:
 
     Some endpoints answer a wrong key, an unknown model, one without eyes, or a field they do not know with
     the status of a question that cannot be asked (400, 413, 422), or of a fault of their own (500). One such
-    answer says nothing; where those about the first pictures are all in the same words and nothing was ever
-    answered, every other question would fail alike. Questions are counted by their picture, because all about
+    answer says nothing; where those about the first images are all in the same words and nothing was ever
+    answered, every other question would fail alike. Questions are counted by their image, because all about
     one that is too large fail alike too.
     """
 
@@ -49,6 +49,6 @@ class FirstAnswers:
             return failure.error(note)
         advice = _SET_UP if failure.refused else f"{_SET_UP} Else {failure.advice}"
         return ModelSetUpError(
-            f"the questions about the first {len(self._failed)} pictures all failed alike: "
+            f"the questions about the first {len(self._failed)} images all failed alike: "
             f"{failure.happened}{note}; {advice}"
         )

@@ -43,10 +43,10 @@ class ChatLayout:
     """The tokenizer's special tokens, which a text must not contain."""
 
     def write(self, rendered: RenderedPrompt) -> str:
-        """The whole prompt as text, with the template's mark in the place of every picture.
+        """The whole prompt as text, with the template's mark in the place of every image.
 
         Special tokens inside the texts get a space after their first character: notes cannot end the user's
-        turn, and no text can pose as a picture. Templates decide where pictures stand; some put them first.
+        turn, and no text can pose as an image. Templates decide where images stand; some put them first.
         """
         return _apply(self.processor, self._messages(rendered))
 
@@ -62,7 +62,7 @@ def find_layout(processor: Any, name: str) -> ChatLayout:  # noqa: ANN401 - tran
         name: of the checkpoint, for messages.
 
     Raises:
-        ModelActionError: there is no template, or it leaves out texts or pictures.
+        ModelActionError: there is no template, or it leaves out texts or images.
     """
     tokenizer = processor.tokenizer
     speaker = processor if getattr(processor, "chat_template", None) else tokenizer
@@ -84,12 +84,12 @@ def find_layout(processor: Any, name: str) -> ChatLayout:  # noqa: ANN401 - tran
         if not whole or _REPRESENTATION.search(text):
             problem = "it leaves out texts"
         elif text == blind:
-            problem = "it has no place for pictures"
+            problem = "it has no place for images"
         else:
             return ChatLayout(speaker, form, marks)
     raise ModelActionError(
         f"the chat template of {name} cannot be used ({problem}); take a checkpoint that is tuned for chats "
-        "with pictures, or mend its chat_template.jinja"
+        "with images, or mend its chat_template.jinja"
     )
 
 
@@ -103,7 +103,7 @@ def special_marks(tokenizer: Any) -> re.Pattern[str]:  # noqa: ANN401 - as above
 
 
 def _probe(speaker: Any, form: SystemForm, marks: re.Pattern[str], *, images: bool) -> str:  # noqa: ANN401
-    """Both probes with a picture between them, or with the same two texts and none."""
+    """Both probes with an image between them, or with the same two texts and none."""
     messages = _messages(RenderedPrompt(_PROBE_SYSTEM, (_PROBE_IMAGE, TextPart(_PROBE_USER))), form, marks)
     if not images:
         messages[-1]["content"] = [part for part in messages[-1]["content"] if part["type"] == "text"]

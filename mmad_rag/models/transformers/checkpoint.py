@@ -29,7 +29,7 @@ class Checkpoint:
     model: Any
     """Loaded, in evaluation mode, its generation settings reduced to its special tokens."""
     processor: Any
-    """Texts and pictures -> tensors, padded on the left."""
+    """Texts and images -> tensors, padded on the left."""
     layout: ChatLayout
     """Prompts -> texts."""
     ends: frozenset[int]
@@ -53,7 +53,7 @@ def load_checkpoint(files: CheckpointFiles, *, device: str, dtype: str) -> Check
 
     Raises:
         InputError: device or dtype do not exist.
-        ModelActionError: it cannot be loaded, or does not answer questions about pictures.
+        ModelActionError: it cannot be loaded, or does not answer questions about images.
     """
     name = f"transformers:{files.name}"
     _check(device, dtype)
@@ -106,7 +106,7 @@ def _load_processor(files: CheckpointFiles, name: str) -> Any:  # noqa: ANN401 -
         ) from error
     if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
         raise ModelActionError(
-            f"{name} has no processor for pictures beside its tokenizer; "
+            f"{name} has no processor for images beside its tokenizer; "
             "take an image-text-to-text model, such as Qwen2.5-VL, LLaVA, SmolVLM or Gemma 3"
         )
     return processor
@@ -121,7 +121,7 @@ def _load_model(files: CheckpointFiles, name: str, *, device: str, dtype: str) -
         config = AutoConfig.from_pretrained(files.folder, trust_remote_code=False, local_files_only=True)
         if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
             raise ModelActionError(
-                f"{name} is a {config.model_type} model, which does not answer questions about pictures; "
+                f"{name} is a {config.model_type} model, which does not answer questions about images; "
                 "take an image-text-to-text model, such as Qwen2.5-VL, LLaVA, SmolVLM or Gemma 3"
             )
         model, info = AutoModelForImageTextToText.from_pretrained(

@@ -102,7 +102,9 @@ def _stored_dtypes(folder: Path) -> Iterator[str]:
 def _check(folder: Path, said: str, *, weights: bool) -> None:
     """Told here, because the loading code says the same in ten lines that name other formats."""
     if not (folder / "config.json").is_file():
-        raise ModelActionError(f"{said} has no config.json, so it is no transformers checkpoint; {_USE_HUB}")
+        raise ModelActionError(
+            f"{said} has no config.json, so it is not a transformers checkpoint; {_USE_HUB}"
+        )
     if weights and not any(folder.glob("*.safetensors")):
         raise ModelActionError(
             f"{said} has no weights in .safetensors files, and other files could run code; "

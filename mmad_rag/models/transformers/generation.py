@@ -65,7 +65,7 @@ def top_tokens(logits: torch.Tensor, count: int, tokenizer: Any) -> Mapping[str,
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One prompt and what its reply may be; in a batch all have pictures or none, and one `max_tokens`."""
+    """One prompt and what its reply may be; in a batch all have images or none, and one `max_tokens`."""
 
     rendered: RenderedPrompt
     """What is shown."""
@@ -76,7 +76,7 @@ class Asked:
 
     @property
     def images(self) -> tuple[EncodedImage, ...]:
-        """The pictures, in the order they are shown."""
+        """The images, in the order they are shown."""
         return tuple(part for part in self.rendered.parts if isinstance(part, EncodedImage))
 
 
@@ -89,7 +89,7 @@ def answer_batch(checkpoint: Checkpoint, asked: Sequence[Asked]) -> list[Reply |
     failed: ModelError
     try:
         return _generate(checkpoint, asked)
-    except Exception as error:  # each model's own code, on any picture and any text
+    except Exception as error:  # each model's own code, on any image and any text
         failed = _failure(checkpoint, error)
     # Outside the handler, where the failed batch's tensors are no longer held by the traceback.
     _free_memory()
@@ -141,7 +141,7 @@ def _inputs(checkpoint: Checkpoint, asked: Sequence[Asked]) -> Any:  # noqa: ANN
 
 
 def _at_the_model(inputs: Any, model: Any) -> dict[str, Any]:  # noqa: ANN401 - a class per model
-    """Tensors on the model's device, those of pictures in its number format; what is no tensor as it is."""
+    """Tensors on the model's device, those of images in its number format; what is not a tensor as it is."""
     import torch
 
     return {
@@ -161,7 +161,7 @@ def _too_long(
             return ModelRetryError(
                 f"the prompt has {length} tokens, and with {item.max_tokens} for the reply that is more than "
                 f"the {checkpoint.context} that {checkpoint.name} takes; give less knowledge, "
-                "fewer or smaller pictures, or a smaller max_tokens"
+                "fewer or smaller images, or a smaller max_tokens"
             )
     return None
 
@@ -182,7 +182,7 @@ def _failure(checkpoint: Checkpoint, error: Exception) -> ModelError:
     if out_of_memory(error):
         return ModelRetryError(
             f"{checkpoint.name} ran out of memory on one question ({reason}); "
-            "give fewer or smaller pictures, or free the GPU"
+            "give fewer or smaller images, or free the GPU"
         )
     if "CUDA error" in reason:
         return ModelActionError(

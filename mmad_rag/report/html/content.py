@@ -84,7 +84,7 @@ class Page:
     flips: tuple[FlipSample, ...]
     """Turned right, turned wrong; empty without a comparison."""
     images: Mapping[str, Thumbnail]
-    """Image path -> the picture, of every question that is shown."""
+    """Image path -> the image, of every question that is shown."""
 
 
 def page_of(
@@ -154,7 +154,7 @@ def _chosen(summary: RunSummary, baseline: str, arm: str | None) -> Comparison |
 def _image_notice(folder: Path, wanted: bool) -> tuple[str, ...]:
     if not wanted or folder.is_dir():
         return ()
-    return (f"The data folder {folder} is not here, so the pictures are left out; --data says where it is.",)
+    return (f"The data folder {folder} is not here, so the images are left out; --data says where it is.",)
 
 
 def _gain(comparison: Comparison, *, first: bool) -> Gain:

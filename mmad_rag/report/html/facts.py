@@ -30,13 +30,13 @@ def facts_of(run: Run) -> Iterator[Fact]:
         yield Fact("Sample of questions", f"seed {header.sample_seed}")
     yield Fact("Pictures", f"{len({question.image_path for question in run.questions}):,}")
     if header.missing_images:
-        lost = f"{header.missing_questions:,} questions about {header.missing_images:,} pictures"
+        lost = f"{header.missing_questions:,} questions about {header.missing_images:,} images"
         yield Fact("Not asked", f"{lost} that were not in the data folder")
-    yield Fact("Pictures shown", "yes" if header.images else "no, the text alone")
+    yield Fact("Images shown", "yes" if header.images else "no, the text alone")
     if header.image_size is not None:
         yield Fact("Scaled down to", f"{header.image_size} pixels")
     shots = f"{header.shots} at most, {header.templates}" if header.shots else "none"
-    yield Fact("Example pictures", shots)
+    yield Fact("Example images", shots)
     yield Fact("Wording", " ".join(filter(None, (header.wording, header.wording_sha256))))
     order = "as in the file" if header.shuffle_options is None else f"shuffled, seed {header.shuffle_options}"
     yield Fact("Order of options", order)

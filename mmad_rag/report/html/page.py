@@ -102,7 +102,7 @@ def write_page(html: str, path: Path) -> None:
         if path.exists():
             with path.open("rb") as file:
                 if file.read(len(BEGINNING)).lower() != BEGINNING:
-                    raise DataError(f"{path} is no page and is left as it is; give another --out")
+                    raise DataError(f"{path} is not a page and is left as it is; give another --out")
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, html.encode())
     except OSError as error:

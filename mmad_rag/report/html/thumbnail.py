@@ -1,4 +1,4 @@
-"""Put a picture of the data folder into a page as a small `data:` URL."""
+"""Put an image of the data folder into a page as a small `data:` URL."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from mmad_rag.errors import DataError, ImageError
 from mmad_rag.images import open_image, to_rgb
 
 LONGEST_SIDE = 384
-"""Pixels; larger pictures are scaled down."""
+"""Pixels; larger images are scaled down."""
 _QUALITY = 82
 
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A picture on a page, or why it is not there."""
+    """An image on a page, or why it is not there."""
 
     url: str | None
-    """A `data:` URL of a PNG or JPEG; None when there is no picture here."""
+    """A `data:` URL of a PNG or JPEG; None when there is no image here."""
     width: int
-    """Pixels; 0 without a picture."""
+    """Pixels; 0 without an image."""
     height: int
-    """Pixels; 0 without a picture."""
+    """Pixels; 0 without an image."""
     missing: str | None
-    """Why there is no picture; None when there is one."""
+    """Why there is no image; None when there is one."""
 
 
 def thumbnail(data: Path, image_path: str) -> Thumbnail:
-    """A picture of the data folder, no side longer than `LONGEST_SIDE`.
+    """An image of the data folder, no side longer than `LONGEST_SIDE`.
 
     Of PNG and JPEG the one with fewer bytes is taken: drawings stay sharp, photographs small.
 

@@ -68,7 +68,7 @@ def entries_table(report: LeakReport) -> Table:
 def audit_notes(audit: Audit) -> Iterator[str]:
     """How to read the tables, with what was left out."""
     yield (
-        "Percent right without picture or model, mean over datasets, rule fixed; *: the 95 % interval of the "
+        "Percent right without image or model, mean over datasets, rule fixed; *: the 95 % interval of the "
         f"difference to chance is above 0 ({audit.replicates} draws of images, seed {audit.seed})."
     )
     if not audit.hard_questions:

@@ -108,7 +108,7 @@ def decomposition_grid(decomposition: Decomposition) -> Grid:
             Cell(_whole(item.percent, NOTHING), (f"[{_whole(item.low, '-∞')}, {_whole(item.high, '∞')}]",))
             for item in decomposition.break_even
         )
-        head = Cell("break-even routing", ("% of pictures to be routed rightly",))
+        head = Cell("break-even routing", ("% of images to be routed rightly",))
         rows.append(_row(head, cells))
     return Grid(
         "Points; below each its 95 % interval on these products, then on new ones",
@@ -140,7 +140,7 @@ def detection_grid(tables: Sequence[tuple[str, ScoreTable]]) -> Grid | None:
 
 
 def routing_grid(routing: Sequence[RoutingCounts]) -> Grid:
-    """Arms down: where their pictures were routed."""
+    """Arms down: where their images were routed."""
     rows = (
         _row(
             item.arm,
@@ -152,7 +152,7 @@ def routing_grid(routing: Sequence[RoutingCounts]) -> Grid:
         for item in routing
     )
     heads = ("Pictures", "Right product", "Near-tie with it", "Wrong product", "Called unknown")
-    return Grid("Pictures by what routing concluded", "Arm", heads, tuple(rows))
+    return Grid("Images by what routing concluded", "Arm", heads, tuple(rows))
 
 
 def subsets_grid(subsets: Sequence[Subset]) -> Grid:
@@ -208,7 +208,7 @@ def second_reading_grid(readings: Sequence[SecondReading]) -> Grid:
         )
         for item in readings
     )
-    heads = ("By words", "By first token", "Read alike", "First token is no choice", "Known")
+    heads = ("By words", "By first token", "Read alike", "First token is not a choice", "Known")
     return Grid("Percent right by two readings of each reply", "Arm", heads, tuple(rows))
 
 

@@ -41,18 +41,18 @@ def retrieval_tables(result: RetrievalResult) -> Iterator[Table]:
 def retrieval_notes(result: RetrievalResult) -> Iterator[str]:
     """What was measured on, what was left out, and how to read the tables."""
     yield (
-        f"{result.known} pictures of products of the index and {result.outside} of other things, "
+        f"{result.known} images of products of the index and {result.outside} of other things, "
         f"under {len(result.changes)} change(s); encoder {result.encoder}"
     )
     for item in result.left_out:
         more = ", ..." if item.count > len(item.examples) else ""
         yield f"left out {item.count}: {item.reason.value} ({', '.join(item.examples)}{more})"
-    shared = "; one picture under several changes counts several times" if len(result.changes) > 1 else ""
+    shared = "; one image under several changes counts several times" if len(result.changes) > 1 else ""
     yield f"(in brackets: Wilson's 95 % interval, in percent{shared})"
 
 
 def _ranking(result: RetrievalResult) -> Table:
-    shown = _table("Known pictures: percent ranked first, and in the first three")
+    shown = _table("Known images: percent ranked first, and in the first three")
     _columns(shown, "change", "n", "top-1 route", "nearest", "top-3 route", "nearest")
     for change, route, nearest in _pairs(result):
         shown.add_row(
@@ -67,7 +67,7 @@ def _ranking(result: RetrievalResult) -> Table:
 
 
 def _outcomes(result: RetrievalResult) -> Table:
-    shown = _table("Known pictures: what was concluded (nearest: at 95 % recall)")
+    shown = _table("Known images: what was concluded (nearest: at 95 % recall)")
     _columns(shown, "change", "n", "right", "near-tie", "wrong", "unknown")
     for name in ("nearest right", "wrong", "unknown"):
         shown.add_column(name, justify="right")
@@ -80,7 +80,7 @@ def _outcomes(result: RetrievalResult) -> Table:
 
 
 def _outside(result: RetrievalResult) -> Table:
-    shown = _table("Pictures outside the catalogue: AUROC, and percent accepted all the same")
+    shown = _table("Images outside the catalogue: AUROC, and percent accepted all the same")
     _columns(shown, "change", "n", "AUROC route", "nearest", "at 95 % route", "nearest", "own threshold")
     for change, route, nearest in _pairs(result):
         shown.add_row(
@@ -136,7 +136,7 @@ def _products(result: RetrievalResult) -> Table:
 
 
 def _confused(result: RetrievalResult) -> Table:
-    """Wrong names only: pictures for which nothing was named are counted in the other tables."""
+    """Wrong names only: images for which nothing was named are counted in the other tables."""
     shown = _table("Confused, all changes: what is shown, what was named instead")
     _columns(shown, "shows", "named", "by", "times", "under", numbers=False)
     for router in Router:
@@ -162,7 +162,7 @@ def _latency(result: RetrievalResult) -> Table:
 
 
 def _leave_product_out(result: RetrievalResult) -> Table:
-    shown = _table("Product left out: percent of its pictures declared unknown")
+    shown = _table("Product left out: percent of its images declared unknown")
     _columns(shown, "product", "n", "own threshold", "at 95 %", "nearest 95 %")
     for item in result.leave_product_out:
         shown.add_row(
@@ -207,7 +207,7 @@ def _fewer_references(result: RetrievalResult) -> Table:
 
 
 def _defects(result: RetrievalResult) -> Table:
-    shown = _table("Which defect: kind of the nearest other defect picture")
+    shown = _table("Which defect: kind of the nearest other defect image")
     _columns(shown, "product", "kinds", "n", "right", "chance", "alone of its kind")
     for item in result.defects:
         chance = f"{100 * item.chance:.1f}"

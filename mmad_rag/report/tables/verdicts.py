@@ -68,7 +68,7 @@ def verdict_notes(comparisons: Sequence[Comparison]) -> Iterator[str]:
 
 def decomposition_table(decomposition: Decomposition) -> Table:
     """Every effect in points, with its interval on these and on new products, then the break-even point."""
-    shown = plain_table("What the gain is made of, points; break-even in percent of pictures routed rightly")
+    shown = plain_table("What the gain is made of, points; break-even in percent of images routed rightly")
     shown.add_column("effect", no_wrap=True)
     add_columns(shown, [item.column for item in decomposition.effects[0].columns])
     for effect in decomposition.effects:

@@ -1,4 +1,4 @@
-"""Calibrate routing on the index's own references, or on labelled pictures."""
+"""Calibrate routing on the index's own references, or on labelled images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AnyIndex = TypeVar("AnyIndex", bound=IndexData)
 """What comes back is of the kind that was given: a `KnowledgeIndex` keeps its methods."""
 
 KNOWN_SHARE = 0.75
-"""Three of four pictures are reckoned to show a catalogued product, unless labelled ones say otherwise."""
+"""Three of four images are reckoned to show a catalogued product, unless labelled ones say otherwise."""
 _ROWS_AT_MOST = 1_500
 _ROWS_AT_ONCE = 128
 _LEAST_IMAGES = 4
@@ -40,13 +40,13 @@ def calibrate_by_leaving_out(
 ) -> Calibration | None:
     """Fit on the index's own references, each of them looked at as if it were a picture to inspect.
 
-    A reference is left out with all its views where its product has another picture, with the view itself
-    where it has not (which flatters a product with one picture). Then its product is left out altogether, and
+    A reference is left out with all its views where its product has another image, with the view itself
+    where it has not (which flatters a product with one image). Then its product is left out altogether, and
     the right answer is "not in the catalogue".
 
     Args:
         index: With references of at least one product.
-        known_share: Share of pictures of catalogued products that is reckoned with, in (0, 1).
+        known_share: Share of images of catalogued products that is reckoned with, in (0, 1).
         recall: Set the threshold so that this share of the known references is accepted; None: 0.5.
         seed: Of the sample that is taken when there are many references.
 
@@ -70,19 +70,19 @@ def calibrate_on(
     known_share: float | None = None,
     recall: float | None = None,
 ) -> Calibration:
-    """Fit on labelled pictures.
+    """Fit on labelled images.
 
-    Every picture of a catalogued product counts twice: as it is, and with its product left out, when the
+    Every image of a catalogued product counts twice: as it is, and with its product left out, when the
     right answer is "not in the catalogue".
 
     Args:
         index: What they are compared with.
-        pictures: At least four, of catalogued products and, better still, of other things too.
-        known_share: As above; None takes the share among the pictures, or the default when all are known.
+        images: At least four, of catalogued products and, better still, of other things too.
+        known_share: As above; None takes the share among the images, or the default when all are known.
         recall: As above.
 
     Raises:
-        InputError: too few pictures, none of a catalogued product, a vector without a direction, a share out
+        InputError: too few images, none of a catalogued product, a vector without a direction, a share out
             of range, or nothing can be learnt from them: all are right, or all wrong.
     """
     if known_share is not None:
@@ -91,13 +91,13 @@ def calibrate_on(
         length = float(np.linalg.norm(image.vector.astype(np.float64)))
         if not abs(length - 1.0) < _UNIT_WITHIN:
             raise InputError(
-                f"the vector of the picture {image.digest[:12]} has length {length}, not 1; "
+                f"the vector of the image {image.digest[:12]} has length {length}, not 1; "
                 "give vectors as the index's encoder makes them"
             )
     known = [image for image in images if image.product in index.products]
     if len(images) < _LEAST_IMAGES or not known:
         raise InputError(
-            f"{len(images)} labelled pictures, {len(known)} of them of a product of the index, are too few "
+            f"{len(images)} labelled images, {len(known)} of them of a product of the index, are too few "
             f"to calibrate on; give at least {_LEAST_IMAGES}, or leave them out to use the references"
         )
     share = known_share or (len(known) / len(images) if len(known) < len(images) else KNOWN_SHARE)
@@ -106,7 +106,7 @@ def calibrate_on(
     fitted = _fit(index, cases, "labelled", len(images), known_share=share, recall=recall)
     if fitted.reference is None and fitted.both is None and fitted.text is None:
         raise InputError(
-            f"nothing can be learnt from the {len(images)} labelled pictures: the product named for them "
+            f"nothing can be learnt from the {len(images)} labelled images: the product named for them "
             "is never right, or never wrong; check the labels, or leave them out to use the references"
         )
     return fitted
@@ -130,7 +130,7 @@ def with_calibration(index: AnyIndex, calibration: Calibration | None) -> AnyInd
 
 def _check_share(known_share: float) -> None:
     if not 0 < known_share < 1:
-        raise InputError(f"a share of known pictures of {known_share} is no share; give one between 0 and 1")
+        raise InputError(f"a share of known images of {known_share} is not a share; give one between 0 and 1")
 
 
 def _sample(count: int, seed: int) -> npt.NDArray[np.int64]:
@@ -172,7 +172,7 @@ def _fit(
 
 
 def _reference_scale(catalogue: CatalogueScores, cases: Sequence[Case]) -> ReferenceScale:
-    """What reference scores are for strangers and for a product's own pictures, each left out."""
+    """What reference scores are for strangers and for a product's own images, each left out."""
     place = {product: number for number, product in enumerate(catalogue.products)}
     mine = [case for case in cases if case.product in place]
     own, others = [], []
@@ -243,7 +243,7 @@ def _scored(catalogue: CatalogueScores, cases: Sequence[Case], with_references: 
 def _without_references(
     catalogue: CatalogueScores, cases: Sequence[Case], scale: ReferenceScale
 ) -> tuple[KnownFeatures, npt.NDArray[np.bool_]] | None:
-    """The same pictures as if the catalogue had text alone, to know what text alone is worth."""
+    """The same images as if the catalogue had text alone, to know what text alone is worth."""
     if not catalogue.index.keys:
         return None
     features, right, _ = _examples(catalogue, cases, scale, with_references=False)
@@ -253,7 +253,7 @@ def _without_references(
 def _at_recall(
     features: KnownFeatures, right: npt.NDArray[np.bool_], calibration: Calibration, recall: float
 ) -> float:
-    """The threshold that accepts this share of the pictures whose first product is right."""
+    """The threshold that accepts this share of the images whose first product is right."""
     known = [
         known_probability(KnownFeatures((kind,), numbers[None]), 0, calibration)
         for kind, numbers, good in zip(features.evidence, features.numbers, right, strict=True)

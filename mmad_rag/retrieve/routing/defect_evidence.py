@@ -1,4 +1,4 @@
-"""What a picture says of a product's defects before anybody is asked: which of them it looks like."""
+"""What an image says of a product's defects before anybody is asked: which of them it looks like."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from mmad_rag.records import NORMAL_ENTRY, FloatArray
 
 
 class DefectEvidence:
-    """Compares pictures with the pictures of defects that an index has.
+    """Compares images with the images of defects that an index has.
 
     Args:
-        index: Holds the pictures. Without any of a defect, nothing is ever said.
+        index: Holds the images. Without any of a defect, nothing is ever said.
     """
 
     def __init__(self, index: IndexData) -> None:
@@ -26,19 +26,19 @@ class DefectEvidence:
         return bool(self._rows)
 
     def of(self, product: str, vector: FloatArray, own_digests: Collection[str] = ()) -> dict[str, float]:
-        """How much a picture looks like each defect of a product.
+        """How much an image looks like each defect of a product.
 
-        The cosine to the nearest picture of each defect and of the normal state, all scaled together: the
-        nearest of all is 1, the farthest 0. So a picture that is nearest to the normal references speaks less
+        The cosine to the nearest image of each defect and of the normal state, all scaled together: the
+        nearest of all is 1, the farthest 0. So an image that is nearest to the normal references speaks less
         for any defect, and one that is farthest from them speaks for all, for the nearest most.
 
         Args:
             product: Whose defects.
-            vector: The picture in the index's space, shape (d,), unit length.
-            own_digests: References with these bytes are the query itself, which is no evidence.
+            vector: The image in the index's space, shape (d,), unit length.
+            own_digests: References with these bytes are the query itself, which is not evidence.
 
         Returns:
-            Defect id -> value in [0, 1]; empty when there is no picture of a defect, or nothing to compare
+            Defect id -> value in [0, 1]; empty when there is no image of a defect, or nothing to compare
             with.
         """
         cosines: dict[str, float] = {}

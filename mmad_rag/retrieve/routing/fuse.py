@@ -18,10 +18,10 @@ _NO_SPREAD = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """Scores of pictures against products, shape (n, P) each."""
+    """Scores of images against products, shape (n, P) each."""
 
     total: Scores
-    """Higher is better, comparable within one picture; -inf for a product with nothing to compare with."""
+    """Higher is better, comparable within one image; -inf for a product with nothing to compare with."""
     text: Scores
     """What text adds to the total, 0 where there is none."""
     reference: Scores
@@ -35,7 +35,7 @@ class Fused:
 
     @property
     def first(self) -> npt.NDArray[np.int64]:
-        """The best product of each picture, shape (n,); the earlier one of two equal ones."""
+        """The best product of each image, shape (n,); the earlier one of two equal ones."""
         best: npt.NDArray[np.int64] = self.total.argmax(axis=1)
         return best
 

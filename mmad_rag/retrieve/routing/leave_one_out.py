@@ -1,4 +1,4 @@
-"""The cases that a calibration learns from: pictures, each against a part of an index."""
+"""The cases that a calibration learns from: images, each against a part of an index."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from mmad_rag.records import FloatArray
 
 @dataclass(frozen=True, slots=True)
 class LabelledVector:
-    """A picture whose product somebody knows."""
+    """An image whose product somebody knows."""
 
     vector: FloatArray
     """In the index's space, shape (d,), unit length."""
     digest: str
-    """SHA-256 (hex) of the picture's bytes: references with these bytes are no evidence."""
+    """SHA-256 (hex) of the image's bytes: references with these bytes are not evidence."""
     product: str | None
     """None for something outside the catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A picture to learn from, with the rows that play no part."""
+    """An image to learn from, with the rows that play no part."""
 
     vector: FloatArray
     """In the index's space, shape (d,), unit length."""
@@ -60,12 +60,12 @@ class Columns:
             yield Case(self.vectors[row], hidden, np.zeros(len(self.keyed), bool), product)
 
     def labelled(self, image: LabelledVector, known: bool) -> Iterator[Case]:
-        """A labelled picture as it is and, where its product is in the catalogue, without that product."""
+        """A labelled image as it is and, where its product is in the catalogue, without that product."""
         own = self.digests == image.digest
         yield Case(image.vector, own, np.zeros(len(self.keyed), bool), image.product if known else None)
         if known and image.product is not None:
             yield self.without(image.vector, image.product)
 
     def without(self, vector: FloatArray, product: str) -> Case:
-        """A picture against the catalogue without its product."""
+        """An image against the catalogue without its product."""
         return Case(vector, self.products == product, self.keyed == product, None)

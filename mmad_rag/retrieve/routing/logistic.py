@@ -16,7 +16,7 @@ _SCALES = np.geomspace(0.02, 2.0, 60)
 def fit_logistic(
     features: KnownFeatures, right: npt.NDArray[np.bool_], kind: Evidence, known_share: float
 ) -> Logistic | None:
-    """Logistic regression on the cases of one kind, reweighted to the share of known pictures.
+    """Logistic regression on the cases of one kind, reweighted to the share of known images.
 
     Args:
         features: Of all cases.

@@ -21,7 +21,7 @@ def nearest_product(index: IndexData, product: str) -> str:
     1. Candidates are the products that its "tell apart" fields name; else those whose fields name it; else
        all others. Who wrote the files knows best what is taken for what.
     2. Of several, the one whose mean vector has the greatest cosine to the product's own: of its normal
-       reference pictures where both have some, else of its text keys. Vectors are centred on the mean over
+       reference images where both have some, else of its text keys. Vectors are centred on the mean over
        products first, because all vectors of an encoder lie in one narrow cone.
     3. The first by name, where that does not decide.
 
@@ -54,7 +54,7 @@ def _scores(index: IndexData, product: str) -> Mapping[str, float]:
     normal = [
         item.product
         if item.entry == NORMAL_ENTRY
-        else None  # a defect's picture is no picture of the product
+        else None  # a defect's image is not an image of the product
         for item in index.references
     ]
     keys = [key.product for key in index.keys]

@@ -1,4 +1,4 @@
-"""How likely it is that a picture shows a product of the catalogue at all."""
+"""How likely it is that an image shows a product of the catalogue at all."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ class Evidence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KnownFeatures:
-    """The numbers that the probability is computed from, one row per picture."""
+    """The numbers that the probability is computed from, one row per image."""
 
     evidence: tuple[Evidence, ...]
-    """Of each picture's first product."""
+    """Of each image's first product."""
     numbers: npt.NDArray[np.float64]
     """Shape (n, 4): nearest and typical reference cosine, standardised text score, its lead over the next
     product's; NaN where the first product has none."""
 
     def of(self, evidence: Evidence) -> npt.NDArray[np.float64]:
-        """The columns that this kind of evidence uses, for all pictures."""
+        """The columns that this kind of evidence uses, for all images."""
         return self.numbers[:, _COLUMNS[evidence]]
 
 
@@ -49,7 +49,7 @@ _COLUMNS = {Evidence.REFERENCE: [0, 1], Evidence.BOTH: [0, 1, 2], Evidence.TEXT:
 
 
 def known_features(scores: ProductScores, fused: Fused) -> KnownFeatures:
-    """What is known about each picture's first product."""
+    """What is known about each image's first product."""
     row, first = np.arange(len(fused.total)), fused.first
     numbers = np.stack(
         [
@@ -68,10 +68,10 @@ def known_features(scores: ProductScores, fused: Fused) -> KnownFeatures:
 
 
 def known_probability(features: KnownFeatures, products: int, calibration: Calibration | None) -> float:
-    """The probability for the first (or only) picture of `features`.
+    """The probability for the first (or only) image of `features`.
 
     Args:
-        features: Of one picture.
+        features: Of one image.
         products: How many products have text keys; a score cannot stand out among two.
         calibration: What was fitted; without it, fixed rules of thumb are used.
     """

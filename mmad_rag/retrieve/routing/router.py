@@ -1,4 +1,4 @@
-"""Route a picture to its product in the catalogue, say how sure that is, or that it shows none of it."""
+"""Route an image to its product in the catalogue, say how sure that is, or that it shows none of it."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class CloserLook(Protocol):
 
 
 class Router:
-    """Routes pictures by their vectors in an index.
+    """Routes images by their vectors in an index.
 
     Text: mean of the three best cosines among a product's keys. References: mean of the three best views'
     best cosines. Each kind is standardised over the products and fused with fixed weights (`fuse`).
 
-    Whether the picture shows a product of the catalogue at all is a calibrated probability
+    Whether the image shows a product of the catalogue at all is a calibrated probability
     (`known_probability`); so is whether the first product is right rather than the second. Their product is
     the confidence.
 
@@ -58,8 +58,8 @@ class Router:
         """Which product is it?
 
         Args:
-            vector: The picture in the index's space, shape (d,), unit length.
-            own_digests: References with these bytes are the query itself, which is no evidence.
+            vector: The image in the index's space, shape (d,), unit length.
+            own_digests: References with these bytes are the query itself, which is not evidence.
         """
         scores = self._scores.one(vector, own_digests)
         fused = fuse(scores, self._scale)
@@ -118,7 +118,7 @@ class Router:
 
 
 def route(index: IndexData, vector: FloatArray, own_digests: Collection[str] = ()) -> Route:
-    """Route one picture without a second look; for many pictures make one `Router`."""
+    """Route one image without a second look; for many images make one `Router`."""
     return Router(index).route(vector, own_digests)
 
 

@@ -1,4 +1,4 @@
-"""Compare pictures with every product's text keys and reference pictures."""
+"""Compare images with every product's text keys and reference images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mmad_rag.index.views import WHOLE
 from mmad_rag.records import FloatArray
 
 Scores = npt.NDArray[np.float64]
-"""Pictures by products, shape (n, P); NaN where a product has nothing of the kind."""
+"""Images by products, shape (n, P); NaN where a product has nothing of the kind."""
 
 _KEYS_POOLED = 3
 _VIEWS_POOLED = 3
@@ -24,13 +24,13 @@ _SEARCH_AT_MOST = 4096
 
 @dataclass(frozen=True, slots=True)
 class ProductScores:
-    """What a number of pictures have in common with each product of the catalogue."""
+    """What a number of images have in common with each product of the catalogue."""
 
     text: Scores
     """Mean cosine to the product's three best keys, in [-1, 1]."""
     text_centred: Scores
-    """The same after the mean reference picture was taken from the picture: without what all pictures of this
-    camera have in common with a key. Any size; for comparing products within one picture."""
+    """The same after the mean reference image was taken from the image: without what all images of this
+    camera have in common with a key. Any size; for comparing products within one image."""
     nearest: Scores
     """Cosine to the nearest reference, whatever its view, in [-1, 1]."""
     typical: Scores
@@ -58,11 +58,11 @@ class CatalogueScores:
         self._view_place = [(place[product], view) for product, view in self._named_views()]
 
     def one(self, vector: FloatArray, own_digests: Collection[str] = ()) -> ProductScores:
-        """Score one picture through the index's searches.
+        """Score one image through the index's searches.
 
         Args:
-            vector: The picture in the index's space, shape (d,), unit length.
-            own_digests: References with these bytes are the query itself, which is no evidence.
+            vector: The image in the index's space, shape (d,), unit length.
+            own_digests: References with these bytes are the query itself, which is not evidence.
         """
         exact = self.index.manifest.approximate_above
         keys = _row_of(self.index.key_search, vector, len(self.index.keys), exact)
@@ -72,7 +72,7 @@ class CatalogueScores:
         return self.many(keys[None], references[None])
 
     def many(self, keys: npt.NDArray[np.float64], references: npt.NDArray[np.float64]) -> ProductScores:
-        """Score pictures from their cosines to all rows.
+        """Score images from their cosines to all rows.
 
         Args:
             keys: Cosines to the index's keys, shape (n, keys); -inf for a row that plays no part.
@@ -92,10 +92,10 @@ class CatalogueScores:
 
     @cached_property
     def _key_offsets(self) -> npt.NDArray[np.float64]:
-        """Each key's cosine to the mean reference picture, in which every product counts once.
+        """Each key's cosine to the mean reference image, in which every product counts once.
 
         A product without references counts with nothing: among many such products the mean says little about
-        what pictures have in common, and much about the few products that it is made of.
+        what images have in common, and much about the few products that it is made of.
         """
         whole = [row for row, item in enumerate(self.index.references) if item.view == WHOLE]
         if not whole:

@@ -38,13 +38,13 @@ class _Contrast:
 
 
 class SecondLook:
-    """Compares a picture with two products, and with nothing else.
+    """Compares an image with two products, and with nothing else.
 
     *Sentences.* What the "tell apart" fields of the two say of each other; where they say nothing, what their
-    texts say of the normal state, of which the contrast removes what both have in common. The picture is
-    moved along the difference of both means; it speaks for neither where the mean reference picture lies, and
+    texts say of the normal state, of which the contrast removes what both have in common. The image is
+    moved along the difference of both means; it speaks for neither where the mean reference image lies, and
     one deviation is that of all products' keys along the direction. *References.* The difference of the mean
-    pictures of both, with the spread of their own pictures around their means.
+    images of both, with the spread of their own images around their means.
 
     Args:
         index: Holds passages, keys and references.

@@ -59,7 +59,7 @@ def select(
     """The passages to show for a question, normal state first, then defects, in the files' order.
 
     A passage's score is the weight of its field for this question (`field_weights`), plus its similarity to
-    the question (which counts more when its words name no field), plus what the picture says of its defect
+    the question (which counts more when its words name no field), plus what the image says of its defect
     (`evidence`), less a little for each earlier passage of the same field. The highest score that fits is
     taken, again and again. When the question is about defects, the normal state has two fifths of the budget
     and the defects the rest before either may use what the other leaves, so that neither pushes the other
@@ -73,7 +73,7 @@ def select(
         budget: Tokens of all passages with their numbers and headings (`passages_text`), which is never
             exceeded as `counter` counts; 0 gives nothing. The fence around them costs about 60 more.
         counter: Counts the tokens of a text.
-        evidence: Product -> defect id -> how much the picture looks like that defect, in [0, 1] (see
+        evidence: Product -> defect id -> how much the image looks like that defect, in [0, 1] (see
             `entry_evidence`). It orders the defects; none is left out for it.
     """
     taken: list[_Taken] = []

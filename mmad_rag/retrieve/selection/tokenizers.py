@@ -73,7 +73,7 @@ def token_counter(model: str) -> NamedCounter:
         installed with llama-index-core); else `ESTIMATE`. Its name says which.
 
     Raises:
-        SpecError: the file does not exist or is no tokenizer.
+        SpecError: the file does not exist or is not a tokenizer.
 
     Example:
         >>> token_counter("my-own-model").name
@@ -139,7 +139,7 @@ def _of_unchanged_file(path: Path, _size: int, _changed_ns: int) -> NamedCounter
     except Exception as error:  # the library raises bare exceptions
         reason = first_line(error)
         raise SpecError(
-            f"{path} is no tokenizer ({reason}); give a tokenizer.json of the tokenizers library"
+            f"{path} is not a tokenizer ({reason}); give a tokenizer.json of the tokenizers library"
         ) from error
     tokenizer.no_truncation()
     tokenizer.no_padding()

@@ -89,7 +89,7 @@ def test_formulas_are_written_with_the_names_of_arms() -> None:
 
 
 def test_what_arms_share_cancels_out() -> None:
-    """Knowledge helps with and without the picture in the very same questions: nothing is left."""
+    """Knowledge helps with and without the image in the very same questions: nothing is left."""
     items, arms = drawn_arms()
     gain = {"none": arms["none"], "rag": arms["rag"], "blind": arms["rag"], "blind-none": arms["none"]}
     effects = decompose(rows_of(items, gain), items, list(gain), replicates=50).effects

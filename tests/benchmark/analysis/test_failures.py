@@ -1,4 +1,4 @@
-"""Questions without a reply: why, how often, for which picture, and what helps."""
+"""Questions without a reply: why, how often, for which image, and what helps."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_lines_name_the_image_once_and_cut_nothing_silently() -> None:
 
 def test_the_advice_fits_the_cause() -> None:
     image, model = (failures_of(run_of(("x", was_asked))) for was_asked in (False, True))
-    assert advice(image) == "replace the pictures that cannot be read"
+    assert advice(image) == "replace the images that cannot be read"
     assert advice(model) == "mend what the model's side reports, or wait until it answers"
     assert advice(image + model) == f"{advice(image)}; {advice(model)}"
 
@@ -72,16 +72,16 @@ def test_eval_names_the_pictures_and_asks_only_those_again_once_they_are_replace
 ) -> None:
     data = make_benchmark(tmp_path / "data")
     torn = data / "DS-MVTec/red_disc/image/good/000.png"
-    torn.write_text("no picture")
+    torn.write_text("no image")
     words = ("eval", "--data", data, "--model", "builtin:first", "--arms", "none", "--out", tmp_path / "run")
     ran = cli(*words)
     assert ran.code == 1
     assert "Percent right of 36 questions" in " ".join(ran.out.split())
     said = ran.err[ran.err.index("run folder:") :]
     assert "3 of 36 replies did not come:\n" in said
-    assert f"  3 x the picture {torn} cannot be read (it is no picture of a known format)" in said
+    assert f"  3 x the image {torn} cannot be read (it is not an image of a known format)" in said
     assert said.count(torn.name) == 1
-    assert "replace the pictures that cannot be read; then the same command asks only these again" in said
+    assert "replace the images that cannot be read; then the same command asks only these again" in said
     assert "0x" not in ran.err
     told = cli(*words, "--json")
     assert told.code == 1

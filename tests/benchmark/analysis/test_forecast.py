@@ -38,7 +38,7 @@ prices:
     output: 10000
     as_of: 2026-01-31
     source: a test
-    pictures: {fixed: 100}
+    images: {fixed: 100}
 """
 
 
@@ -85,9 +85,9 @@ def test_a_plan_needs_neither_key_nor_endpoint_and_asks_nothing(
     assert {arm["requests"] for arm in arms.values()} == {told["questions"]}
     assert {arm["left"] for arm in arms.values()} == {told["questions"]}
     tokens = {name: arm["input_tokens"] / told["questions"] for name, arm in arms.items()}
-    assert 150 < tokens["none"] < 300  # a picture of 100 tokens and the question
+    assert 150 < tokens["none"] < 300  # an image of 100 tokens and the question
     assert tokens["none"] + 200 < tokens["rag"] < tokens["none"] + 520  # 300 tokens of knowledge at most
-    assert tokens["rag"] - 130 < tokens["blind"] < tokens["rag"] - 80  # a picture less, a sentence more
+    assert tokens["rag"] - 130 < tokens["blind"] < tokens["rag"] - 80  # an image less, a sentence more
     for arm in arms.values():
         assert arm["output_tokens"] == 16 * told["questions"]
         assert arm["usd"] == pytest.approx((arm["input_tokens"] + 10 * arm["output_tokens"]) / 1000, rel=1e-3)
@@ -116,7 +116,7 @@ def test_a_budget_foresees_circular_evaluation(cli: Cli, bench: Path, tmp_path: 
     whole = json.loads(cli(*command(bench, tmp_path / "run", *more, "--budget", 1e9)).out)["plan"]
     assert whole["budget"]["limit"] == whole["questions"]
     refused = cli(*command(bench, tmp_path / "run", *more, "--budget", "inf"))
-    assert (refused.code, "is no sum" in refused.err) == (1, True)
+    assert (refused.code, "is not a sum" in refused.err) == (1, True)
 
 
 def test_budgets_that_buy_nothing_or_everything() -> None:

@@ -1,4 +1,4 @@
-"""What people look at: a run summed up, routing counted per picture, lost answers named."""
+"""What people look at: a run summed up, routing counted per image, lost answers named."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_routing_is_counted_once_per_picture() -> None:
     (counts,) = summarise(RUN).routing
     assert counts == RoutingCounts("rag", images=4, right=1, near_tie=1, wrong=1, unknown=1)
     assert str(counts) == (
-        "routing in rag: 1 of 4 pictures to the right product, 1 near-ties with it, 1 wrong, 1 called unknown"
+        "routing in rag: 1 of 4 images to the right product, 1 near-ties with it, 1 wrong, 1 called unknown"
     )
 
 

@@ -32,7 +32,7 @@ def ask(
     label: str = "crack",
     product: str = "red_disc",
 ) -> Question:
-    """A question about picture `number`; options are parted by `|`."""
+    """A question about image `number`; options are parted by `|`."""
     image = f"Tiny/{product}/test/{label}/{number}.png"
     choices = tuple(Choice("ABCDE"[place], text) for place, text in enumerate(options.split("|")))
     return Question(f"{image}#0", image, "Which?", choices, answer, subtask, subtask, "Tiny", product, label)
@@ -45,7 +45,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Four pictures of cracks; the longest option is right of three, so that one hit outweighs one miss."""
+    """Four images of cracks; the longest option is right of three, so that one hit outweighs one miss."""
     record = {
         f"Tiny/red_disc/test/crack/{number}.png": {
             "conversation": [
@@ -109,7 +109,7 @@ def test_a_cell_that_is_wholly_given_away_goes() -> None:
 
 
 def test_detection_is_balanced_over_its_sides() -> None:
-    """Always "Yes." hits every abnormal picture and no normal one: at chance as it is."""
+    """Always "Yes." hits every abnormal image and no normal one: at chance as it is."""
     labels = ("crack", "crack", "crack", "good")
     questions = [
         ask(number, "Yes.|No.", "A", subtask=DETECT, label=label) for number, label in enumerate(labels)

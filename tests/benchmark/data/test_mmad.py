@@ -299,7 +299,7 @@ def test_a_limit_below_one_is_refused(benchmark: Benchmark) -> None:
 
 def test_no_picture_at_all_is_an_error(tmp_path: Path) -> None:
     bare = load_questions(make_benchmark(tmp_path, pictures=False))
-    with pytest.raises(DataError, match="none of the 36 questions has a picture"):
+    with pytest.raises(DataError, match="none of the 36 questions has an image"):
         select(bare)
 
 

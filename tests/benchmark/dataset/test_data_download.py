@@ -367,12 +367,12 @@ def test_a_listing_that_contradicts_itself_is_refused(
 @pytest.mark.parametrize(
     ("start", "raw", "message"),
     [
-        ("/revision", b"<html>", "something that is no JSON"),
+        ("/revision", b"<html>", "something that is not JSON"),
         ("/revision", b"[]", "names no commit"),
         ("/revision", b'{"sha": "main"}', "names no commit"),
         ("/revision", b'{"sha": "%s"}' % (b"0" * 40), "answers with another commit"),
-        ("/tree", b"{}", "is no list of files"),
-        ("/tree", b"[1]", "is no list of files"),
+        ("/tree", b"{}", "is not a list of files"),
+        ("/tree", b"[1]", "is not a list of files"),
         ("/tree", b"[]", "holds no files"),
     ],
 )

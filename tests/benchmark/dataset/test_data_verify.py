@@ -37,7 +37,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def sign(root: Path) -> None:
-    """Write `hashes.json`: pictures by SHA-256, other files by git's hash, as a hub does."""
+    """Write `hashes.json`: images by SHA-256, other files by git's hash, as a hub does."""
     files = {}
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
@@ -231,7 +231,7 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_what_must_be_done_and_what_is_only_told() -> None:
     notes = set(FindingKind) - MUST_ACT
     assert {kind.value for kind in notes} == {
-        "missing template", "link that leads out", "same image twice", "same picture twice",
+        "missing template", "link that leads out", "same image twice", "same bytes twice",
         "same question twice", "known erratum", "no hashes",
     }  # fmt: skip
 
@@ -239,7 +239,7 @@ def test_what_must_be_done_and_what_is_only_told() -> None:
 @needs_shared
 @pytest.mark.shared
 def test_the_real_data_is_read_to_the_last_picture() -> None:
-    """MANIFEST.csv lists 125 query pictures and 13 templates that questions name; all can be opened."""
+    """MANIFEST.csv lists 125 query images and 13 templates that questions name; all can be opened."""
     report = verify_data(MMAD)
     assert (report.questions, report.images, report.opened) == (11_656, 2_356, 138)
     kinds = [finding.kind for finding in report.findings]
@@ -256,7 +256,7 @@ def test_the_real_data_is_read_to_the_last_picture() -> None:
 def test_the_command_says_that_all_is_well(data: Path, cli: Cli) -> None:
     ran = cli("data", "verify", data)
     assert ran.code == 0
-    assert "36 questions about 12 images; 18 pictures opened, 19 files compared" in ran.out
+    assert "36 questions about 12 images; 18 images opened, 19 files compared" in ran.out
     assert ran.out.endswith("nothing is missing, damaged or doubtful\n")
     assert "looking at files" in ran.err
 
@@ -265,7 +265,7 @@ def test_notes_leave_the_exit_code_at_0(data: Path, cli: Cli) -> None:
     (data / MANIFEST).unlink()
     ran = cli("data", "verify", data, "--fast")
     assert ran.code == 0
-    assert "no picture opened" in ran.out
+    assert "no image opened" in ran.out
     assert "no hashes: 1\n  hashes.json: bytes cannot be checked" in ran.out
 
 
@@ -276,7 +276,7 @@ def test_the_terminal_shows_ten_of_a_kind_and_json_all(data: Path, cli: Cli) -> 
         image.unlink()
     ran = cli("data", "verify", data)
     assert ran.code == 1
-    assert "missing picture: 12\n" in ran.out
+    assert "missing image: 12\n" in ran.out
     assert ran.out.count("  DS-MVTec/") + ran.out.count("  VisA/") == 10
     assert "  and 2 more; --json lists all" in ran.out
     assert "something must be done" in ran.err
@@ -284,5 +284,5 @@ def test_the_terminal_shows_ten_of_a_kind_and_json_all(data: Path, cli: Cli) -> 
     report = json.loads(ran.out)
     assert ran.code == 1
     assert len(report["findings"]) == 12
-    assert report["findings"][0]["kind"] == "missing picture"
+    assert report["findings"][0]["kind"] == "missing image"
     assert report["must_act"] is True

@@ -192,7 +192,7 @@ def test_an_oracle_over_passages_found_by_words_needs_no_encoder(world: World) -
 
 
 def test_all_arms_in_one_run(index: KnowledgeIndex, encoder: Encoder, tmp_path: Path) -> None:
-    """The pictures are told apart by colour: rag finds the oracle's products; base prompts are the same."""
+    """The images are told apart by colour: rag finds the oracle's products; base prompts are the same."""
     benchmark = load_questions(make_benchmark(tmp_path / "data"))
     model = scripted("A")
     arms = build_arms(["none", "rag", "oracle"], model, index, retrieval=RetrievalConfig(encoder=encoder))

@@ -1,4 +1,4 @@
-"""The controls: wrong products, look-alikes, neutral text, everything, and no picture."""
+"""The controls: wrong products, look-alikes, neutral text, everything, and no image."""
 
 from __future__ import annotations
 
@@ -275,10 +275,10 @@ NEAR_GREEN = {"red_disc": [1.0, 0.3, 0.0], "green_square": [0.9, 0.4, 0.0], "blu
 @pytest.mark.parametrize(
     ("references", "keys", "expected"),
     [
-        (NEAR_BLUE, NEAR_GREEN, "blue_bar"),  # pictures before texts
+        (NEAR_BLUE, NEAR_GREEN, "blue_bar"),  # images before texts
         ({}, NEAR_GREEN, "green_square"),
-        ({"blue_bar": [1.0, 0.0, 0.0]}, NEAR_GREEN, "green_square"),  # it has no picture of its own
-        ({"red_disc": [1.0, 0.0, 0.0]}, NEAR_GREEN, "green_square"),  # no other has a picture
+        ({"blue_bar": [1.0, 0.0, 0.0]}, NEAR_GREEN, "green_square"),  # it has no image of its own
+        ({"red_disc": [1.0, 0.0, 0.0]}, NEAR_GREEN, "green_square"),  # no other has an image
         ({}, {}, "blue_bar"),  # nothing to compare: the first by name
     ],
 )
@@ -290,7 +290,7 @@ def test_the_look_alike_is_the_nearest_by_the_first_kind_of_evidence_shared(
 
 
 def test_what_the_files_tell_apart_comes_first(world: World, encoder: Encoder, tmp_path: Path) -> None:
-    """red_disc names green_square, though blue_bar's pictures are nearer; green_square is named by it."""
+    """red_disc names green_square, though blue_bar's images are nearer; green_square is named by it."""
     folder = tmp_path / "knowledge"
     folder.mkdir()
     for path in world.knowledge.glob("*.yaml"):
@@ -327,7 +327,7 @@ def test_knowledge_of_another_product_is_of_one_product_and_never_the_true_one(
         assert {hit.passage.product for hit in reply.knowledge.hits} == {other}
 
 
-# --- no picture
+# --- no image
 
 
 def test_blind_shows_what_rag_shows_without_the_picture(index: KnowledgeIndex, encoder: Encoder) -> None:

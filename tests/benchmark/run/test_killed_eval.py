@@ -26,7 +26,7 @@ TOTAL = QUESTIONS * len(ARMS.split(","))
 
 
 def answer(request: Request) -> Behaviour:
-    """A or B by what was asked, now and then something that is no choice."""
+    """A or B by what was asked, now and then something that is not a choice."""
     time.sleep(0.01)
     number = hashlib.sha256(json.dumps(request.body["messages"]).encode()).digest()[0]
     return replies("ABAB?"[number % 5])

@@ -137,7 +137,7 @@ def test_a_run_without_pictures_shows_none_and_asks_every_question(data: Path, t
     assert result.header.images is False
     assert {prompt.image for prompt in model.prompts} == {None}
     assert result.progress.failed == 0
-    with pytest.raises(DataError, match="a run without pictures cannot show 2 example pictures"):
+    with pytest.raises(DataError, match="a run without images cannot show 2 example images"):
         RunSettings(images=False, shots=2)
 
 
@@ -167,7 +167,7 @@ class FullModel:
 
 
 def test_a_row_holds_reply_usage_route_and_passages(data: Path, tmp_path: Path) -> None:
-    """A reply cut in the middle of a character, and a latency that is no number, can be written too."""
+    """A reply cut in the middle of a character, and a latency that is not a number, can be written too."""
     go(data, tmp_path / "out", [arm_of(FullModel())], only="*red_disc/image/bad/000*")
     row = rows(tmp_path / "out")[0]
     assert (row.reply, row.letter, row.model) == ("B. \ufffd", "B", "full-1")
@@ -330,11 +330,11 @@ def test_another_model_needs_another_folder(data: Path, tmp_path: Path) -> None:
         go(data, tmp_path / "out", [arm_of(scripted("A", "two"))])
 
 
-# --- pictures that fail
+# --- images that fail
 
 
 def test_an_unreadable_picture_fails_its_questions_and_no_others(data: Path, tmp_path: Path) -> None:
-    (data / "VisA/blue_bar/test/good/001.png").write_bytes(b"no picture")
+    (data / "VisA/blue_bar/test/good/001.png").write_bytes(b"no image")
     model = scripted("A")
     result = go(data, tmp_path / "out", [arm_of(model)])
     failed = [row for row in rows(tmp_path / "out") if row.outcome is Outcome.FAILED]
@@ -344,14 +344,14 @@ def test_an_unreadable_picture_fails_its_questions_and_no_others(data: Path, tmp
 
 
 def test_an_unreadable_template_fails_the_questions_it_is_for(data: Path, tmp_path: Path) -> None:
-    (data / "MVTec-AD/blue_bar/train/good/000.png").write_bytes(b"no picture")
+    (data / "MVTec-AD/blue_bar/train/good/000.png").write_bytes(b"no image")
     result = go(data, tmp_path / "out", [arm_of(scripted("A"))], shots=2)
     assert result.progress.failed == 12
 
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The pictures that are really opened."""
+    """The images that are really opened."""
     from mmad_rag.benchmark.run import image_cache as pictures
 
     paths: list[Path] = []
@@ -387,7 +387,7 @@ def test_the_cache_keeps_an_error(tmp_path: Path) -> None:
     async def use() -> None:
         cache = ImageCache()
         for _ in range(2):
-            with pytest.raises(ImageError, match="there is no picture"):
+            with pytest.raises(ImageError, match="there is no image"):
                 await cache.open(tmp_path / "none.png")
 
     asyncio.run(use())

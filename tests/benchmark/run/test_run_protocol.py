@@ -1,4 +1,4 @@
-"""The protocol of a run: the order of options and the size of pictures, the same in every arm."""
+"""The protocol of a run: the order of options and the size of images, the same in every arm."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_another_order_needs_another_folder(data: Path, tmp_path: Path) -> None:
             go(data, tmp_path / "out", scripted("A"), shuffle=other)
 
 
-# --- size of pictures
+# --- size of images
 
 
 def encoded(image: Image.Image, kind: str) -> EncodedImage:
@@ -181,7 +181,7 @@ def test_no_side_vanishes() -> None:
 
 
 def test_every_picture_of_a_run_is_scaled_down_and_the_size_recorded(data: Path, tmp_path: Path) -> None:
-    """The tiny world's pictures have 16 pixels a side."""
+    """The tiny world's images have 16 pixels a side."""
     first, second, plain = scripted("A", "first"), scripted("A", "second"), scripted("A", "p")
     header = go(data, tmp_path / "out", first, second, size=4, shots=1).header
     assert header.image_size == 4

@@ -43,7 +43,7 @@ def data(tmp_path: Path) -> Path:
     [
         ({"shots": -1}, DataError, "cannot have -1 shots"),
         ({"circular": -1}, DataError, "-1 circular questions; give 0 or more"),
-        ({"images": False, "shots": 2}, DataError, "without pictures cannot show 2 example pictures"),
+        ({"images": False, "shots": 2}, DataError, "without images cannot show 2 example images"),
         ({"image_size": 0}, DataError, "scaled down to 0 pixels; give 1 or more"),
         ({"limit": 0}, DataError, "a limit of 0 leaves no question"),
         ({"wording": "rude"}, SpecError, "no wording 'rude'; choose one of default, mmad"),

@@ -301,7 +301,7 @@ def test_closing_twice_is_harmless(tmp_path: Path) -> None:
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("x")
-    with pytest.raises(DataError, match=r"is no run folder, it holds thesis\.tex"):
+    with pytest.raises(DataError, match=r"is not a run folder, it holds thesis\.tex"):
         opened(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -330,7 +330,7 @@ def test_a_header_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_reading_what_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is no run folder"):
+    with pytest.raises(DataError, match="is not a run folder"):
         read_run(tmp_path)
 
 
@@ -339,7 +339,7 @@ def test_reading_what_is_no_run(tmp_path: Path) -> None:
     [
         ("run.json", "{}", r"run\.json is damaged"),
         ("run.json", "[", r"run\.json is damaged"),
-        ("run.json", None, "is no run folder"),
+        ("run.json", None, "is not a run folder"),
         ("questions.jsonl", "", r"questions\.jsonl is not what the run was started with"),
         ("questions.jsonl", "x\n", r"questions\.jsonl line 1 is damaged"),
         ("questions.jsonl", None, r"questions\.jsonl cannot be read"),
@@ -360,7 +360,7 @@ def test_a_damaged_run_is_refused_by_file(
 
 
 def test_a_run_of_the_first_layout_is_refused_and_says_so(tmp_path: Path) -> None:
-    """Its header knew of neither the order of options nor the size of pictures."""
+    """Its header knew of neither the order of options nor the size of images."""
     opened(tmp_path).close()
     header = json.loads((tmp_path / "run.json").read_text()) | {"version": 1}
     del header["shuffle_options"], header["image_size"]

@@ -26,7 +26,7 @@ def record(question: Question, letter: str | None = "A") -> AnswerRecord:
 
 
 def test_every_question_has_a_row_and_silence_is_a_failure(questions: tuple[Question, ...]) -> None:
-    """The file answers three, in another order: rightly, wrongly, and with a letter that is no option."""
+    """The file answers three, in another order: rightly, wrongly, and with a letter that is not an option."""
     right = record(questions[2], questions[2].answer)
     wrong = record(questions[0], "B" if questions[0].answer == "A" else "A")
     rows = answers_as_rows([right, wrong, record(questions[3], "E")], questions)

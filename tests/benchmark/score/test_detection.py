@@ -30,7 +30,7 @@ def answer(image: str, gpt: str | None, kind: str = AD) -> AnswerRecord:
 HAND = [
     # DS-MVTec, normal: right, wrong, unreadable, wrong (hidden by it) -> 2 false alarms of 4
     *(answer(GOOD.format(place), gpt) for place, gpt in enumerate(["A", "B", "", "C"])),
-    # DS-MVTec, abnormal: right, wrong, right -> 1 miss of 3; a wrong classification is no miss
+    # DS-MVTec, abnormal: right, wrong, right -> 1 miss of 3; a wrong classification is not a miss
     *(answer(BAD.format(place), gpt) for place, gpt in enumerate("ABA")),
     answer(BAD.format(0), "B", CLS),
     # VisA, normal: none; abnormal: wrong, right -> 1 miss of 2
@@ -39,7 +39,7 @@ HAND = [
 
 
 def test_fixed_by_hand() -> None:
-    """An unreadable answer is no false alarm, but its image counts; an empty side is in no mean."""
+    """An unreadable answer is not a false alarm, but its image counts; an empty side is in no mean."""
     assert score_answers(HAND, Rule.FIXED).detection == (
         DetectionRates("DS-MVTec", 50.0, 100 / 3, 4, 2, 3, 1),
         DetectionRates("VisA", None, 50.0, 0, 0, 2, 1),

@@ -79,9 +79,9 @@ def test_a_hard_subset_is_read_as_it_was_written(finished: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda raw: b"", "is no hard subset; write one by"),
+        (lambda raw: b"", "is not a hard subset; write one by"),
         (lambda raw: raw.replace(b'"version": 1', b'"version": 7'), "has version 7, not 1"),
-        (lambda raw: raw.replace(b'"rule"', b'"ruler"'), "is no hard subset"),
+        (lambda raw: raw.replace(b'"rule"', b'"ruler"'), "is not a hard subset"),
     ],
 )
 def test_a_file_that_is_no_hard_subset_is_refused(
@@ -162,7 +162,7 @@ def test_parts_need_a_run_folder(finished: Path, cli: Cli, tmp_path: Path) -> No
     (tmp_path / "answers.json").write_text("[]")
     for flags in (("--by", "product"), ("--hard",), ("--answered",)):
         refused = cli("score", tmp_path / "answers.json", *flags)
-        assert (refused.code, "is no run folder" in refused.err) == (1, True)
+        assert (refused.code, "is not a run folder" in refused.err) == (1, True)
 
 
 def test_a_run_without_a_hard_subset_says_so(finished: Path, cli: Cli, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_a_gain_that_no_arm_can_have_is_not_told() -> None:
     [{"discordance": 0.0}, {"discordance": 1.5}, {"image_correlation": -1.0}, {"product_spread": -1.0}],
 )
 def test_assumptions_out_of_range_are_refused(assumed: dict[str, Any]) -> None:
-    with pytest.raises(DataError, match="are no assumptions"):
+    with pytest.raises(DataError, match="are not assumptions"):
         detectable_gains(about("nut", 5, "Defect Analysis"), **assumed)
     with pytest.raises(DataError, match="no questions can show no gain"):
         detectable_gains([])

@@ -211,7 +211,7 @@ def test_subtasks_are_adjusted_and_the_average_is_not() -> None:
 
 @pytest.mark.parametrize("margin", [-1.0, float("nan")])
 def test_a_margin_below_zero_is_refused(margin: float) -> None:
-    with pytest.raises(DataError, match="is no margin; give 0 or more"):
+    with pytest.raises(DataError, match="is not a margin; give 0 or more"):
         compared(asked("VisA", 2, 1), [0, 0], [1, 1], margin=margin)
 
 

@@ -73,7 +73,7 @@ def test_a_dataset_of_one_product_tells_nothing_of_others() -> None:
     ],
 )
 def test_numbers_that_are_no_assumptions_are_refused(assumed: dict[str, Any]) -> None:
-    with pytest.raises(DataError, match="are no assumptions"):
+    with pytest.raises(DataError, match="are not assumptions"):
         detectable_gains(asked("VisA", 2, 2), **assumed)
 
 

@@ -41,7 +41,7 @@ CHAT = LLMMetadata(model_name="seer-1", is_chat_model=True)
 
 
 class Blocking(CustomLLM):  # type: ignore[misc] # LlamaIndex is not type-checked here
-    """Sees pictures, but has a blocking `chat` only."""
+    """Sees images, but has a blocking `chat` only."""
 
     temperature: float = 0.0
     api_key: str = "sk-very-secret"
@@ -203,7 +203,9 @@ def test_the_identity_holds_the_settings_and_no_secret() -> None:
 
 
 def test_something_else_is_no_llm() -> None:
-    with pytest.raises(InputError, match="a str is no LLM of LlamaIndex; give an object of a class such as"):
+    with pytest.raises(
+        InputError, match="a str is not an LLM of LlamaIndex; give an object of a class such as"
+    ):
         LlamaIndexModel("gpt-4o")
 
 
@@ -213,12 +215,10 @@ def test_an_llm_that_would_drop_the_pictures_is_refused_them() -> None:
         def metadata(self) -> LLMMetadata:
             return LLMMetadata(model_name="unsure")
 
-    with pytest.raises(
-        ModelActionError, match="turns messages into plain text and would not see the pictures"
-    ):
+    with pytest.raises(ModelActionError, match="turns messages into plain text and would not see the images"):
         ask(MockLLM(max_tokens=3))
     with pytest.raises(
-        ModelActionError, match="no chat model, and such LLMs drop the pictures; make it with is_"
+        ModelActionError, match="no chat model, and such LLMs drop the images; make it with is_"
     ):
         ask(Unsure())
     assert ask(MockLLM(max_tokens=3), Prompt("Is there a defect?", None, CHOICES)).text == "text text text"
@@ -452,7 +452,7 @@ def test_the_pipeline_of_the_examples_runs_as_it_is_written(tmp_path: Path) -> N
     code = "\n".join(block.text for block in blocks("llama_index_pipeline.md"))
     lines = play(Block("python", "", code), tmp_path).splitlines()
     shown = [line for line in lines if "I was shown" in line]
-    assert re.fullmatch(r"I was shown 0 picture\(s\) and \d+ words\.|I was shown \d+ words\.", shown[0])
-    assert re.fullmatch(r"I was shown 1 picture\(s\) and \d+ words\.", shown[1])
+    assert re.fullmatch(r"I was shown 0 image\(s\) and \d+ words\.|I was shown \d+ words\.", shown[0])
+    assert re.fullmatch(r"I was shown 1 image\(s\) and \d+ words\.", shown[1])
     assert re.search(r"^[1-9]\d* passages, the first: metal_nut/", "\n".join(lines), re.MULTILINE)
-    assert re.fullmatch(r"metal_nut \| I was shown 1 picture\(s\) and \d+ words\.", shown[2])
+    assert re.fullmatch(r"metal_nut \| I was shown 1 image\(s\) and \d+ words\.", shown[2])

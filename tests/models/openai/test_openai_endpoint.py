@@ -61,9 +61,9 @@ def test_a_key_that_no_header_can_hold_is_refused_without_showing_it(key: str) -
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("localhost:8000/v1", "is no http or https address"),
-        ("ftp://host/v1", "is no http or https address"),
-        ("http:///v1", "is no http or https address"),
+        ("localhost:8000/v1", "is not an http or https address"),
+        ("ftp://host/v1", "is not an http or https address"),
+        ("http:///v1", "is not an http or https address"),
         ("http://host:99999/v1", "cannot be read"),
         ("http://[::1/v1", "cannot be read"),
         ("http://host/v1?api-version=1", "has a query or a fragment"),

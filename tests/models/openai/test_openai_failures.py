@@ -45,7 +45,10 @@ from tests.support.openai_server import (
         ),
         (fails(400, param="temperature"), "leave out the option temperature"),
         (fails(422, param="temperature"), "change or leave out the option temperature"),
-        (html(), r"something that is no chat completion \(<!doctype.*is this an OpenAI-compatible endpoint"),
+        (
+            html(),
+            r"something that is not a chat completion \(<!doctype.*is this an OpenAI-compatible endpoint",
+        ),
         (Behaviour(body=b"ok", media_type="text/plain"), "is this an OpenAI-compatible endpoint"),
         (json_body({"error": {"code": 401, "message": "gateway says no"}}), r"HTTP 401 \(gateway says no\)"),
     ],

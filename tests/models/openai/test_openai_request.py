@@ -1,4 +1,4 @@
-"""What the options of a model make of a request: fields, headers, and the pictures as they are sent."""
+"""What the options of a model make of a request: fields, headers, and the images as they are sent."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def sent(server: OpenAIServer, picture: bytes | None = None, **options: Any) -> 
 
 
 def image_of(request: Request) -> tuple[str, bytes, Image.Image]:
-    """Media type as it is named, bytes, and the picture that they hold."""
+    """Media type as it is named, bytes, and the image that they hold."""
     (url,) = request.image_urls()
     head, _, data = url.partition(",")
     raw = base64.b64decode(data)
@@ -155,7 +155,7 @@ def test_without_a_system_role_the_instruction_comes_first(openai_server: OpenAI
     assert without["content"] == [joined, *rest]
 
 
-# Pictures
+# Images
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])

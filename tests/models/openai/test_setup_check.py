@@ -26,8 +26,8 @@ REFUSED = fails(400, "API key not valid. Please pass a valid API key.")
 
 
 def about(number: int) -> Prompt:
-    """A question about the picture of this number."""
-    return Prompt("Is there a defect?", image=picture(f"picture {number}".encode(), MediaType.JPEG))
+    """A question about the image of this number."""
+    return Prompt("Is there a defect?", image=picture(f"image {number}".encode(), MediaType.JPEG))
 
 
 def errors(server: OpenAIServer, *behaviours: Behaviour) -> list[type[ModelError] | None]:
@@ -67,9 +67,9 @@ def test_the_message_says_how_many_and_in_which_words(openai_server: OpenAIServe
         asyncio.run(model.answer(about(7)))
     place = openai_server.url.removeprefix("http://")
     assert str(caught.value) == (
-        f"the questions about the first 8 pictures all failed alike: {place} answered HTTP 400 "
+        f"the questions about the first 8 images all failed alike: {place} answered HTTP 400 "
         "(API key not valid. Please pass a valid API key.); check key, model and options: "
-        "does the model take pictures, and these fields?"
+        "does the model take images, and these fields?"
     )
 
 
@@ -96,7 +96,7 @@ def test_a_server_that_fails_alike_each_time_stops_the_run_too(openai_server: Op
         with pytest.raises(expected) as caught:
             asyncio.run(model.answer(about(number)))
     assert len(openai_server.requests) == 8 * 6
-    assert "the questions about the first 8 pictures all failed alike" in str(caught.value)
+    assert "the questions about the first 8 images all failed alike" in str(caught.value)
     assert str(caught.value).endswith("Else ask again later, or ask fewer questions at once")
 
 
