@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 from mmad_rag.fields import Field
 
 FloatArray: TypeAlias = "npt.NDArray[np.float32]"
-"""An array of float32; vectors are rows, shape (n, d), of unit L2 length unless a docstring says otherwise."""
+"""Array of float32; vectors are rows, shape (n, d), of unit L2 length unless a docstring says otherwise."""
 
 
 class MediaType(StrEnum):
