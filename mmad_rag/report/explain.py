@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mmad_rag.records import Candidate, Knowledge, Route, RouteOutcome
+from mmad_rag.report.tables.numbers import fraction, likely
 
 _SHOWN = 3
 
@@ -17,33 +18,33 @@ def knowledge_lines(knowledge: Knowledge) -> Iterator[str]:
         return
     yield f"knowledge: {len(knowledge.hits)} passages"
     for number, hit in enumerate(knowledge.hits, start=1):
-        yield f"  [{number}] {hit.passage.id} ({hit.score:.2f})"
+        yield f"  [{number}] {hit.passage.id} ({likely(hit.score)})"
         yield f"      {hit.passage.text}"
 
 
 def route_lines(route: Route) -> Iterator[str]:
     """The outcome, what its confidence is made of, the margin to the next product, and what each rests on."""
-    sure = f"confidence {route.confidence:.2f}"
+    sure = f"confidence {likely(route.confidence)}"
     if route.outcome is RouteOutcome.UNKNOWN:
         nearest = f"; the nearest is {route.candidates[0].product}" if route.candidates else ""
-        yield f"product: not in the catalogue (known with probability {route.known:.2f}{nearest})"
+        yield f"product: not in the catalogue (known with probability {likely(route.known)}{nearest})"
     elif route.outcome is RouteOutcome.NEAR_TIE:
         first, second = route.products
-        yield f"product: {first} or {second}, too close to tell ({sure}, known {route.known:.2f})"
+        yield f"product: {first} or {second}, too close to tell ({sure}, known {likely(route.known)})"
     else:
-        yield f"product: {route.products[0]} ({sure}, known {route.known:.2f})"
+        yield f"product: {route.products[0]} ({sure}, known {likely(route.known)})"
     if len(route.candidates) > 1:
         margin = abs(route.candidates[0].score - route.candidates[1].score)
-        yield f"margin to the next product: {margin:.3f} deviations{_carried(route.candidates)}"
+        yield f"margin to the next product: {fraction(margin)} deviations{_carried(route.candidates)}"
     look = route.second_look
     if look is not None:
         first, second = look.pair
         yield (
-            f"second look at {first} and {second}: lead {look.lead_before:+.3f} before, "
-            f"{look.lead_after:+.3f} after comparing what tells them apart"
+            f"second look at {first} and {second}: lead {fraction(look.lead_before, signed=True)} before, "
+            f"{fraction(look.lead_after, signed=True)} after comparing what tells them apart"
         )
     for candidate in route.candidates[:_SHOWN]:
-        yield f"  {candidate.product:<20} {candidate.score:+.3f}  {_evidence(candidate)}"
+        yield f"  {candidate.product:<20} {fraction(candidate.score, signed=True)}  {_evidence(candidate)}"
 
 
 def _carried(candidates: Sequence[Candidate]) -> str:
@@ -54,7 +55,7 @@ def _carried(candidates: Sequence[Candidate]) -> str:
         "references": first.reference_part - second.reference_part,
     }
     name, largest = max(parts.items(), key=lambda part: abs(part[1]))
-    return f", carried by {name} ({largest:+.3f})" if largest else ""
+    return f", carried by {name} ({fraction(largest, signed=True)})" if largest else ""
 
 
 def _evidence(candidate: Candidate) -> str:
@@ -64,5 +65,7 @@ def _evidence(candidate: Candidate) -> str:
         ("reference", candidate.reference_score, candidate.reference_part),
     )
     return ", ".join(
-        f"{kind} {score:.3f} (adds {part:+.3f})" for kind, score, part in kinds if score is not None
+        f"{kind} {fraction(score)} (adds {fraction(part, signed=True)})"
+        for kind, score, part in kinds
+        if score is not None
     )

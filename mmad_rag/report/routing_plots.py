@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmad_rag.errors import DataError, ExtraError
+from mmad_rag.report.tables.numbers import fraction
 from mmad_rag.retrieval_eval.calibration import Binning, Calibration
 from mmad_rag.retrieval_eval.confusion import Confusion
 from mmad_rag.retrieval_eval.decisions import Ints
@@ -122,7 +123,7 @@ def _reliability(calibrations: tuple[Calibration, ...]) -> Figure:
             markersize=5,
             linewidth=1,
             capsize=2,
-            label=f"{found.binning.value}, expected calibration error {found.error:.3f}",
+            label=f"{found.binning.value}, expected calibration error {fraction(found.error)}",
         )
         if found.binning is Binning.EQUAL_WIDTH:
             lower.bar(

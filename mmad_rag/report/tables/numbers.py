@@ -6,9 +6,11 @@ A dash stands where there is no number. Data files (JSON, CSV) hold numbers unro
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from mmad_rag.benchmark.stats.estimate import Estimate
-from mmad_rag.retrieval_eval.metrics import Share
+if TYPE_CHECKING:
+    from mmad_rag.benchmark.stats.estimate import Estimate
+    from mmad_rag.retrieval_eval.metrics import Share
 
 NOTHING = "-"
 """In place of a number that there is not."""
@@ -48,15 +50,15 @@ def count(number: int) -> str:
 
 
 def decimal(number: float | None, digits: int, *, signed: bool = False) -> str:
-    """With so many digits after the point, e.g. a confidence with two, a cosine with three."""
+    """With so many digits after the point, where none of the others fits."""
     if number is None:
         return NOTHING
     return f"{number:+.{digits}f}" if signed else f"{number:.{digits}f}"
 
 
-def fraction(number: float | None) -> str:
-    """A probability, a cosine or the like, e.g. `0.125`."""
-    return decimal(number, 3)
+def fraction(number: float | None, *, signed: bool = False) -> str:
+    """A share, a cosine or a score in a table or beside another, e.g. `0.125`."""
+    return decimal(number, 3, signed=signed)
 
 
 def share(found: Share | None) -> str:
@@ -64,6 +66,11 @@ def share(found: Share | None) -> str:
     if found is None or found.share is None or found.low is None or found.high is None:
         return NOTHING
     return f"{percent(100 * found.share)} ({whole(100 * found.low)}-{whole(100 * found.high)})"
+
+
+def likely(number: float | None) -> str:
+    """A confidence or a probability in a sentence, e.g. `0.98`."""
+    return decimal(number, 2)
 
 
 def p_value(number: float) -> str:

@@ -154,7 +154,7 @@ def _reliability(found: Calibration) -> Table:
             str(item.right.n),
             fraction(item.confidence),
             share(item.right),
-            decimal(item.right.count / item.right.n - item.confidence, 3, signed=True),
+            fraction(item.right.count / item.right.n - item.confidence, signed=True),
         )
         for item in found.bins
     ]
