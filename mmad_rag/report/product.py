@@ -22,7 +22,7 @@ class PassageView:
     """A passage with what it costs."""
 
     id: str
-    """As `mmad-rag retrieve` names it."""
+    """Id that `mmad-rag retrieve` names the passage by."""
     entry: str
     """`normal`, or the id of a defect."""
     field: Field
@@ -42,11 +42,11 @@ class ProductView:
     product: Json
     """The file's fields."""
     passages: tuple[PassageView, ...]
-    """In the order of reading."""
+    """Passages in the order of reading."""
     words: int
-    """Of all passages."""
+    """Words of all passages."""
     tokens: int
-    """Of all passages, estimated."""
+    """Estimated tokens of all passages."""
 
 
 def product_view(file: ProductFile) -> ProductView:

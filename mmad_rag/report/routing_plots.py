@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _COLOURS = "cividis"
 """Reads the same with and without colour vision, and in print."""
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#666666"
-"""Of Okabe and Ito's palette, which colour-blind readers can tell apart."""
+"""Colours of Okabe and Ito's palette, which colour-blind readers can tell apart."""
 _NUMBERS_UP_TO = 45
 """Labels up to which every cell carries its count."""
 

@@ -247,3 +247,23 @@ def test_nothing_unsafe_is_called() -> None:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in forbidden, f"{path} calls {node.func.id}"
         assert not forbidden & {module.partition(".")[0] for module in imports_of(path)}, str(path)
+
+
+FRAGMENT = re.compile(
+    r"(Of|By|From|With|Without|In|For|As|To|Over|Under|At|On|Where|When|Who|Likewise|Because|Below|Above|Before"
+    r"|After|Between|Beside|Among|Within)\b"
+)
+
+
+def test_no_docstring_is_a_fragment() -> None:
+    """What stands under a field, or at the top of a file or function, begins with a noun or a verb."""
+    found = [
+        f"{path}:{node.lineno}: {node.value.value.strip().splitlines()[0]}"
+        for path in FILES
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        and FRAGMENT.match(node.value.value.strip())
+    ]
+    assert found == []

@@ -54,9 +54,9 @@ class Difference:
     adjusted_p: float | None
     """The same, adjusted by Holm over the subtasks; for `Average` as it is."""
     equivalence_p: float | None
-    """Of the hypothesis that the difference is the margin or more; None where there is too little to tell."""
+    """P-value of the hypothesis that the difference is at least the margin; None where the data are too few."""
     verdict: Verdict
-    """On these products."""
+    """Verdict on these products."""
     small: SmallCell | None
     """Exact statistics of a column with few questions."""
     new_products: NewProducts | None
@@ -88,12 +88,12 @@ class ArmRates:
 
     @property
     def invalid_rate(self) -> float:
-        """In [0, 1]."""
+        """Share of questions whose reply could not be read, in [0, 1]."""
         return self.invalid / self.questions
 
     @property
     def failed_rate(self) -> float:
-        """In [0, 1]."""
+        """Share of questions without a reply, in [0, 1]."""
         return self.failed / self.questions
 
 
@@ -112,7 +112,7 @@ class Comparison:
     replicates: int
     """Draws."""
     seed: int
-    """Of the draws."""
+    """Seed for the bootstrap draws."""
     margin: float
     """Percentage points that do not matter."""
 

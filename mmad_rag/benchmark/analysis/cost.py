@@ -20,13 +20,13 @@ class ArmCost:
     replies: int
     """How many came."""
     counted: int
-    """For how many of these the provider reported tokens; the others are not in the sums."""
+    """Number of these whose tokens the provider reported; the sums leave the others out."""
     input_tokens: int
-    """Of all that was shown."""
+    """Tokens of all prompts."""
     output_tokens: int
-    """Of all replies."""
+    """Tokens of all replies."""
     usd: float
-    """By the price."""
+    """US dollars by the price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class CostPerPoint:
     extra_usd: float
     """Cost of the arm less cost of the baseline; below 0 it is cheaper."""
     points: float
-    """Of the average."""
+    """Gain in the average, in percentage points."""
     per_point: float | None
     """Dollars per point; None where the interval of the gain does not lie above 0."""
     low: float | None
@@ -54,9 +54,9 @@ class Spending:
     """What a run has cost."""
 
     price: Price
-    """By which price."""
+    """Price that the costs are computed by."""
     arms: tuple[ArmCost, ...]
-    """In the run's order."""
+    """Costs of the arms, in the run's order."""
     per_point: tuple[CostPerPoint, ...]
     """One per comparison whose arms reported all their tokens."""
 

@@ -38,8 +38,8 @@ class BreakEven:
     column: str
     """A subtask, or `Average`."""
     percent: float | None
-    """Below 0: even the wrong text helps. Above 100: even the right one does not. None: `oracle` is not above
-    `wrong`, so that routing does not matter."""
+    """Routing accuracy at which knowledge pays, in percent. Below 0 even the wrong text helps; above 100 even the
+    right one does not; None where `oracle` is not above `wrong`, so that routing does not matter."""
     low: float | None
     """Lower end of the 95 % interval, from joint draws of images; None: without end."""
     high: float | None
@@ -117,7 +117,7 @@ class Effect:
     name: str
     """One of `EFFECTS`."""
     formula: str
-    """Over the names of arms, e.g. `oracle - none`."""
+    """Formula over the names of arms, e.g. `oracle - none`."""
     columns: tuple[EffectColumn, ...]
     """Subtasks that have questions, in order, then `Average`."""
 
@@ -127,7 +127,7 @@ class Decomposition:
     """The parts of the gain that the arms of a run can tell."""
 
     effects: tuple[Effect, ...]
-    """In the order of `EFFECTS`."""
+    """Effects in the order of `EFFECTS`."""
     break_even: tuple[BreakEven, ...]
     """One per column that has questions; empty without the arms `oracle`, `wrong` and `none`."""
     images: int
@@ -135,7 +135,7 @@ class Decomposition:
     replicates: int
     """Draws."""
     seed: int
-    """Of the draws."""
+    """Seed for the bootstrap draws."""
 
 
 def decompose(

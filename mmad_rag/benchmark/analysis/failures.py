@@ -28,7 +28,7 @@ class Failure:
     """One error, however often it occurred."""
 
     error: str
-    """As it was recorded."""
+    """Error as the run recorded it."""
     cause: FailureCause
     count: int
     """Replies that did not come because of it, over all arms."""

@@ -30,7 +30,7 @@ class ShownPassage:
     """A passage that a model was shown."""
 
     id: str
-    """As the run recorded it."""
+    """Id as the run recorded it."""
     passage: Passage | None
     """Its text; None where the run has not kept it."""
     cited: bool
@@ -54,7 +54,7 @@ class Side:
     route: str | None
     """Whose knowledge was shown, with the confidence; None where no knowledge was looked for."""
     passages: tuple[ShownPassage, ...]
-    """In the order they were shown."""
+    """Passages in the order in which they were shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Option:
     """One option of a question, as it was shown."""
 
     letter: str
-    """As it was shown."""
+    """Letter under which the option was shown."""
     text: str
     right: bool
     """Whether it is the right one."""
@@ -77,7 +77,7 @@ class Flip:
     question: Question
     """What was asked."""
     options: tuple[Option, ...]
-    """In the order they were shown."""
+    """Options in the order in which they were shown."""
     without_choice: tuple[str, ...]
     """The arms in whose replies no choice could be read, or that got none."""
     baseline: Side

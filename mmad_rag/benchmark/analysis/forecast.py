@@ -40,11 +40,11 @@ class ArmForecast:
     requests: int
     """All of them, further orders of circular evaluation included."""
     left: int
-    """Of those: without a reply in the run folder so far."""
+    """Requests without a reply in the run folder so far."""
     input_tokens: int
-    """Of those left, in sum; an estimate."""
+    """Estimated tokens of the prompts of those requests, summed."""
     output_tokens: int
-    """Of their replies, in sum; an assumption."""
+    """Assumed tokens of their replies, summed."""
     usd: float | None
     """What those left cost; None where the price is not known."""
 
@@ -68,9 +68,9 @@ class Forecast:
     questions: int
     """How many are asked of each arm."""
     sampled: int
-    """On so many of them tokens were counted."""
+    """Number of questions whose tokens were counted."""
     arms: tuple[ArmForecast, ...]
-    """In the run's order."""
+    """Forecasts of the arms, in the run's order."""
     price: Price | None
     """What was reckoned with."""
     discordance: float

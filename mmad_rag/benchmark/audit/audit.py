@@ -64,17 +64,17 @@ class Audit:
     knowledge_sha256: str | None
     """SHA-256 (hex) over names and hashes of the product files; None without knowledge."""
     rule: str
-    """Of the hard subset: name and version."""
+    """Name and version of the rule that chose the hard subset."""
     replicates: int
     """Bootstrap draws behind each interval."""
     seed: int
-    """Of the draws."""
+    """Seed for the bootstrap draws."""
     all_questions: tuple[ShortcutScore, ...]
     """Chance, then every shortcut, on all questions."""
     hard_questions: tuple[ShortcutScore, ...]
     """The same on the hard subset; empty where the subset is."""
     questions: tuple[QuestionFlags, ...]
-    """In the file's order."""
+    """Questions in the file's order."""
     leak: LeakReport | None
     """None without knowledge."""
 
@@ -141,7 +141,7 @@ def _scores(
     replicates: int,
     seed: int,
 ) -> tuple[ShortcutScore, ...]:
-    """By name, which stand in the order of the table's columns; the first is chance."""
+    """Scores of the shortcuts, columns in the table's order; the first is chance."""
     strata = strata_of(questions, table, columns)
     observed = [average[0] for average in averages_over(strata, [every_image_once(strata)])]
     drawn = averages_over(strata, drawn_images(strata, replicates, seed))

@@ -40,7 +40,7 @@ RULE = "hard/1"
 _LEAST = 1e-9  # below it a surplus is rounding
 
 HARD_VERSION = 1
-"""Of the file's layout."""
+"""Version of the file's layout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class HardSubset:
     data_sha256: str
     """SHA-256 (hex) of the mmad.json that they were chosen from."""
     knowledge_sha256: str | None
-    """Of the knowledge that the readers were given, see `knowledge_sha256`; None without readers."""
+    """SHA-256 (hex) of the knowledge that the readers were given, see `knowledge_sha256`; None without readers."""
     shortcuts: tuple[str, ...]
     """Those that were balanced."""
     of_questions: int

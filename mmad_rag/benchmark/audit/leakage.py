@@ -45,7 +45,7 @@ class EntryLeak:
     questions: int
     """Held against the entry."""
     leak: float
-    """In [-100, 100]."""
+    """Percentage points in [-100, 100]."""
 
 
 @dataclass(frozen=True, slots=True)

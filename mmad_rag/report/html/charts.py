@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from mmad_rag.benchmark.stats.estimate import Estimate
 
 _STEPS = (1, 2, 5, 10, 20, 25, 50, 100, 200)
-"""Between grid lines, in percent or points."""
+"""Steps between grid lines, in percent or points."""
 _WIDTH, _LEFT, _RIGHT = 760.0, 160.0, 170.0
 _TOP, _BOTTOM, _ROW, _APART = 8.0, 28.0, 32.0, 9.0
 _GRID_LINES = 6
@@ -27,13 +27,13 @@ class Entry:
     """What one row of a chart shows."""
 
     label: str
-    """At the left."""
+    """Text at the left."""
     text: str
     """The numbers, at the right."""
     here: Estimate
-    """On these products, in the unit of the chart."""
+    """Value on these products, in the unit of the chart."""
     new: Estimate | None = None
-    """On new products; None where nothing is known of them."""
+    """Value on new products; None where nothing is known of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,13 @@ class Mark:
     """A point with its whisker, in the drawing."""
 
     x: float
-    """Of the point."""
+    """Horizontal place of the point."""
     y: float
-    """Of the point and the whisker."""
+    """Vertical place of the point and the whisker."""
     low: float | None
-    """Where the whisker begins; None without one."""
+    """Left end of the whisker; None without one."""
     high: float | None
-    """Where it ends."""
+    """Right end of the whisker; None without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +55,15 @@ class Row:
     """One row, in the drawing."""
 
     label: str
-    """At the left."""
+    """Text at the left."""
     text: str
-    """At the right."""
+    """Text at the right."""
     y: float
-    """Of the middle of the row."""
+    """Vertical place of the middle of the row."""
     here: Mark
-    """On these products."""
+    """Mark of the value on these products."""
     new: Mark | None
-    """On new products."""
+    """Mark of the value on new products; None where nothing is known of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Tick:
     """A grid line."""
 
     x: float
-    """Where it stands."""
+    """Horizontal place of the grid line."""
     label: str
     """Its number."""
     zero: bool
@@ -87,15 +87,15 @@ class Chart:
     width: float
     height: float
     left: float
-    """Where the labels end and the plot begins."""
+    """Place where the labels end and the plot begins."""
     right: float
-    """Where the plot ends."""
+    """Place where the plot ends."""
     bottom: float
-    """Of the grid lines."""
+    """Lower end of the grid lines."""
     ticks: tuple[Tick, ...]
-    """From left to right."""
+    """Grid lines from left to right."""
     rows: tuple[Row, ...]
-    """From top to bottom."""
+    """Rows from top to bottom."""
 
 
 def dot_chart(name: str, entries: Sequence[Entry], *, signed: bool) -> Chart:

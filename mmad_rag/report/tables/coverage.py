@@ -20,7 +20,7 @@ class CoverageRow:
     product: str
     status: str
     words: int
-    """Of all passages."""
+    """Words of all passages."""
     keys: int
     """Visual name, aliases and descriptions."""
     defects: int

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mmad_rag.retrieval_eval.metrics import Share
 
 NOTHING = "-"
-"""In place of a number that there is not."""
+"""Text in the place of a number that does not exist."""
 _SMALLEST_P = 0.001
 
 
@@ -33,7 +33,7 @@ def fine_percent(number: float | None) -> str:
 
 
 def whole(number: float | None, otherwise: str = NOTHING) -> str:
-    """Without decimals, e.g. `12`."""
+    """The number without decimals, e.g. `12`."""
     return otherwise if number is None else decimal(number, 0)
 
 
@@ -50,7 +50,7 @@ def count(number: int) -> str:
 
 
 def decimal(number: float | None, digits: int, *, signed: bool = False) -> str:
-    """With so many digits after the point, where none of the others fits."""
+    """The number with this many digits after the point, for what no other function fits."""
     if number is None:
         return NOTHING
     return f"{number:+.{digits}f}" if signed else f"{number:.{digits}f}"

@@ -35,7 +35,7 @@ class TableCell:
     text: str
     """The value."""
     intervals: tuple[Interval, ...] = ()
-    """Of the value."""
+    """Intervals of the value."""
     notes: tuple[str, ...] = ()
     """What is said beside the value."""
 
@@ -45,9 +45,9 @@ class Column:
     """What stands over a column."""
 
     heading: str
-    """In full."""
+    """Heading in full."""
     short: str = ""
-    """Where there is little room; empty: the same."""
+    """Heading where there is little room; empty: the full one."""
     number: bool = True
     """Whether it holds numbers, which stand at the right."""
     wraps: bool = False
@@ -61,7 +61,7 @@ class TableRow:
     head: TableCell
     """What the row is about."""
     cells: tuple[TableCell, ...]
-    """In the order of the columns after the first."""
+    """Cells in the order of the columns after the first."""
     apart: bool = False
     """Whether it begins another part of the table."""
 
@@ -73,9 +73,9 @@ class Table:
     title: str
     """What it shows."""
     columns: tuple[Column, ...]
-    """From left to right; the first is that of the rows' heads."""
+    """Columns from left to right; the first holds the rows' heads."""
     rows: tuple[TableRow, ...]
-    """From top to bottom."""
+    """Rows from top to bottom."""
     legend: str = ""
     """What the intervals are, for those who draw them without their names."""
 

@@ -17,7 +17,7 @@ _FAR = 500.0
 _CLOSE = 1e-14
 """The share of the loss by which a last step improves it."""
 _LEAST_SHARE = 1e-10
-"""Of a Newton step, when halving it stops."""
+"""Smallest share of a Newton step that is tried when the step is halved."""
 
 
 def fit_logistic(
