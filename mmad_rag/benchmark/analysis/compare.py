@@ -54,7 +54,7 @@ class Difference:
     adjusted_p: float | None
     """The same, adjusted by Holm over the subtasks; for `Average` as it is."""
     equivalence_p: float | None
-    """P-value of the hypothesis that the difference is at least the margin; None where the data are too few."""
+    """P-value of the hypothesis that the difference is at least the margin; None for too few data."""
     verdict: Verdict
     """Verdict on these products."""
     small: SmallCell | None

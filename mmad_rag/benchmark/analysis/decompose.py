@@ -38,8 +38,8 @@ class BreakEven:
     column: str
     """A subtask, or `Average`."""
     percent: float | None
-    """Routing accuracy at which knowledge pays, in percent. Below 0 even the wrong text helps; above 100 even the
-    right one does not; None where `oracle` is not above `wrong`, so that routing does not matter."""
+    """Routing accuracy at which knowledge pays, in percent. Below 0 even the wrong text helps; above 100 even
+    the right one does not; None where `oracle` is not above `wrong`, so that routing does not matter."""
     low: float | None
     """Lower end of the 95 % interval, from joint draws of images; None: without end."""
     high: float | None

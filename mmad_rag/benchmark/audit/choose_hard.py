@@ -54,7 +54,7 @@ class HardSubset:
     data_sha256: str
     """SHA-256 (hex) of the mmad.json that they were chosen from."""
     knowledge_sha256: str | None
-    """SHA-256 (hex) of the knowledge that the readers were given, see `knowledge_sha256`; None without readers."""
+    """SHA-256 (hex) of the knowledge given to the readers, see `knowledge_sha256`; None without readers."""
     shortcuts: tuple[str, ...]
     """Those that were balanced."""
     of_questions: int
