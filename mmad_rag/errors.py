@@ -65,7 +65,7 @@ class ModelActionError(ModelError):
 class ModelSetUpError(ModelActionError):
     """A model's first questions all failed alike, so probably the set-up is wrong.
 
-    A run that already holds replies of this model goes on.
+    A run that already holds replies of this model continues.
     """
 
 

@@ -35,7 +35,7 @@ def new_product(
 ) -> NewProduct:
     """Write `<folder>/<product>.yaml` from the template; nothing that exists is overwritten.
 
-    The JSON Schema that the file's first line names is written beside it where it is missing.
+    The JSON Schema that the file's first line names is written beside it if it is missing.
 
     Args:
         product: The id: lower-case words joined by underscores.

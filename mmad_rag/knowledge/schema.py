@@ -110,7 +110,7 @@ class Provenance(_Section):
     author: Line
     """The author's role, not a person."""
     licence: Line
-    """SPDX identifier where there is one, e.g. `CC-BY-4.0`."""
+    """SPDX identifier if there is one, e.g. `CC-BY-4.0`."""
     date: dt.date
     """Date of the last change to the text."""
     status: ReviewStatus

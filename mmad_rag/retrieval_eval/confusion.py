@@ -1,4 +1,4 @@
-"""Count which product is taken for which."""
+"""Count which product is mistaken for which."""
 
 from __future__ import annotations
 

@@ -650,7 +650,7 @@ def test_the_schema_names_its_dialect_and_describes_every_field() -> None:
     ]
     assert undescribed == []
     assert all("description" in section for section in sections.values())
-    assert sections["Defect"]["properties"]["cause"]["description"] == "Where it likely comes from."
+    assert sections["Defect"]["properties"]["cause"]["description"] == "The likely causes of the defect."
     assert schema["additionalProperties"] is False
 
 

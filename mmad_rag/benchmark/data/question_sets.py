@@ -1,4 +1,4 @@
-"""The question sets whose columns are known, and the columns of every other one."""
+"""The question sets whose columns are known, and the columns of all other sets."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def target_of(folder: Path, path: str) -> Path:
     """The place of a file of a data set.
 
     Raises:
-        DataError: a link in the folder leads out of it, or a folder stands where the file goes.
+        DataError: a link in the folder leads out of it, or the file's path is a folder.
     """
     target = folder / path
     if not target.parent.resolve().is_relative_to(folder.resolve()):

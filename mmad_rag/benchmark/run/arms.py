@@ -8,7 +8,7 @@ names, and in nothing else:
 | `rag` | knowledge | what is known of the product that is seen in the image |
 | `oracle` | knowledge | what is known of the true product |
 | `wrong` | knowledge | what is known of another product, drawn per image |
-| `lookalike` | knowledge | what is known of the product that the true one is most easily taken for |
+| `lookalike` | knowledge | what is known of the product that the true one is most easily mistaken for |
 | `filler` | knowledge | neutral text, as long as that of `rag` and laid out alike |
 | `all` | knowledge | everything about the true product, as MMAD's own knowledge runs do |
 | `blind` | knowledge, images | what `rag` shows, but no image; routing still sees it |
@@ -65,7 +65,7 @@ class Arm:
     counter: str | None = None
     """Name of the token counter for knowledge, e.g. `o200k_base` or `estimate`; None without knowledge."""
     keeps_passages: bool = True
-    """Whether a run keeps the text of the passages that the arm shows; False where it is only filler.
+    """Whether a run keeps the text of the passages that the arm shows; False if the text is only filler.
 
     A run keeps a passage once, by its id, and filler has no ids of its own.
     """

@@ -106,7 +106,7 @@ class BudgetTracker:
         return None if self._budget is None else self._spent
 
     async def reserve(self, arm: str) -> bool:
-        """Set money aside for a request; False where there is not enough. True is followed by `release`."""
+        """Set money aside for a request; False if there is not enough. True must be followed by `release`."""
         if self._budget is None:
             return True
         async with self._changed:

@@ -140,7 +140,7 @@ def questions_sha256(questions: Sequence[Question]) -> str:
 
 
 def read_lines(raw: bytes, path: Path, adapter: TypeAdapter[_T]) -> Iterator[_T]:
-    """Whole lines, each one JSON value.
+    """Read whole lines, each one JSON value.
 
     Raises:
         DataError: a line is damaged; the message names it.

@@ -31,7 +31,7 @@ def mottle(colour: Colour, field: Array, amount: float) -> Array:
 
 
 def mix(one: Colour, other: Colour, weight: Array) -> Array:
-    """An image that is `one` where the field `weight` is 0 and `other` where it is 1."""
+    """An image that equals `one` if the field `weight` is 0, and `other` if it is 1."""
     first, second = np.asarray(one, dtype=np.float32), np.asarray(other, dtype=np.float32)
     return first + (second - first) * np.clip(weight, 0, 1)[..., None]
 
@@ -44,7 +44,7 @@ def vary(rng: Rng, colour: tuple[float, float, float], amount: float) -> tuple[f
 
 
 def relief(height: Array, angle: float, strength: float) -> Array:
-    """Brightness of a height field (units of the image's width) lit from `angle`: 1 where it is flat."""
+    """Brightness of a height field (units of the image's width) lit from `angle`: 1 on flat ground."""
     dy, dx = np.gradient(height * np.float32(height.shape[0]))
     slope = dx * np.float32(np.cos(angle)) + dy * np.float32(np.sin(angle))
     light: Array = np.clip(1 - np.float32(strength) * slope, 0.1, 2.2).astype(np.float32)

@@ -90,8 +90,8 @@ def answers_as_rows(
 ) -> tuple[OutcomeRow, ...]:
     """One row per question: the file's answer, invalid if that is not an option, failed if there is none.
 
-    A record whose question is more than the question's words (some of MMAD's scripts keep the options with
-    them) belongs to the one question about its image whose words it holds.
+    A record whose text is longer than the question's words (some of MMAD's scripts keep the options with
+    them) belongs to the one question about its image whose words it contains.
 
     Args:
         records: The records in the file's order.

@@ -24,7 +24,7 @@ class Verdict(StrEnum):
     WORSE = "worse"
     """The arm is worse."""
     NO_DIFFERENCE = "no meaningful difference"
-    """Whatever the difference is, it is smaller than the margin."""
+    """The difference, if there is one, is smaller than the margin."""
     UNDECIDED = "undecided"
     """The data allow a meaningful difference as well as none."""
 
