@@ -46,7 +46,7 @@ def print_table(table: Table) -> None:
 
     console, drawn = out(), terminal_table(table)
     wide = console.options.update(max_width=_WIDEST)
-    console.width = max(console.width, console.measure(drawn, options=wide).maximum)
+    console.width = max(console.width, console.measure(drawn, options=wide).maximum, len(table.title))
     console.print(drawn)
 
 

@@ -14,9 +14,10 @@ def terminal_table(table: Table) -> RichTable:
     """A table without lines; nothing in it is read as rich's markup."""
     from rich.markup import escape
     from rich.table import Table as RichTable
+    from rich.text import Text
 
     drawn = RichTable(
-        title=escape(table.title) if table.title else None,
+        title=Text(table.title, "table.title", no_wrap=True, overflow="ignore") if table.title else None,
         title_justify="left",
         box=None,
         pad_edge=False,

@@ -101,6 +101,11 @@ def test_what_rich_would_read_as_markup_is_shown_as_it_is() -> None:
     assert drawn(table) == ["[bold]t", "[x]    [y]", "[red]a [/]"]
 
 
+def test_a_title_is_not_broken_where_the_table_is_narrow() -> None:
+    title = "A title that is longer than the two columns below it"
+    assert drawn(plain_table(title, [("a", "1")], "x", "y"))[0] == title
+
+
 def test_effects_and_open_ends_of_the_break_even_point() -> None:
     effect = Effect("knowledge effect", "oracle - none", (EffectColumn("Average", 3.14, -0.96, 5.25, None),))
     table = decomposition_table(Decomposition((effect,), (BreakEven("Average", 50.4, None, 80.0),), 4, 9, 0))

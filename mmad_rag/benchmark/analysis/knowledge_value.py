@@ -38,12 +38,23 @@ class ArmPair:
 class ProductSpecificGain:
     """What two bases say of the right product in one column: the mean over datasets, in percentage points."""
 
+    column: str
+    """A subtask, or `Average`."""
     baseline: float
     """True less wrong product, of the base compared with."""
     base: float
     """True less wrong product, of the base that is compared."""
-    difference: Estimate
-    """`base` - `baseline`, clustered by image."""
+    difference: float
+    """`base` - `baseline`."""
+    low: float
+    """Lower end of the 95 % interval of the difference, clustered by image."""
+    high: float
+    """Upper end."""
+
+    @property
+    def estimate(self) -> Estimate:
+        """The difference in percentage points, with its interval."""
+        return Estimate(self.column, self.difference, self.low, self.high)
 
 
 def product_specific_gains(
@@ -93,6 +104,5 @@ def product_specific_gains(
         before, after = float(observed[0][place]), float(observed[1][place])
         if not np.isnan(before):
             low, high = np.nanquantile(spread[:, place], (0.025, 0.975))
-            difference = Estimate(column, after - before, float(low), float(high))
-            values.append(ProductSpecificGain(before, after, difference))
+            values.append(ProductSpecificGain(column, before, after, after - before, float(low), float(high)))
     return tuple(values)

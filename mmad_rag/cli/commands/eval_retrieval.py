@@ -57,6 +57,7 @@ def eval_retrieval(
     from mmad_rag.report.routing_files import write_retrieval
     from mmad_rag.report.routing_plots import check_plots, draw_retrieval
     from mmad_rag.report.tables.routing import retrieval_notes, retrieval_tables
+    from mmad_rag.report.terminal import terminal_table
     from mmad_rag.retrieval_eval import evaluate_retrieval, parse_changes
 
     names = parse_changes(changes)
@@ -89,7 +90,7 @@ def eval_retrieval(
     for line in retrieval_notes(evaluation.result):
         note(line)
     for table in retrieval_tables(evaluation.result):
-        out().print(table)
+        out().print(terminal_table(table))
         out().print()
 
 

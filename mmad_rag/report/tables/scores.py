@@ -146,11 +146,11 @@ def specific_table(values: Sequence[ProductSpecificGain], title: str) -> Table:
     """What two bases are worth beyond the words that any product's text shares with the options."""
     return Table(
         title,
-        (corner("base"), *score_columns([value.difference.column for value in values])),
+        (corner("base"), *score_columns([value.column for value in values])),
         (
             table_row("this", (points(value.base) for value in values)),
             table_row("other", (points(value.baseline) for value in values)),
-            table_row("this - other", (estimate_cell(value.difference, points) for value in values)),
+            table_row("this - other", (estimate_cell(value.estimate, points) for value in values)),
         ),
     )
 

@@ -46,12 +46,12 @@ def test_the_difference_of_differences_is_worked_out_by_hand() -> None:
     asked = questions(4)
     marks = dict(zip(ARMS, ([1, 1, 1, 0], [0, 0, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0]), strict=True))
     found = product_specific_gains(rows(asked, marks), asked, OTHER, THIS, replicates=500)
-    assert [value.difference.column for value in found] == ["Defect Analysis", "Average"]
+    assert [value.column for value in found] == ["Defect Analysis", "Average"]
     for value in found:
         assert value.base == pytest.approx(50.0)
         assert value.baseline == pytest.approx(25.0)
-        assert value.difference.value == pytest.approx(25.0)
-        low, high = ends(value.difference)
+        assert value.difference == value.estimate.value == pytest.approx(25.0)
+        low, high = ends(value.estimate)
         assert low <= 25.0 <= high
         assert low < high
 
@@ -60,9 +60,7 @@ def test_words_that_help_with_any_product_are_worth_nothing() -> None:
     asked = questions(6)
     marks = {"this": [0] * 6, "this/wrong": [0] * 6, "other": [1] * 6, "other/wrong": [1] * 6}
     found = product_specific_gains(rows(asked, marks), asked, OTHER, THIS, replicates=50)
-    assert {(value.base, value.baseline, value.difference.low, value.difference.high) for value in found} == {
-        (0.0, 0.0, 0.0, 0.0)
-    }
+    assert {(value.base, value.baseline, value.low, value.high) for value in found} == {(0.0, 0.0, 0.0, 0.0)}
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
