@@ -8,7 +8,7 @@ UV_LINKS := $(foreach l,$(PIP_FIND_LINKS),--find-links $(l))
 export PYTHONDONTWRITEBYTECODE :=
 
 # A file's tests go to one process, so that what they share is made once.
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 ROOM ?=
 
 .PHONY: demo test quick check lint types format docs clean

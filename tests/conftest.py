@@ -20,6 +20,7 @@ from tests.support.world import World, colour_encoder, make_world
 
 # No absolute times: a busy machine must not fail a test.
 settings.register_profile("unhurried", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=20)
 settings.load_profile("unhurried")
 
 pytest_plugins = ["tests.support.servers.openai_server"]
@@ -34,7 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--quick"):
+    runs_tests = hasattr(config, "workerinput") or not config.getoption("numprocesses", None)
+    if config.getoption("--quick") and runs_tests:
+        settings.load_profile("quick")
         leave_out_what_is_heavy()
 
 
@@ -43,9 +46,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
     if config.getoption("--quick"):
-        chosen = [item for item in items if not item.get_closest_marker("slow")]
-        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("slow")])
-        items[:] = chosen
+        left_out = [item for item in items if any(map(item.get_closest_marker, ("slow", "shared")))]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(autouse=True)

@@ -68,7 +68,13 @@ def test_the_table_has_every_case_and_every_door() -> None:
 
 
 @pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=pytest.mark.slow if "million pixels" in case or "75 MB" in case else ())
+        for case in CASES
+    ],
+)
 def test_what_the_table_says_is_what_happens(doors: Doors, case: str, door: str) -> None:
     said = ROWS[case][COLUMNS.index(door)]
     assert DOORS[door](doors, CASES[case]) == said

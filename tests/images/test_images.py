@@ -169,6 +169,7 @@ def test_a_folder_is_no_picture(tmp_path: Path) -> None:
         open_image(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     data = png((0, 0, 0), size=40)
     monkeypatch.setattr(opening, "MAX_PIXELS", 1000)

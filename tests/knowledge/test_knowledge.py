@@ -154,6 +154,7 @@ def test_anchors_that_blow_up_are_refused(tmp_path: Path) -> None:
     assert "expands to more than" in found[0]
 
 
+@pytest.mark.slow
 def test_a_file_that_holds_itself_or_nests_without_end_is_refused(tmp_path: Path) -> None:
     assert problems_of(tmp_path, "a: &a [*a]\n") != []
     assert "nested too deeply" in problems_of(tmp_path, "[" * 3000 + "]" * 3000)[0]

@@ -46,7 +46,7 @@ pytestmark = [
     pytest.mark.skipif(not PROGRAM.exists(), reason="LiteLLM is not installed: `make .venv/servers/ready`"),
 ]
 MOCKED = "B: from the gateway"
-LIMITS = Limits(timeout_s=30)
+LIMITS = Limits()
 QUESTION = asked(text_part("Is there a crack?"), image_part(data_url(RED)))
 BLOCK = "<reference_material>"
 

@@ -39,7 +39,7 @@ pytestmark = [
         reason="transformers' server is not installed: `pip install transformers[serving]`",
     ),
 ]
-LIMITS = Limits(timeout_s=60)
+LIMITS = Limits()
 TOKENS = 12
 PLAIN = ModelOptions(max_tokens=TOKENS)
 QUESTION = "Is there a crack?"

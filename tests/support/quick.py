@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -32,9 +34,12 @@ def _skip(reason: str) -> NoReturn:
 
 def leave_out_what_is_heavy() -> None:
     """From now on, until this process ends."""
+    start = subprocess.Popen.__init__
 
-    def no_process(*_arguments: object, **_options: object) -> NoReturn:
-        _skip("starts a process")
+    def no_python(self: subprocess.Popen[Any], words: Sequence[str], *others: Any, **options: Any) -> None:  # noqa: ANN401
+        if Path(words[0]).name.startswith("python"):
+            _skip("starts a process")
+        start(self, words, *others, **options)
 
     sys.meta_path.insert(0, _HeavyImports())
-    subprocess.Popen.__init__ = no_process  # type: ignore[method-assign]
+    subprocess.Popen.__init__ = no_python  # type: ignore[method-assign]

@@ -226,6 +226,7 @@ def test_the_interval_agrees_with_scipy() -> None:
     assert ours.high == pytest.approx(theirs.high, abs=0.8)
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     """400 runs of 60 images, two correlated questions each; the arm is truly 10 points better."""
     rng = np.random.default_rng(11)
