@@ -42,4 +42,4 @@ def leave_out_what_is_heavy() -> None:
         start(self, words, *others, **options)
 
     sys.meta_path.insert(0, _HeavyImports())
-    subprocess.Popen.__init__ = no_python  # type: ignore[method-assign]
+    subprocess.Popen.__init__ = no_python  # type: ignore[method-assign,assignment]
