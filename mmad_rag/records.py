@@ -147,12 +147,16 @@ class Knowledge:
     """The fingerprint of the index or retriever that gave the knowledge."""
 
 
+CHOICE_LETTERS = "ABCDEFGH"
+"""The letters of options; MMAD's own questions use A to E."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One option of a multiple-choice question."""
 
     letter: str
-    """The letter, A to E."""
+    """The letter, one of `CHOICE_LETTERS`."""
     text: str
     """The option as the model is shown it."""
 

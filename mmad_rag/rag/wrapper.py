@@ -21,13 +21,12 @@ from mmad_rag.rag.augment import Addition, add_knowledge
 from mmad_rag.rag.batch import Inquiry, ask_all
 from mmad_rag.rag.openai_client import Report, is_wrapped, wrap_client
 from mmad_rag.rag.sync import run_sync
-from mmad_rag.records import Choice, EncodedImage, Knowledge, Prompt, Reply
+from mmad_rag.records import CHOICE_LETTERS, Choice, EncodedImage, Knowledge, Prompt, Reply
 from mmad_rag.retrieve import DEFAULT_BUDGET, Retriever
 from mmad_rag.retrieve.config import RetrievalConfig
 from mmad_rag.retrieve.route_cache import SeenImages
 
 ClientT = TypeVar("ClientT")
-_LETTERS = frozenset("ABCDEFGH")
 _IMAGES_KEPT = 1_000
 """Number of images of conversations that are cached, with about 15 kB each for 38 products."""
 
@@ -225,7 +224,8 @@ def _options(choices: Mapping[str, str] | None) -> tuple[Choice, ...]:
     if choices is None:
         return ()
     good = isinstance(choices, Mapping) and all(
-        letter in _LETTERS and isinstance(text, str) and text.strip() for letter, text in choices.items()
+        letter in tuple(CHOICE_LETTERS) and isinstance(text, str) and text.strip()
+        for letter, text in choices.items()
     )
     if not good:
         raise InputError(

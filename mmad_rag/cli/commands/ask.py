@@ -21,7 +21,7 @@ from mmad_rag.cli.options import (
     model_options,
 )
 from mmad_rag.errors import SpecError
-from mmad_rag.records import Choice, Prompt
+from mmad_rag.records import CHOICE_LETTERS, Choice, Prompt
 from mmad_rag.retrieve import DEFAULT_BUDGET
 
 _OPEN_QUESTION = "Is there any defect in the object?"
@@ -120,6 +120,6 @@ def _choices(texts: Sequence[str]) -> tuple[Choice, ...]:
 def _choice(text: str) -> Choice:
     letter, separator, option = text.partition("=")
     letter = letter.strip().upper()
-    if not separator or letter not in {"A", "B", "C", "D", "E"} or not option.strip():
-        raise SpecError(f'--choice {text!r} is not of the form "A=Yes." with a letter from A to E')
+    if not separator or letter not in tuple(CHOICE_LETTERS) or not option.strip():
+        raise SpecError(f'--choice {text!r} is not of the form "A=Yes." with a letter from A to H')
     return Choice(letter, option.strip())
