@@ -20,7 +20,7 @@ test: .venv/ready $(if $(ROOM),,.venv/servers/ready)  ## every test, with branch
 	$(PYTEST) $(if $(ROOM),tests/$(ROOM),--cov --cov-report=term --cov-fail-under=95)
 
 quick: .venv/ready           ## the core of every room, without what is slow or needs much
-	$(PYTEST) --quick
+	$(PYTEST) --quick -rfE
 
 check: lint types test       ## all that CI runs
 

@@ -242,9 +242,7 @@ def test_a_stream_cut_by_the_upstream_is_cut_for_the_client(client: httpx.Client
     assert b"half" in got
 
 
-def test_a_stream_that_falls_silent_ends_with_an_error_event(
-    client: httpx.Client, upstream: Upstream
-) -> None:
+def test_a_stream_that_falls_silent_ends_with_an_error_event(hasty: httpx.Client, upstream: Upstream) -> None:
     async def silent(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
@@ -255,7 +253,7 @@ def test_a_stream_that_falls_silent_ends_with_an_error_event(
     got = b""
     with (  # noqa: PT012 - as above
         pytest.raises(httpx.RemoteProtocolError),
-        client.stream("POST", "/v1/chat/completions", json=QUESTION) as response,
+        hasty.stream("POST", "/v1/chat/completions", json=QUESTION) as response,
     ):
         for chunk in response.iter_raw():
             got += chunk
