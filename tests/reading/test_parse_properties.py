@@ -186,6 +186,7 @@ PROSE = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [

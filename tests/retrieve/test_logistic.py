@@ -7,7 +7,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
-from sklearn.linear_model import LogisticRegression
 
 from mmad_rag.retrieve.routing.logistic import ridge_logistic
 
@@ -35,6 +34,8 @@ def test_mirrored_cases_give_the_slope_of_the_stationary_point() -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_it_finds_the_optimum_of_scikit_learn(seed: int) -> None:
     """Also where the classes are separable, a feature is constant, or the weights are uneven."""
+    from sklearn.linear_model import LogisticRegression
+
     draws = np.random.default_rng(seed)
     rows, columns = int(draws.integers(6, 200)), int(draws.integers(1, 4))
     numbers: npt.NDArray[np.float64] = draws.normal(size=(rows, columns)) * (0.1, 1.0, 3.0)[seed % 3]

@@ -14,7 +14,8 @@ import pytest
 HEAVY = frozenset(
     {
         *("torch", "torchvision", "open_clip", "timm", "transformers", "sentence_transformers"),
-        *("llama_index", "qdrant_client", "matplotlib", "statsmodels", "nbclient", "nbformat"),
+        *("llama_index", "qdrant_client", "matplotlib", "nbclient", "nbformat"),
+        *("sklearn", "statsmodels", "pandas"),
     }
 )
 """Packages that take seconds to import."""

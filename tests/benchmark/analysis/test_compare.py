@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from mmad_rag.benchmark.analysis.compare import Comparison, Difference, compare_arms
 from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS
@@ -215,6 +214,8 @@ def test_every_draw_has_as_many_images_as_the_stratum() -> None:
 
 def test_the_interval_agrees_with_scipy() -> None:
     """One column, one question per image: an ordinary percentile bootstrap of a paired mean."""
+    from scipy import stats
+
     rng = np.random.default_rng(7)
     items = [question(image, CLS) for image in images(150)]
     none, rag = rng.random(150) < 0.5, rng.random(150) < 0.7

@@ -230,6 +230,7 @@ def test_an_output_that_cannot_be_written_is_named(cli: Cli, data: Path) -> None
     assert "cannot be written" in done.err
 
 
+@pytest.mark.shared
 @needs_shared
 def test_the_real_questions_give_longest_away() -> None:
     """The longest option scores about 54 %; on the hard subset no shortcut is above chance."""

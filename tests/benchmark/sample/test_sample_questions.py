@@ -29,6 +29,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     return render_whole(tmp_path_factory.mktemp("sample") / "whole")
 
 
+@pytest.mark.slow
 def test_records_have_the_official_keys_in_their_order(whole: Rendered) -> None:
     keys = ["image_path", "conversation", "mask_path", "similar_templates", "random_templates"]
     for path, record in whole.records.items():
@@ -49,6 +50,7 @@ def test_records_have_the_official_keys_in_their_order(whole: Rendered) -> None:
         assert list(question) == ["Question", "Answer", "Options", "type", "annotation"]
 
 
+@pytest.mark.slow
 def test_the_library_reads_its_own_sample(whole: Rendered) -> None:
     benchmark = load_questions(whole.folder)
     assert len(benchmark.questions) == whole.summary.questions == 1560
@@ -57,6 +59,7 @@ def test_the_library_reads_its_own_sample(whole: Rendered) -> None:
     assert len({question.product for question in benchmark.questions}) == 20
 
 
+@pytest.mark.slow
 def test_each_picture_has_the_five_questions_of_its_label(whole: Rendered) -> None:
     """Object questions only on normal pictures, defect questions only on others, detection on all."""
     for path, record in whole.records.items():
@@ -70,6 +73,7 @@ def test_each_picture_has_the_five_questions_of_its_label(whole: Rendered) -> No
             assert opening == (question["type"] in DEFECT_TYPES)
 
 
+@pytest.mark.slow
 def test_options_are_distinct_and_the_answer_is_one_of_them(whole: Rendered) -> None:
     for path, question in whole.questions():
         options = question["Options"]
@@ -83,6 +87,7 @@ def test_options_are_distinct_and_the_answer_is_one_of_them(whole: Rendered) -> 
             assert options[question["Answer"]] == ("No." if good else "Yes.")
 
 
+@pytest.mark.slow
 def test_a_look_alike_is_always_among_the_products_to_choose_from(whole: Rendered) -> None:
     twins = {a: b for pair in LOOK_ALIKES for a, b in (pair, pair[::-1])}
     seen = Counter[str]()
@@ -99,6 +104,7 @@ def test_a_look_alike_is_always_among_the_products_to_choose_from(whole: Rendere
 @pytest.mark.parametrize(
     ("type_", "what"), [("Defect Classification", "name"), ("Defect Description", "look")]
 )
+@pytest.mark.slow
 def test_the_truth_stands_beside_another_defect_of_the_same_product(
     whole: Rendered, type_: str, what: str
 ) -> None:
@@ -110,6 +116,7 @@ def test_the_truth_stands_beside_another_defect_of_the_same_product(
             assert len(own & set(question["Options"].values())) >= 2
 
 
+@pytest.mark.slow
 def test_wrong_answers_from_elsewhere_are_of_another_family(whole: Rendered) -> None:
     """A crack is never one of the wrong names of a break: it might be right."""
     family = {f"{d.name}.": d.family for p in CATALOGUE for d in load_facts(p.name).defects}
@@ -170,6 +177,7 @@ def test_what_points_is_where_the_notes_say(product: str, label: str, kind: str,
         assert side * ((columns.mean() - 47.5) * right + (rows.mean() - 47.5) * down) > 12
 
 
+@pytest.mark.slow
 def test_no_right_answer_is_a_sentence_of_the_knowledge_base(whole: Rendered) -> None:
     sentences = {
         text.strip(" .").casefold()
@@ -228,6 +236,7 @@ def _accuracy(questions: list[Json], habit: Habit) -> float:
 
 
 @pytest.mark.parametrize("name", HABITS)
+@pytest.mark.slow
 def test_a_habit_scores_chance(whole: Rendered, name: str) -> None:
     """Within 5 points over all questions with as many options, within 10 points for every type."""
     by_type: dict[str, list[Json]] = {}
@@ -243,6 +252,7 @@ def test_a_habit_scores_chance(whole: Rendered, name: str) -> None:
         assert _accuracy(questions, HABITS[name]) == pytest.approx(0.25, abs=0.1), type_
 
 
+@pytest.mark.slow
 def test_letters_are_balanced_for_every_type(whole: Rendered) -> None:
     letters: dict[str, Counter[str]] = {}
     for _, question in whole.questions():
@@ -253,6 +263,7 @@ def test_letters_are_balanced_for_every_type(whole: Rendered) -> None:
         assert all(count / counts.total() == pytest.approx(share, abs=0.03) for count in counts.values())
 
 
+@pytest.mark.slow
 def test_yes_is_first_as_often_on_normal_as_on_defective_pictures(whole: Rendered) -> None:
     first = Counter(
         (path.split("/")[3] == GOOD, question["Options"]["A"])

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from mmad_rag.benchmark.analysis.compare import Comparison, Difference, compare_arms
 from mmad_rag.benchmark.run.records import OutcomeRow
@@ -84,6 +83,8 @@ def test_new_products_by_hand() -> None:
 
 
 def test_one_dataset_of_equal_products_is_the_t_test_over_products() -> None:
+    from scipy import stats
+
     rng = np.random.default_rng(2)
     items = asked("VisA", 9, 20)
     right = rng.random((2, len(items))) < [[0.5], [0.65]]
@@ -96,6 +97,8 @@ def test_one_dataset_of_equal_products_is_the_t_test_over_products() -> None:
 
 def test_two_datasets_of_equal_products_are_welchs_t_test() -> None:
     """The mean of two means is half the difference of one and the negative other: Welch's t and df."""
+    from scipy import stats
+
     rng = np.random.default_rng(4)
     items = [*asked("VisA", 12, 20), *asked("DS-MVTec", 5, 20)]
     right = rng.random((2, len(items))) < [[0.5], [0.6]]
