@@ -81,8 +81,8 @@ class StoreSearch:
         foreign = [node_id for node_id in found if node_id not in self._row_of_id]
         if foreign:
             raise IndexMismatchError(
-                f"{described(self.store)} gave back the node {foreign[0]}, which is no {self.kind} of this "
-                "index; something else writes to it: hold the index in a store of its own"
+                f"{described(self.store)} gave back the node {foreign[0]}, which is not a {self.kind} of "
+                "this index; something else writes to it: hold the index in a store of its own"
             )
         rows = {self._row_of_id[node_id] for node_id in found}
         if len(rows) != k:

@@ -107,5 +107,5 @@ def test_the_limits_that_the_page_names_are_those_of_the_code() -> None:
         assert words in PAGE
     assert (Patience().attempts, Patience().connect_attempts, FAILURES) == (6, 3, 8)
     assert "asked up to six times" in PAGE
-    assert "does not run three times" in PAGE
-    assert "Where the questions about the first eight images all fail in" in PAGE
+    assert "does not run, it is asked three times" in PAGE
+    assert "if the questions about the first eight images all fail in" in PAGE

@@ -236,3 +236,14 @@ def test_the_command_line(server: OpenAIServer, warm: Warm, files: Path) -> None
     knowing = [text for request in evaluated for text in request.texts() if BLOCK in text]
     assert 10 <= len(knowing) <= 20  # of the three products, the index knows the bottle
     assert sum("shows: bottle" in text for text in knowing) >= 10
+
+
+@pytest.mark.slow
+def test_a_benchmark_in_one_call(
+    server: OpenAIServer, files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    render_small(files / "MMAD")
+    play(block("import evaluate"))
+    assert "Percent right of 110 questions" in capsys.readouterr().out
+    assert "<html" in (files / "first.html").read_text(encoding="utf-8")
+    assert len(server.requests) == 330

@@ -40,9 +40,9 @@ def test_the_wheel_is_complete(tmp_path: Path) -> None:
         "mmad_rag/encoders/tiny/weights.safetensors",
         "mmad_rag/encoders/tiny/merges.txt.gz",
         "mmad_rag/benchmark/sample/facts/bottle.yaml",
-        "mmad_rag/report/page.html.jinja",
-        "mmad_rag/report/page_parts.html.jinja",
-        "mmad_rag/report/page.css",
+        "mmad_rag/report/html/page.html.jinja",
+        "mmad_rag/report/html/page_parts.html.jinja",
+        "mmad_rag/report/html/page.css",
     } <= names
     assert (
         sum(name.startswith("mmad_rag/shipped_knowledge/") and name.endswith(".yaml") for name in names) == 38

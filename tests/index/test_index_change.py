@@ -217,7 +217,7 @@ def test_nothing_is_embedded_twice(pictures: tuple[Path, ...]) -> None:
     index = index.add_references("bee", pictures, encoder, entry="crack")
     index = index.add(base_of({"ant": 0, "cat": 2}), encoder)
     index = index.rename("cat", "dog")
-    both = {f"One {text} in the middle of the image." for text in TEXTS}
+    both = {f"One {text} in the middle of the picture." for text in TEXTS}
     assert {text for text, times in tower.seen.items() if times > 1} <= both  # a key and a passage each
     assert max(tower.seen.values()) == 2
     assert tower.images_seen == 7

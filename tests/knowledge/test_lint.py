@@ -42,7 +42,7 @@ def test_a_good_folder_is_clean(world: World) -> None:
             "visual.descriptions.0 has 28 words, more than 20",
         ),
         (
-            ("  descriptions: [One red disc in the middle of the image.]\n", ""),
+            ("  descriptions: [One red disc in the middle of the picture.]\n", ""),
             "visual has no descriptions",
         ),
         (("small red disc]", "a " + "small " * 12 + "disc]"), "visual.aliases.2 has 14 words, more than 12"),

@@ -402,7 +402,7 @@ def test_connections_that_the_caller_made_are_used_and_left_open(
         (fails(401), ModelActionError, "check the key"),
         (fails(500), ModelRetryError, "HTTP 500"),
         (fails(400), ModelRetryError, "this question cannot be asked"),
-        (html(), ModelActionError, "no chat completion"),
+        (html(), ModelActionError, "not a chat completion"),
         (drops(), ModelRetryError, "broke"),
         (hangs(), ModelRetryError, "no answer in time"),
         (json_body({"error": {"message": "boom"}}), ModelRetryError, "boom"),

@@ -290,8 +290,8 @@ def test_errors_of_ours_stay_ours(retriever: LlamaIndexRetriever, tmp_path: Path
         ([0.0, 0.0, 0.0], InputError, "length 0.0, so it points nowhere"),
         ([0.1, float("nan"), 0.2], InputError, "length nan"),
         ([1e300, 0.0, 0.0], InputError, "length inf"),
-        (["a", "b", "c"], InputError, "no list of numbers"),
-        ([[1.0], [2.0, 3.0]], InputError, "no list of numbers"),
+        (["a", "b", "c"], InputError, "not a list of numbers"),
+        ([[1.0], [2.0, 3.0]], InputError, "not a list of numbers"),
         ([], IndexMismatchError, r"shape \(0,\)"),
     ],
 )

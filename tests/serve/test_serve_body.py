@@ -53,5 +53,5 @@ def test_nothing_of_the_clients_body_is_changed() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_what_no_json_can_hold_is_refused(value: float) -> None:
-    with pytest.raises(RefusalError, match="no strict JSON"):
+    with pytest.raises(RefusalError, match="not strict JSON"):
         encode(body_with("data:image/png;base64,AAAA", value, 1), message=1, url="data:image/png;base64,AAAA")

@@ -25,7 +25,7 @@ dataset: Tiny world
 visual:
   name: {colour} {shape}
   aliases: [plain {colour} {shape}, {colour} test {shape}, small {colour} {shape}]
-  descriptions: [One {colour} {shape} in the middle of the image.]
+  descriptions: [One {colour} {shape} in the middle of the picture.]
 view: [The {shape} lies alone on a table.]
 normal:
   appearance: [The {shape} is evenly {colour} and smooth.]

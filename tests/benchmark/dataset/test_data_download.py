@@ -346,8 +346,8 @@ def test_a_path_that_leaves_the_folder_is_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"path": "x", "size": -1, "oid": "0" * 40}, "no number of bytes"),
-        ({"path": "x", "size": True, "oid": "0" * 40}, "no number of bytes"),
+        ({"path": "x", "size": -1, "oid": "0" * 40}, "not a number of bytes"),
+        ({"path": "x", "size": True, "oid": "0" * 40}, "not a number of bytes"),
         ({"path": "x", "size": 1, "oid": "../../x"}, "is no git-blob-sha1"),
         ({"path": "x", "lfs": {"size": 1, "oid": "0" * 40}}, "is no sha256"),
         ({"path": SMALL, "size": 1, "oid": "0" * 40}, "names README.md twice"),

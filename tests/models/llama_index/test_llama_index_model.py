@@ -219,7 +219,7 @@ def test_an_llm_that_would_drop_the_pictures_is_refused_them() -> None:
     with pytest.raises(ModelActionError, match="turns messages into plain text and would not see the images"):
         ask(MockLLM(max_tokens=3))
     with pytest.raises(
-        ModelActionError, match="no chat model, and such LLMs drop the images; make it with is_"
+        ModelActionError, match="not a chat model, and such LLMs drop the images; make it with is_"
     ):
         ask(Unsure())
     assert ask(MockLLM(max_tokens=3), Prompt("Is there a defect?", None, CHOICES)).text == "text text text"

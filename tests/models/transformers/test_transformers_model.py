@@ -176,7 +176,7 @@ def test_what_the_templates_write(models: dict[str, TransformersModel]) -> None:
     system = "You are an inspector of industrial products. Judge what is visible in the picture to inspect"
     written = {name: checkpoint_of(model).layout.write(render(prompt)) for name, model in models.items()}
     assert written["qwen2_vl"].startswith(f"<|im_start|>system\n{system}")
-    assert "comparison:<|vision_start|><|image_pad|><|vision_end|>The image" in written["qwen2_vl"]
+    assert "comparison:<|vision_start|><|image_pad|><|vision_end|>The picture" in written["qwen2_vl"]
     assert written["qwen2_vl"].endswith("and nothing else.<|im_end|>\n<|im_start|>assistant\n")
     assert written["llava"].startswith(f"USER: {system}")
     assert written["llava"].count("<image>") == 2
