@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING, Any
 from mmad_rag.errors import InputError
 from mmad_rag.models.event_loops import PerLoop, in_thread
 from mmad_rag.models.openai.endpoint import find_endpoint
-from mmad_rag.models.openai.errors import (
-    connection_failure,
-    late_failure,
-    status_failure,
-    unsendable_failure,
-)
+from mmad_rag.models.openai.endpoint_model import EndpointModel
+from mmad_rag.models.openai.errors import late_failure
 from mmad_rag.models.openai.request import RequestMaker
 from mmad_rag.models.openai.response import Completion, read_answer
 from mmad_rag.models.openai.retry import Failure, Patience
@@ -30,7 +26,7 @@ if TYPE_CHECKING:
 _ANY_KEY = "given-by-the-client"
 
 
-class ClientModel:
+class ClientModel(EndpointModel):
     """Asks through a given `openai.OpenAI` or `openai.AsyncOpenAI` (or Azure's class).
 
     Address, key, headers, time limits and retries are the client's; only model, messages and the options
@@ -58,24 +54,12 @@ class ClientModel:
     ) -> None:
         if not name.strip():
             raise InputError("an OpenAI client needs the name of a model; give model_name, e.g. 'gpt-4o'")
-        self._client = client
-        self._name = name
-        self._request = RequestMaker(options)
-        self._first = FirstAnswers()
         # The key is needed to hide it in messages; a client may also obtain one later, when it asks.
-        self._endpoint = find_endpoint(str(client.base_url), client.api_key or _ANY_KEY)
-        self._patience = Patience(attempts=1, connect_attempts=1)
+        endpoint = find_endpoint(str(client.base_url), client.api_key or _ANY_KEY)
+        super().__init__(name, endpoint, RequestMaker(options), Patience(attempts=1, connect_attempts=1))
+        self._client = client
+        self._first = FirstAnswers()
         self._copies = PerLoop(self._copy, self._close)
-
-    @property
-    def identity(self) -> str:
-        """The model's name, its endpoint and everything sent that can change a reply."""
-        return f"openai:{self._name} at {self._endpoint.place}{self._request.said}"
-
-    @property
-    def tokenizer(self) -> str:
-        """Spec of the model's tokenizer: `openai:` with the model's name."""
-        return f"openai:{self._name}"
 
     async def answer(self, prompt: Prompt) -> Reply:
         """Ask through the client, which retries by its own rules.
@@ -90,13 +74,7 @@ class ClientModel:
         if isinstance(completion, Failure):
             raise self._first.error(completion, prompt)
         self._first.answered()
-        return Reply(
-            text=completion.text,
-            model=completion.model or self._name,
-            usage=completion.usage,
-            latency_s=time.perf_counter() - start,
-            first_token=completion.first_token,
-        )
+        return self._reply(completion, time.perf_counter() - start)
 
     async def _attempt(self, messages: list[ChatCompletionMessageParam]) -> Completion | Failure:
         """Send one request; failures are returned, because the chain of a raised error may quote the key."""
@@ -105,16 +83,10 @@ class ClientModel:
         endpoint, patience = self._endpoint, self._patience
         try:
             content, content_type = await self._post(messages)
-        except UnicodeEncodeError:
-            return unsendable_failure()
         except openai.APITimeoutError:
             return late_failure(endpoint=endpoint, patience=patience)
-        except openai.APIConnectionError as error:
-            return connection_failure(error, endpoint=endpoint, patience=patience)
-        except openai.APIStatusError as error:
-            return status_failure(
-                error.status_code, error.response.headers, error.body, endpoint=endpoint, patience=patience
-            )
+        except (UnicodeEncodeError, openai.APIConnectionError, openai.APIStatusError) as error:
+            return self._failure_of(error)
         except (
             openai.OpenAIError,
             TypeError,

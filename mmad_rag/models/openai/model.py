@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING
 
 from mmad_rag.models.event_loops import PerLoop
 from mmad_rag.models.openai.endpoint import find_endpoint
-from mmad_rag.models.openai.errors import (
-    connection_failure,
-    late_failure,
-    status_failure,
-    unsendable_failure,
-)
+from mmad_rag.models.openai.endpoint_model import EndpointModel
+from mmad_rag.models.openai.errors import late_failure
 from mmad_rag.models.openai.request import RequestMaker
 from mmad_rag.models.openai.response import Completion, read_answer
 from mmad_rag.models.openai.retry import Failure, Patience, persist
@@ -51,7 +47,7 @@ class _Watch:
         return self._clock() - self.waited_s
 
 
-class OpenAIModel:
+class OpenAIModel(EndpointModel):
     """Asks an endpoint with OpenAI's chat completions: OpenAI, vLLM, Ollama, llama.cpp, gateways.
 
     A system message holds the instruction; one user message holds text and images in the prompt's order,
@@ -74,23 +70,13 @@ class OpenAIModel:
             SpecError: the base URL cannot be used.
             ModelActionError: the key cannot be used, or is missing for OpenAI's own endpoint.
         """
-        self._name = name
         self._options = options if options is not None else ModelOptions()
-        self._patience = patience if patience is not None else Patience()
-        self._endpoint = find_endpoint(self._options.base_url, self._options.api_key)
-        self._request = RequestMaker(self._options)
+        endpoint = find_endpoint(self._options.base_url, self._options.api_key)
+        super().__init__(
+            name, endpoint, RequestMaker(self._options), patience if patience is not None else Patience()
+        )
         self._first = FirstAnswers()
         self._lines = PerLoop(self._make_line, _close_line)
-
-    @property
-    def identity(self) -> str:
-        """The model's name, its endpoint without user name, and everything sent that can change a reply."""
-        return f"openai:{self._name} at {self._endpoint.place}{self._request.said}"
-
-    @property
-    def tokenizer(self) -> str:
-        """Spec of the model's tokenizer: `openai:` with the model's name."""
-        return f"openai:{self._name}"
 
     async def answer(self, prompt: Prompt) -> Reply:
         """Ask the endpoint, with retries if they may help; waiting for a turn does not count as latency.
@@ -110,14 +96,7 @@ class OpenAIModel:
             patience=replace(self._patience, clock=watch.clock),
             error_of=lambda failure, note: self._first.error(failure, prompt, note),
         )
-        latency_s = watch.clock() - start
-        return Reply(
-            text=completion.text,
-            model=completion.model or self._name,
-            usage=completion.usage,
-            latency_s=latency_s,
-            first_token=completion.first_token,
-        )
+        return self._reply(completion, watch.clock() - start)
 
     async def _attempt(
         self, line: _Line, messages: list[ChatCompletionMessageParam], limit_s: float, watch: _Watch
@@ -149,17 +128,10 @@ class OpenAIModel:
             # The SDK's timeout restarts with every byte that arrives; this one does not.
             async with asyncio.timeout(limit_s):
                 content, content_type = await self._post(client, messages)
-        except UnicodeEncodeError:
-            return unsendable_failure()
         except TimeoutError:
             return late_failure(endpoint=endpoint, patience=patience)
-        except openai.APIConnectionError as error:
-            return connection_failure(error, endpoint=endpoint, patience=patience)
-        except openai.APIStatusError as error:
-            headers = error.response.headers
-            return status_failure(
-                error.status_code, headers, error.body, endpoint=endpoint, patience=patience
-            )
+        except (UnicodeEncodeError, openai.APIConnectionError, openai.APIStatusError) as error:
+            return self._failure_of(error)
         return read_answer(content, content_type, endpoint=endpoint, patience=patience)
 
     async def _post(

@@ -1,0 +1,69 @@
+"""The parts that both models of an OpenAI-compatible endpoint have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mmad_rag.models.openai.endpoint import Endpoint
+from mmad_rag.models.openai.errors import connection_failure, status_failure, unsendable_failure
+from mmad_rag.models.openai.request import RequestMaker
+from mmad_rag.models.openai.response import Completion
+from mmad_rag.models.openai.retry import Failure, Patience
+from mmad_rag.records import Reply
+
+if TYPE_CHECKING:
+    import openai
+
+
+class EndpointModel:
+    """A named model at an endpoint: its identity, its replies, and the failures of its requests.
+
+    Args:
+        name: The model's name at its endpoint.
+        endpoint: The address and key.
+        request: Makes the requests.
+        patience: How often a request is sent.
+    """
+
+    def __init__(self, name: str, endpoint: Endpoint, request: RequestMaker, patience: Patience) -> None:
+        self._name = name
+        self._endpoint = endpoint
+        self._request = request
+        self._patience = patience
+
+    @property
+    def identity(self) -> str:
+        """The model's name, its endpoint without user name, and everything sent that can change a reply."""
+        return f"{self.tokenizer} at {self._endpoint.place}{self._request.said}"
+
+    @property
+    def tokenizer(self) -> str:
+        """Spec of the model's tokenizer: `openai:` with the model's name."""
+        return f"openai:{self._name}"
+
+    def _reply(self, completion: Completion, latency_s: float) -> Reply:
+        return Reply(
+            text=completion.text,
+            model=completion.model or self._name,
+            usage=completion.usage,
+            latency_s=latency_s,
+            first_token=completion.first_token,
+        )
+
+    def _failure_of(
+        self, error: UnicodeEncodeError | openai.APIConnectionError | openai.APIStatusError
+    ) -> Failure:
+        """The failure that an error of the SDK stands for; of its timeouts, each model knows the reason."""
+        import openai
+
+        if isinstance(error, UnicodeEncodeError):
+            return unsendable_failure()
+        if isinstance(error, openai.APIStatusError):
+            return status_failure(
+                error.status_code,
+                error.response.headers,
+                error.body,
+                endpoint=self._endpoint,
+                patience=self._patience,
+            )
+        return connection_failure(error, endpoint=self._endpoint, patience=self._patience)
