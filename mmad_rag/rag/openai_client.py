@@ -16,7 +16,7 @@ from mmad_rag.models.adapt import is_client
 from mmad_rag.rag.augment import Addition, add_knowledge
 from mmad_rag.rag.conversation import TextType
 from mmad_rag.retrieve import Retriever
-from mmad_rag.retrieve.config import RetrievalConfig
+from mmad_rag.retrieve.config import RequestCounters, RetrievalConfig
 from mmad_rag.retrieve.route_cache import SeenImages
 
 ClientT = TypeVar("ClientT")
@@ -73,11 +73,13 @@ def wrap_client(
     if is_wrapped(client):
         raise InputError("this client adds knowledge already, and would add it twice; wrap the plain one")
 
+    counters = None if config is None else RequestCounters(config.counter)
+
     def added(path: str, body: object) -> object:
         place = _CONVERSATIONS.get(path)
         if place is None or not isinstance(body, Mapping) or not isinstance(body.get(place.name), list):
             return body
-        counter = None if config is None else config.for_request(body.get("model")).counter
+        counter = None if counters is None else counters.find(body.get("model"))
         addition = add_knowledge(
             body[place.name], retriever, seen, text_type=place.text_type, counter=counter
         )

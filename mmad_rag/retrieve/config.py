@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mmad_rag.index.data import IndexData
     from mmad_rag.retrieve.clip import ClipRetriever
 
+_NAMES_KEPT = 256
 _LONGEST_NAME = 200
 """Longest model name in characters; a longer one in a request is not a known model."""
 
@@ -50,16 +51,6 @@ class RetrievalConfig:
         """The configuration that counts tokens as the model does; see `counter_for`."""
         return cls(budget, counter_for(model), encoder, text_encoder)
 
-    def for_request(self, name: object) -> Self:
-        """The same configuration with the counter of the model that a request to an endpoint names.
-
-        Args:
-            name: The value of the request's field `model`; anything but a short name keeps the counter.
-        """
-        if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
-            return self
-        return replace(self, counter=counter_for(f"openai:{name}"))
-
     def clip(self, index: IndexData) -> ClipRetriever:
         """A retriever that recognises the product in the image.
 
@@ -90,3 +81,38 @@ def counter_for(model: object) -> NamedCounter:
     """
     spec = model if isinstance(model, str) else getattr(model, "tokenizer", None)
     return token_counter(spec) if isinstance(spec, str) else ESTIMATE
+
+
+class RequestCounters:
+    """The counters of the models that requests to an endpoint name, each found once.
+
+    Finding one reads files, which takes milliseconds, and a second where a tokenizer is loaded. Safe to use
+    from several threads.
+
+    Args:
+        otherwise: Counts for a request that names no model, or by more than a short name.
+    """
+
+    def __init__(self, otherwise: NamedCounter) -> None:
+        self._otherwise = otherwise
+        self._found: dict[str, NamedCounter] = {}
+
+    def known(self, name: object) -> NamedCounter | None:
+        """The counter for a request, if it needs no search; None if `find` has to look for it.
+
+        Args:
+            name: The value of the request's field `model`.
+        """
+        if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
+            return self._otherwise
+        return self._found.get(name)
+
+    def find(self, name: object) -> NamedCounter:
+        """The counter for a request; the first 256 names are remembered, as clients may send any."""
+        known = self.known(name)
+        if known is not None:
+            return known
+        found = counter_for(f"openai:{name}")
+        if len(self._found) < _NAMES_KEPT:
+            self._found[str(name)] = found
+        return found

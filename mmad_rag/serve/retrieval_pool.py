@@ -11,7 +11,7 @@ from typing import TypeVar
 from mmad_rag.images import open_image
 from mmad_rag.records import Knowledge
 from mmad_rag.retrieve import ClipRetriever
-from mmad_rag.retrieve.config import RetrievalConfig
+from mmad_rag.retrieve.config import RequestCounters, RetrievalConfig
 from mmad_rag.retrieve.route_cache import SeenImage, SeenImages, recall, see
 from mmad_rag.retrieve.selection.tokenizers import NamedCounter
 from mmad_rag.serve.images import data_url_bytes, open_limited
@@ -22,8 +22,6 @@ _T = TypeVar("_T")
 
 _SMALL = 512 * 1024
 """Length of a `data:` URL in characters, or of an image in bytes, that is hashed in half a millisecond."""
-_COUNTERS_KEPT = 256
-"""Number of model names whose counters are cached; clients may send any name."""
 _SHORT = 4_000
 """Length of a question in characters that is compared with passages in half a millisecond."""
 
@@ -55,8 +53,7 @@ class Lookup:
         self._retriever = retriever
         self._limits = limits
         self._metrics = metrics
-        self._config = config
-        self._counters: dict[str, NamedCounter] = {}
+        self._counters = None if config is None else RequestCounters(config.counter)
         self._eyes = ThreadPoolExecutor(limits.lookups, "mmad-rag-embed")
         self._hands = ThreadPoolExecutor(1, "mmad-rag-select")  # a retriever selects for one image at a time
         self._seen = SeenImages(limits.images_kept)
@@ -95,16 +92,11 @@ class Lookup:
         return seen
 
     async def _counter(self, model: object) -> NamedCounter | None:
-        """The token counter of the request's model, cached by name: a tokenizer takes a second to load."""
-        config = self._config
-        if config is None or not isinstance(model, str):
+        """The token counter of the request's model; found in a thread, as a tokenizer may have to load."""
+        counters = self._counters
+        if counters is None:
             return None
-        known = self._counters.get(model)
-        if known is None:
-            known = await _in(self._hands, lambda: config.for_request(model).counter)
-            if len(self._counters) < _COUNTERS_KEPT:
-                self._counters[model] = known
-        return known
+        return counters.known(model) or await _in(self._hands, lambda: counters.find(model))
 
 
 async def _in(pool: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
