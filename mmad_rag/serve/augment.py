@@ -70,10 +70,13 @@ class Augmenter:
             return _untouched(data, _UNTOUCHED[Hindrance.NO_IMAGE])
         found = find_consultation(messages, "text")
         asked = found.query
-        fetched = found.hindrance is Hindrance.ELSEWHERE and asked and self._fetcher.allows(asked.url)
-        if asked is None or (found.hindrance is not None and not fetched):
-            return _untouched(data, _UNTOUCHED[found.hindrance or Hindrance.NO_IMAGE])
-        source = await self._fetcher.fetch(asked.url) if fetched else asked.url
+        if asked is None:
+            return _untouched(data, _UNTOUCHED[Hindrance.NO_IMAGE])
+        source: str | bytes = asked.url
+        if found.hindrance is Hindrance.ELSEWHERE and self._fetcher.allows(asked.url):
+            source = await self._fetcher.fetch(asked.url)
+        elif found.hindrance is not None:
+            return _untouched(data, _UNTOUCHED[found.hindrance])
         knowledge = await self._lookup.find(source, asked.question, model=body.get("model"))
         if knowledge.hits:
             changed = with_knowledge(messages, asked, knowledge)
