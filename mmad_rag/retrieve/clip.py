@@ -75,8 +75,7 @@ class ClipRetriever:
     @property
     def identity(self) -> str:
         """The index, the budget, the token counter and the kind of retriever, in one line."""
-        counted = "" if self.counter is ESTIMATE else f",counter={self.counter.name}"
-        return f"clip(index={self.index.fingerprint[:16]},budget={self.budget}{counted})"
+        return f"clip(index={self.index.fingerprint[:16]},budget={self.budget}{self.counter.setting})"
 
     @property
     def selects_by_words(self) -> bool:

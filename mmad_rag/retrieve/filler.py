@@ -86,8 +86,7 @@ class FillerRetriever:
     @property
     def identity(self) -> str:
         """The version of the neutral text, the token counter and the inner retriever's identity."""
-        counted = "" if self._counter is ESTIMATE else f",counter={self._counter.name}"
-        return f"filler(text={_text_version()}{counted})/{self.retriever.identity}"
+        return f"filler(text={_text_version()}{self._counter.setting})/{self.retriever.identity}"
 
     def retrieve(
         self, question: str, image: EncodedImage | None, references: Sequence[EncodedImage] = ()

@@ -60,8 +60,7 @@ class FixedProductRetriever:
     @property
     def identity(self) -> str:
         """The index, the product, the budget, the token counter and the kind of retriever, in one line."""
-        counted = "" if self.counter is ESTIMATE else f",counter={self.counter.name}"
-        settings = f"product={self.product},budget={self.budget}{counted}"
+        settings = f"product={self.product},budget={self.budget}{self.counter.setting}"
         return f"fixed(index={self.index.fingerprint[:16]},{settings})"
 
     def retrieve(

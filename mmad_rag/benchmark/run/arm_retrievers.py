@@ -20,7 +20,6 @@ from mmad_rag.retrieve.full_text import WholeProductRetriever
 from mmad_rag.retrieve.routing.nearest_product import nearest_product
 from mmad_rag.retrieve.selection.select import Similarity
 from mmad_rag.retrieve.selection.similarity import word_similarity
-from mmad_rag.retrieve.selection.tokenizers import ESTIMATE
 
 
 class ArmRetrievers:
@@ -48,8 +47,7 @@ class ArmRetrievers:
     @property
     def settings(self) -> str:
         """The token budget and, unless it is the estimate, the token counter, for the identity of an arm."""
-        counter = self.config.counter
-        return f"budget={self.config.budget}" + ("" if counter is ESTIMATE else f",counter={counter.name}")
+        return f"budget={self.config.budget}{self.config.counter.setting}"
 
     @cached_property
     def clip(self) -> ClipRetriever:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from mmad_rag.encoders.spec import expand
 from mmad_rag.errors import SpecError
 from mmad_rag.files import first_line
 from mmad_rag.retrieve.selection.token_estimate import estimate_tokens
@@ -49,6 +50,11 @@ class NamedCounter:
     """`estimate`, an encoding of tiktoken, or `tokenizer:` with the start of the file's SHA-256."""
     count: Callable[[str], int] = field(repr=False)
     """Counts the tokens of a text."""
+
+    @property
+    def setting(self) -> str:
+        """How an identity names the counter: `,counter=NAME`; empty for the estimate, the default."""
+        return "" if self is ESTIMATE else f",counter={self.name}"
 
     def __call__(self, text: str) -> int:
         """Tokens of a text."""
@@ -104,7 +110,7 @@ def checkpoint_tokenizer(name: str) -> Path | None:
         The file in the folder, or in the cache of the model hub; None where there is none.
     """
     if name.startswith("@"):
-        file = Path(name[1:]).expanduser() / "tokenizer.json"
+        file = expand(name[1:]) / "tokenizer.json"
         return file if file.is_file() else None
     repository, _, revision = name.partition("@")
     if not _HUB_NAME.fullmatch(repository):
