@@ -14,6 +14,7 @@ from mmad_rag.evaluation.result import Evaluation
 from mmad_rag.index.data import IndexData
 from mmad_rag.models import ModelOptions
 from mmad_rag.models.adapt import ModelSource
+from mmad_rag.rag.batch import asking_bar
 from mmad_rag.retrieve import DEFAULT_BUDGET
 
 
@@ -90,17 +91,5 @@ def _progress_of(
     if not isinstance(wanted, bool):
         yield wanted
         return
-    from importlib.util import find_spec
-
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    visible = console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
-    if not wanted or not visible:
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("asking", total=None)
-        yield lambda state: bar.update(task, completed=state.done, total=state.total)
+    with asking_bar(shown=wanted) as update:
+        yield lambda state: update(state.done, state.total)

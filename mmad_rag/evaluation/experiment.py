@@ -22,13 +22,13 @@ from mmad_rag.errors import DataError, InputError
 from mmad_rag.evaluation.result import Evaluation, evaluation_of
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.data import IndexData
-from mmad_rag.models import Model, ModelOptions
+from mmad_rag.models import ModelOptions
 from mmad_rag.models.adapt import ModelSource, as_model
 from mmad_rag.models.dry_run import REPLY_TOKENS, CountingModel
 from mmad_rag.models.prices import DEFAULT_IMAGES, Price, load_prices, price_of
 from mmad_rag.rag import run_sync
 from mmad_rag.retrieve import DEFAULT_BUDGET
-from mmad_rag.retrieve.config import RetrievalConfig, counter_for
+from mmad_rag.retrieve.config import RetrievalConfig
 
 if TYPE_CHECKING:
     from mmad_rag.benchmark.analysis.forecast import Forecast
@@ -112,11 +112,14 @@ class Experiment:
             discordance: Share of questions on which arms disagree, see `forecast`.
 
         Raises:
+            InputError: the arms are not those of a dry run: they would ask the model.
             DataError: the folder holds another run, or no question could be shown.
         """
         from mmad_rag.benchmark.analysis.forecast import forecast
         from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
 
+        if not self.dry:
+            raise InputError("a forecast asks nothing; prepare the experiment with dry_run=True")
         check_sum(budget)
 
         async def dry_run(settings: RunSettings, folder: Path) -> RunResult:
@@ -159,23 +162,18 @@ def prepare(
     check_arm_names(names)
     benchmark = load_questions(Path(data))
     selection = settings.select(benchmark)
-    asked = _model(model, model_name, options, asks=not dry_run)
+    asked = as_model(model, model_name=model_name, options=options, asks=not dry_run)
     table = load_prices(None if prices is None else Path(prices))
     price = price_of(asked.identity, table)
     spec = model if isinstance(model, str) else None
     folder = default_folder(Path(data), spec or asked.identity) if out is None else Path(out)
     knowledge = _index(index) if set(names) - INDEXLESS_ARMS else None
+    retrieval = RetrievalConfig.for_model(asked, budget=tokens, encoder=encoder)
     if dry_run:
         images = DEFAULT_IMAGES if price is None else price.images
         asked = CountingModel(
-            asked.identity,
-            counter_for(asked),
-            images,
-            tokenizer=getattr(asked, "tokenizer", None),
-            reply_tokens=reply_tokens,
-            options=options,
+            asked.identity, retrieval.counter, images, reply_tokens=reply_tokens, options=options
         )
-    retrieval = RetrievalConfig.for_model(asked, budget=tokens, encoder=encoder)
     built = build_arms(names, asked, knowledge, retrieval=retrieval, context=context, seed=settings.seed)
     return Experiment(benchmark, selection, built, settings, folder, table, price, dry=dry_run)
 
@@ -209,14 +207,6 @@ def hard_subset_for(benchmark: Benchmark, folder: Path, given: Path | None) -> H
         if begun.exists() and (subset := read_hard(begun)).data_sha256 == benchmark.sha256:
             return subset
     return choose_hard(benchmark, load_knowledge(shipped_knowledge()))
-
-
-def _model(source: ModelSource, name: str | None, options: ModelOptions | None, *, asks: bool) -> Model:
-    if isinstance(source, str) and name is None:
-        from mmad_rag.models import load_model
-
-        return load_model(source, options, asks=asks)
-    return as_model(source, model_name=name, options=options)
 
 
 def _index(index: IndexData | Path | str | None) -> IndexData | None:

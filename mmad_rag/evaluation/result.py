@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mmad_rag.benchmark.analysis.compare import Comparison
 from mmad_rag.benchmark.analysis.failures import Failure, failures_of
 from mmad_rag.benchmark.analysis.flips import FlipSample, find_flips
-from mmad_rag.benchmark.analysis.summary import RunSummary, summarise
+from mmad_rag.benchmark.analysis.summary import RunSummary, compare_run, summarise
 from mmad_rag.benchmark.run.reader import answered_part, read_run
 from mmad_rag.benchmark.run.records import OutcomeRow, Run
 from mmad_rag.benchmark.run.run_arms import RunResult
@@ -81,7 +81,7 @@ class Evaluation:
         """
         if baseline == "none":
             return self.summary.comparisons
-        return summarise(self.run, baseline=baseline, seed=self.seed).comparisons
+        return compare_run(self.run, baseline, seed=self.seed)
 
     def failures(self) -> tuple[Failure, ...]:
         """The reasons why questions got no reply, the most frequent first."""

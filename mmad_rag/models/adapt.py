@@ -42,7 +42,11 @@ class NoModel:
 
 
 def as_model(
-    source: ModelSource | None, *, model_name: str | None = None, options: ModelOptions | None = None
+    source: ModelSource | None,
+    *,
+    model_name: str | None = None,
+    options: ModelOptions | None = None,
+    asks: bool = True,
 ) -> Model:
     """The model that a source stands for; libraries are recognised without being imported.
 
@@ -51,6 +55,7 @@ def as_model(
         model_name: Name of the model that an OpenAI client asks; required for a client and refused otherwise.
         options: Options of a spec's model or of the model that a client asks; refused otherwise. A client
             keeps its own address, key, time limits and retries.
+        asks: False if only the identity of a spec's model is wanted, see `load_model`.
 
     Raises:
         InputError: the source cannot answer, a client comes without a model name, or a name or options are
@@ -67,7 +72,7 @@ def as_model(
             "leave it out, or give a client"
         )
     if isinstance(source, str):
-        return load_model(source, options)
+        return load_model(source, options, asks=asks)
     if options is not None:
         raise InputError(
             f"options go with a spec or an OpenAI client, and {_kind(source)} was given; "

@@ -24,7 +24,6 @@ class CountingModel:
         identity: Identity of the model that it stands in for.
         count: Counts the tokens of a text.
         images: How the model counts images.
-        tokenizer: Spec of that model's tokenizer; None if its tokens are estimated.
         reply_tokens: Assumed number of tokens of every reply.
         options: Options of the model; `image_size` and `detail` change the token count of an image.
     """
@@ -35,12 +34,9 @@ class CountingModel:
         count: Callable[[str], int],
         images: ImageTokens,
         *,
-        tokenizer: str | None = None,
         reply_tokens: int = REPLY_TOKENS,
         options: ModelOptions | None = None,
     ) -> None:
-        self.tokenizer = tokenizer
-        """Spec of the tokenizer of the model that it stands in for."""
         self._identity = identity
         self._count = count
         self._images = images

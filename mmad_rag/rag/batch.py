@@ -59,7 +59,7 @@ async def ask_all(
     waiting = enumerate(items)
     stopped: list[ModelActionError] = []
 
-    async def work(advance: Callable[[], None]) -> None:
+    async def work(update: Callable[[int, int | None], None]) -> None:
         for number, item in waiting:
             try:
                 results[number] = stopped[0] if stopped else await ask(_inquiry(item))
@@ -68,11 +68,11 @@ async def ask_all(
                 results[number] = error
             except Exception as error:  # an error in one item must not lose the replies to the others
                 results[number] = error
-            advance()
+            update(len(results), total)
 
     total = len(items) if isinstance(items, Sized) else None
-    with _bar(total, shown=progress) as advance:
-        tasks = [asyncio.ensure_future(work(advance)) for _ in range(concurrency)]
+    with asking_bar(shown=progress) as update:
+        tasks = [asyncio.ensure_future(work(update)) for _ in range(concurrency)]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -93,14 +93,20 @@ def _inquiry(item: Inquiry | tuple[Any, ...]) -> Inquiry:
 
 
 @contextmanager
-def _bar(total: int | None, *, shown: bool) -> Iterator[Callable[[], None]]:
-    """A context that yields a function to call after each question."""
+def asking_bar(*, shown: bool) -> Iterator[Callable[[int, int | None], None]]:
+    """A context with a progress bar on standard error; it yields a function of the questions done and of all.
+
+    Args:
+        shown: Whether to show a bar if standard error is a terminal or a notebook with ipywidgets.
+    """
+    from importlib.util import find_spec
+
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    visible = shown and (console.is_terminal or console.is_jupyter)
+    visible = console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not visible) as bar:
-        task = bar.add_task("asking", total=total)
-        yield lambda: bar.advance(task)
+    with Progress(*columns, console=console, disable=not (shown and visible)) as bar:
+        task = bar.add_task("asking", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -27,6 +27,7 @@ from mmad_rag.evaluation.experiment import default_folder, hard_subset_for
 from mmad_rag.evaluation.shown_table import ShownTable
 from mmad_rag.records import Outcome
 from mmad_rag.report.tables.table import Column, Table, corner, table_row
+from tests.support.bench import scripted
 from tests.support.paths import ROOT
 from tests.support.running import Cli
 from tests.support.servers.openai_server import OpenAIServer, replies
@@ -242,6 +243,14 @@ def test_a_dry_run_needs_no_key_and_asks_nothing(bench: Path, tmp_path: Path) ->
     with pytest.raises(InputError, match="prepare the experiment without dry_run"):
         dry.run()
     assert not (tmp_path / "run").exists()
+
+
+def test_a_forecast_never_asks_the_model(bench: Path, tmp_path: Path) -> None:
+    model = scripted("A")
+    experiment = prepare(bench / "data", model, bench / "index", out=tmp_path / "run")
+    with pytest.raises(InputError, match="prepare the experiment with dry_run=True"):
+        experiment.forecast()
+    assert model.prompts == []
 
 
 def test_a_budget_stops_a_run_and_is_told(

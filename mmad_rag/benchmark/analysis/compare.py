@@ -165,6 +165,12 @@ def compare_joint(joint: PairedReplicates, baseline: str, arm: str, *, margin: f
     return Comparison(rates[0], rates[1], judged, joint.images, len(joint.drawn), joint.seed, margin)
 
 
+def compare_all(joint: PairedReplicates, baseline: str, *, margin: float = MARGIN) -> tuple[Comparison, ...]:
+    """Every other arm compared with a baseline, in the order of the arms; empty if that is not there."""
+    others = [arm for arm in joint.arms if arm != baseline] if baseline in joint.arms else []
+    return tuple(compare_joint(joint, baseline, arm, margin=margin) for arm in others)
+
+
 def _difference(joint: PairedReplicates, pair: tuple[int, int], place: int, margin: float) -> Difference:
     column = joint.columns.with_average[place]
     inside = [column in (AVERAGE, question.subtask) for question in joint.questions]

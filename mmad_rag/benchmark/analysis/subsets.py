@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from mmad_rag.benchmark.analysis.compare import Comparison, compare_joint
+from mmad_rag.benchmark.analysis.compare import Comparison, compare_all
 from mmad_rag.benchmark.run.records import Run
 from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_run
@@ -58,8 +58,7 @@ def on_subset(
         joint = join_arms(
             part.rows, part.questions, arms, columns=part.columns, replicates=replicates, seed=seed
         )
-        others = (arm for arm in arms if arm != baseline)
-        comparisons = tuple(compare_joint(joint, baseline, arm, margin=margin) for arm in others)
+        comparisons = compare_all(joint, baseline, margin=margin)
     return Subset(name, len(part.questions), len(run.questions), tables, comparisons)
 
 

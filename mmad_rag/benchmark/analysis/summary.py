@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mmad_rag.benchmark.analysis.arm_scores import ArmScore, arm_scores
 from mmad_rag.benchmark.analysis.circular import CircularScore, circular_scores
-from mmad_rag.benchmark.analysis.compare import Comparison, compare_joint
+from mmad_rag.benchmark.analysis.compare import Comparison, compare_all, compare_joint
 from mmad_rag.benchmark.analysis.cost import Spending, spending
 from mmad_rag.benchmark.analysis.decompose import Decomposition, decompose_joint
 from mmad_rag.benchmark.analysis.subsets import Subset, arm_tables, on_subset, rightly_routed
@@ -72,6 +72,24 @@ class RunSummary:
     """Arm and its scores with their intervals, in the run's order; empty for two runs put together."""
 
 
+def compare_run(run: Run, baseline: str = "none", *, seed: int = 0) -> tuple[Comparison, ...]:
+    """Every other arm of a run compared with a baseline; empty for `none` where the run has no such arm.
+
+    Raises:
+        DataError: a baseline other than `none` is not in the run, or a question has no outcome yet.
+    """
+    arms = _arms_beside(run, baseline)
+    return compare_all(join_arms(run.rows, run.questions, arms, columns=run.columns, seed=seed), baseline)
+
+
+def _arms_beside(run: Run, baseline: str) -> list[str]:
+    """The arms of a run, which has the baseline unless that is `none`."""
+    arms = [arm.name for arm in run.header.arms]
+    if baseline not in arms and baseline != "none":
+        raise DataError(f"the run {run.folder} has no arm {baseline!r}; it has {', '.join(arms)}")
+    return arms
+
+
 def summarise(
     run: Run,
     *,
@@ -95,13 +113,10 @@ def summarise(
         DataError: a question has no outcome yet, a baseline other than `none` is not in the run, or a number
             is out of range.
     """
-    arms = [arm.name for arm in run.header.arms]
-    if baseline not in arms and baseline != "none":
-        raise DataError(f"the run {run.folder} has no arm {baseline!r}; it has {', '.join(arms)}")
+    arms = _arms_beside(run, baseline)
     tables = arm_tables(run, arms)
-    compared = [arm for arm in arms if arm != baseline] if baseline in arms else []
     joint = join_arms(run.rows, run.questions, arms, columns=run.columns, replicates=replicates, seed=seed)
-    comparisons = tuple(compare_joint(joint, baseline, arm, margin=margin) for arm in compared)
+    comparisons = compare_all(joint, baseline, margin=margin)
     routing = tuple(routing_counts(run, arm) for arm in arms if arm in ROUTING_ARMS)
 
     def on(name: str, questions: Collection[str], compared: Sequence[str]) -> Subset | None:

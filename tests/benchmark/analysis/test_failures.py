@@ -113,7 +113,7 @@ def test_eval_names_what_the_server_said_and_the_image(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = Busy()
-    monkeypatch.setattr("mmad_rag.models.load_model", lambda _spec, *_options, **_more: model)
+    monkeypatch.setattr("mmad_rag.models.adapt.load_model", lambda _spec, *_options, **_more: model)
     data = make_benchmark(tmp_path / "data", images=1)
     words = (
         *("eval", "--data", data, "--model", "openai:any", "--arms", "none", "--only", "red_disc"),
