@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmad_rag.benchmark.stats.estimate import Estimate
-from mmad_rag.benchmark.stats.resample import TAILS, PairedReplicates
+from mmad_rag.benchmark.stats.resample import PairedReplicates, interval_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,6 @@ def arm_scores(pairs: PairedReplicates) -> tuple[ArmScore, ...]:
 def _columns(pairs: PairedReplicates, side: int) -> tuple[Estimate, ...]:
     columns, names = [], pairs.columns.with_average
     for place in np.flatnonzero(~np.isnan(pairs.observed[side])).tolist():
-        drawn = pairs.drawn[:, side, place]
-        there = drawn[~np.isnan(drawn)]
-        low, high = np.quantile(there, TAILS).tolist() if len(there) else (None, None)
-        columns.append(Estimate(names[place], float(pairs.observed[side, place]), low, high))
+        interval = interval_of(pairs.drawn[:, side, place])
+        columns.append(Estimate(names[place], float(pairs.observed[side, place]), *interval))
     return tuple(columns)

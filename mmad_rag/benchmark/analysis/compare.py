@@ -20,7 +20,7 @@ from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.benchmark.stats.estimate import Estimate
 from mmad_rag.benchmark.stats.jackknife import NewProducts, on_new_products
-from mmad_rag.benchmark.stats.resample import REPLICATES, TAILS, PairedReplicates, join_arms
+from mmad_rag.benchmark.stats.resample import REPLICATES, PairedReplicates, interval_of, join_arms
 from mmad_rag.benchmark.stats.small_sample import SMALL_CELL, SmallCell, small_cell, too_few
 from mmad_rag.benchmark.stats.verdict import MARGIN, Verdict, holm, judge
 from mmad_rag.errors import DataError
@@ -179,7 +179,7 @@ def _difference(joint: PairedReplicates, pair: tuple[int, int], place: int, marg
     baseline, arm = (float(joint.observed[side, place]) for side in pair)
     drawn = joint.drawn[:, pair[1], place] - joint.drawn[:, pair[0], place]
     there = drawn[~np.isnan(drawn)]
-    low, high = np.quantile(there, TAILS).tolist() if len(there) else (None, None)
+    low, high = interval_of(drawn)
     small = None
     if len(before) < SMALL_CELL:
         small = small_cell(len(before), int(before.sum()), int(after.sum()), gained, lost)

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.stats.estimate import Estimate
 from mmad_rag.benchmark.stats.jackknife import NewProducts, on_new_products
-from mmad_rag.benchmark.stats.resample import REPLICATES, TAILS, PairedReplicates, join_arms
+from mmad_rag.benchmark.stats.resample import REPLICATES, TAILS, PairedReplicates, interval_of, join_arms
 from mmad_rag.benchmark.stats.verdict import MARGIN
 from mmad_rag.records import Question
 
@@ -47,7 +47,16 @@ class BreakEven:
 
 
 def break_even(joint: PairedReplicates) -> tuple[BreakEven, ...]:
-    """The break-even point of every column with questions; empty where one of `BREAK_EVEN_ARMS` is absent."""
+    """The break-even point of every column with questions; empty where one of `BREAK_EVEN_ARMS` is absent.
+
+    With the right product's text an answer is right as often as in the arm `oracle`, with another's as often
+    as in `wrong`. Routing that is right with probability p then breaks even with no knowledge at
+
+        oracle * p + wrong * (1 - p) = none,   p = (none - wrong) / (oracle - wrong)
+
+    A ratio has no interval of its own where its denominator may be zero (Fieller, JRSS B 16, 1954). Draws in
+    which `oracle` is not above `wrong` allow for any p, and are put into both tails.
+    """
     if not set(BREAK_EVEN_ARMS) <= set(joint.arms):
         return ()
     none, oracle, wrong = (joint.arms.index(arm) for arm in BREAK_EVEN_ARMS)
@@ -184,10 +193,8 @@ def _columns(joint: PairedReplicates, weights: Mapping[str, float]) -> tuple[Eff
     columns, names = [], joint.columns.with_average
     for place in np.flatnonzero(~np.isnan(observed)).tolist():
         value = float(observed[place])
-        there = drawn[~np.isnan(drawn[:, place]), place]
-        low, high = np.quantile(there, TAILS).tolist() if len(there) else (None, None)
         elsewhere = on_new_products(
             joint.left_out, contrast, value, place, margin=MARGIN, guarded=True, seed=joint.seed
         )
-        columns.append(EffectColumn(names[place], value, low, high, elsewhere))
+        columns.append(EffectColumn(names[place], value, *interval_of(drawn[:, place]), elsewhere))
     return tuple(columns)

@@ -19,6 +19,7 @@ from mmad_rag.benchmark.stats.resample import (
     averages_over,
     drawn_images,
     every_image_once,
+    interval_of,
     strata_of,
 )
 from mmad_rag.records import Outcome, Question
@@ -46,9 +47,9 @@ class ProductSpecificGain:
     """True less wrong product, of the base that is compared."""
     difference: float
     """`base` - `baseline`."""
-    low: float
+    low: float | None
     """Lower end of the 95 % interval of the difference, clustered by image."""
-    high: float
+    high: float | None
     """Upper end."""
 
     @property
@@ -103,6 +104,6 @@ def product_specific_gains(
     for place, column in enumerate(strata[0].columns.with_average):
         before, after = float(observed[0][place]), float(observed[1][place])
         if not np.isnan(before):
-            low, high = np.nanquantile(spread[:, place], (0.025, 0.975))
-            values.append(ProductSpecificGain(column, before, after, after - before, float(low), float(high)))
+            interval = interval_of(spread[:, place])
+            values.append(ProductSpecificGain(column, before, after, after - before, *interval))
     return tuple(values)

@@ -15,7 +15,13 @@ from mmad_rag.benchmark.data.columns import Columns
 from mmad_rag.benchmark.data.mmad import Benchmark
 from mmad_rag.benchmark.data.question_sets import columns_of
 from mmad_rag.benchmark.stats.estimate import Estimate
-from mmad_rag.benchmark.stats.resample import averages_over, drawn_images, every_image_once, strata_of
+from mmad_rag.benchmark.stats.resample import (
+    averages_over,
+    drawn_images,
+    every_image_once,
+    interval_of,
+    strata_of,
+)
 from mmad_rag.knowledge import KnowledgeBase
 from mmad_rag.records import Question
 
@@ -152,11 +158,11 @@ def _scores(
             name,
             tuple(
                 ShortcutCell(
-                    Estimate(headed[place], float(mine[place]), *_ends(draws[:, place])),
+                    Estimate(headed[place], float(mine[place]), *interval_of(draws[:, place])),
                     Estimate(
                         headed[place],
                         float(mine[place] - observed[0][place]),
-                        *_ends(draws[:, place] - drawn[0][:, place]),
+                        *interval_of(draws[:, place] - drawn[0][:, place]),
                     ),
                 )
                 for place in places
@@ -164,8 +170,3 @@ def _scores(
         )
         for name, mine, draws in zip(names, observed, drawn, strict=True)
     )
-
-
-def _ends(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    low, high = np.nanquantile(values, (0.025, 0.975))
-    return float(low), float(high)

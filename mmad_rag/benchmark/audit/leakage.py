@@ -22,7 +22,13 @@ import numpy as np
 from mmad_rag.benchmark.data.columns import Subject
 from mmad_rag.benchmark.data.question_sets import columns_of
 from mmad_rag.benchmark.stats.estimate import Estimate
-from mmad_rag.benchmark.stats.resample import averages_over, drawn_images, every_image_once, strata_of
+from mmad_rag.benchmark.stats.resample import (
+    averages_over,
+    drawn_images,
+    every_image_once,
+    interval_of,
+    strata_of,
+)
 from mmad_rag.knowledge import Product, passages_of
 from mmad_rag.records import NORMAL_ENTRY, Choice, Question
 from mmad_rag.words import content_words
@@ -95,18 +101,13 @@ def leak_report(
     observed = averages_over(strata, [every_image_once(strata)])[0][0]
     drawn = averages_over(strata, drawn_images(strata, replicates, seed))[0]
     values = [
-        Estimate(column, float(observed[place]), *_ends(drawn[:, place]))
+        Estimate(column, float(observed[place]), *interval_of(drawn[:, place]))
         for place, column in enumerate(columns.with_average)
         if not np.isnan(observed[place])
     ]
     entries = [EntryLeak(*place, len(each), float(np.mean(each))) for place, each in by_entry.items()]
     entries.sort(key=lambda item: (-item.leak, item.product, item.entry))
     return LeakReport(tuple(values), tuple(entries), len(known), len(asked) - len(known))
-
-
-def _ends(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> tuple[float, float]:
-    low, high = np.nanquantile(values, (0.025, 0.975))
-    return float(low), float(high)
 
 
 def _entry_of(question: Question, product: Product, subject: Subject | None) -> str:

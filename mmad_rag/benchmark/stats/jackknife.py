@@ -1,4 +1,20 @@
-"""The nested macro average of every arm with each product left out in turn."""
+"""Estimate a difference for new products by leaving out each product in turn.
+
+Knowledge is given per product, so products are the units to sample, not questions. Each product is left out
+in turn and the whole nested macro average, balanced accuracy inside, is computed again: a stratified
+jackknife (Wolter, Introduction to Variance Estimation, 2007, chapter 4) with the datasets fixed and products
+as if drawn within them. Products are not resampled, because a dataset may have five of them: draws with
+replacement from five spread too little by a factor sqrt(4/5), and now and then hold no normal image. The
+average is not linearised, because products have very different numbers of questions, and leaving out a large
+one shows its whole weight.
+
+    V_d = (C_d - 1) / C_d * sum over products p of d of (without p - mean over d of without)^2
+    t   = difference / sqrt(sum of V_d)
+    df  = (sum of V_d)^2 / sum of V_d^2 / (C_d - 1)       (Satterthwaite; C - 1 for one dataset)
+
+C - 1 over all products would be too many where a few small datasets carry most of the variance. The wild
+cluster bootstrap is computed beside it, see the module `wild_bootstrap`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Average the arms of a run over the same bootstrap draws, so that any sum of arms can be computed."""
+"""Average the arms of a run over the same bootstrap draws, so that any sum of arms can be computed.
+
+This is a percentile bootstrap: all questions of an image stay together; images are drawn with replacement
+within each dataset and side (normal, abnormal), as the benchmark was put together; all arms see the same
+draw. Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapters 8 and 13. A stratum of one image
+adds no spread.
+"""
 
 from __future__ import annotations
 
@@ -98,6 +104,13 @@ REPLICATES = 2_000
 """Default number of bootstrap draws."""
 TAILS = (0.025, 0.975)
 """Quantiles at the ends of a 95 % interval."""
+
+
+def interval_of(drawn: npt.NDArray[np.float64]) -> tuple[float | None, float | None]:
+    """Ends of the 95 % interval of draws of shape (draws,); None if no draw held a question."""
+    there = drawn[~np.isnan(drawn)]
+    low, high = np.quantile(there, TAILS).tolist() if len(there) else (None, None)
+    return low, high
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,9 @@ def judge(difference: float, p_value: float | None, equivalence_p: float | None)
 def holm(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
     """P-values adjusted by Holm, in the order given; None (not tested) stays None.
 
+    The chance that any true null hypothesis is rejected stays below the level, whatever the dependence
+    between the tests (Holm, Scandinavian Journal of Statistics 6, 1979).
+
     Example:
         `holm([0.01, 0.04, 0.03])` is (0.03, 0.06, 0.06).
     """
