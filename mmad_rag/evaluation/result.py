@@ -23,9 +23,6 @@ from mmad_rag.records import Outcome, Question
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-PAGE_FILE = "report.html"
-"""Name of a run's page, beside its other files."""
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Evaluation:
@@ -126,7 +123,7 @@ class Evaluation:
             DataError: the run has no such arm, the path holds something other than a page, or it cannot be
                 written.
         """
-        from mmad_rag.report.html.page import render_page, write_page
+        from mmad_rag.report.html.page import PAGE_FILE, render_page, write_page
 
         target = self.folder / PAGE_FILE if path is None else Path(path)
         html = render_page(

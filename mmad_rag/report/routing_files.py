@@ -13,7 +13,7 @@ from mmad_rag.retrieval_eval import RetrievalEvaluation
 from mmad_rag.retrieval_eval.confusion import Confusion
 from mmad_rag.retrieval_eval.decide import Measured, known_of
 from mmad_rag.retrieval_eval.decisions import NONE
-from mmad_rag.retrieval_eval.figures import Router
+from mmad_rag.retrieval_eval.figures import RoutingMethod
 
 _IMAGE_COLUMNS = (
     "picture",
@@ -60,7 +60,7 @@ def write_retrieval(evaluation: RetrievalEvaluation, folder: Path, result_json: 
 
 def _image_rows(measured: Measured) -> Iterable[Sequence[str]]:
     """One row per image and change."""
-    floor = measured.decisions.get(Router.NEAREST)
+    floor = measured.decisions.get(RoutingMethod.NEAREST)
     for change, routes in measured.routes.items():
         for place, (image, route) in enumerate(zip(measured.images, routes, strict=True)):
             ranked = [candidate.product for candidate in route.candidates[:2]] + ["", ""]

@@ -10,7 +10,7 @@ import numpy as np
 
 from mmad_rag.records import RouteOutcome
 from mmad_rag.retrieval_eval.decisions import NONE, Decisions, Ints, pooled
-from mmad_rag.retrieval_eval.figures import Router
+from mmad_rag.retrieval_eval.figures import RoutingMethod
 from mmad_rag.retrieval_eval.metrics import Share, share
 
 OUTSIDE = RouteOutcome.UNKNOWN.value
@@ -22,7 +22,7 @@ product)."""
 class Confusion:
     """Counts of images by the product that they show and the product that was named."""
 
-    router: Router
+    router: RoutingMethod
     labels: tuple[str, ...]
     """The products that are shown or named, sorted; the last label is `not in the catalogue`."""
     counts: tuple[tuple[int, ...], ...]
@@ -37,14 +37,16 @@ class ConfusedPair:
     """The product that the images show."""
     named: str
     """The product that was named, or `not in the catalogue`."""
-    router: Router
+    router: RoutingMethod
     images: Share
     """Share of these images among all images of the product, changed ones included."""
     changes: Mapping[str, int]
     """Change -> number of these images under the change."""
 
 
-def confusion(router: Router, decisions: Mapping[str, Decisions], products: Sequence[str]) -> Confusion:
+def confusion(
+    router: RoutingMethod, decisions: Mapping[str, Decisions], products: Sequence[str]
+) -> Confusion:
     """The confusion matrix over all changes."""
     together = pooled(list(decisions.values()))
     full = _matrix(together, len(products))
@@ -58,7 +60,7 @@ def confusion(router: Router, decisions: Mapping[str, Decisions], products: Sequ
 
 
 def confused_pairs(
-    router: Router, decisions: Mapping[str, Decisions], products: Sequence[str]
+    router: RoutingMethod, decisions: Mapping[str, Decisions], products: Sequence[str]
 ) -> tuple[ConfusedPair, ...]:
     """Every pair that occurs, most frequent first; all products outside the catalogue count as one."""
     labels = (*products, OUTSIDE)

@@ -11,7 +11,7 @@ from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.index.data import IndexData
 from mmad_rag.records import FloatArray, Route, RouteOutcome
 from mmad_rag.retrieval_eval.decisions import NONE, Bools, Decisions, pooled
-from mmad_rag.retrieval_eval.figures import ALL_CHANGES, Figures, Router, figures
+from mmad_rag.retrieval_eval.figures import ALL_CHANGES, Figures, RoutingMethod, figures
 from mmad_rag.retrieval_eval.images import LabelledImage
 from mmad_rag.retrieval_eval.metrics import threshold_at_recall
 from mmad_rag.retrieval_eval.nearest import nearest_all
@@ -82,12 +82,12 @@ class Measured:
     itself."""
     routes: Mapping[str, tuple[Route, ...]]
     """Change -> one route per image, with the best two of its candidates only."""
-    decisions: Mapping[Router, Mapping[str, Decisions]]
+    decisions: Mapping[RoutingMethod, Mapping[str, Decisions]]
     """Router -> change -> decisions, one entry per image; no nearest-reference router without references."""
-    thresholds: Mapping[Router, float]
+    thresholds: Mapping[RoutingMethod, float]
     """Router -> the value of `known` that 95 % of the known images reach, all changes pooled."""
 
-    def pooled(self, router: Router) -> Decisions:
+    def pooled(self, router: RoutingMethod) -> Decisions:
         """The decisions under all changes together, in the changes' order."""
         return pooled(list(self.decisions[router].values()))
 
@@ -124,17 +124,17 @@ def measure(
     kept = tuple(image for image, good in zip(images, counts, strict=True) if good)
     retriever = ClipRetriever(index, encoder=encoder)
     routes: dict[str, tuple[Route, ...]] = {}
-    decisions: dict[Router, dict[str, Decisions]] = {Router.ROUTE: {}}
+    decisions: dict[RoutingMethod, dict[str, Decisions]] = {RoutingMethod.ROUTE: {}}
     for change, rows in vectors.items():
         found = route_all(retriever, kept, rows[counts])
-        decisions[Router.ROUTE][change] = decisions_of(found, kept, index.products)
+        decisions[RoutingMethod.ROUTE][change] = decisions_of(found, kept, index.products)
         routes[change] = tuple(_brief(route) for route in found)
-    thresholds = {Router.ROUTE: _threshold(decisions[Router.ROUTE])}
+    thresholds = {RoutingMethod.ROUTE: _threshold(decisions[RoutingMethod.ROUTE])}
     if plain_references(index).any():
         nearest = {change: nearest_all(index, kept, rows[counts]) for change, rows in vectors.items()}
         threshold = _threshold(nearest)
-        thresholds[Router.NEAREST] = threshold
-        decisions[Router.NEAREST] = {
+        thresholds[RoutingMethod.NEAREST] = threshold
+        decisions[RoutingMethod.NEAREST] = {
             change: decided.at_threshold(threshold) for change, decided in nearest.items()
         }
     return Measured(index.products, kept, routes, decisions, thresholds)

@@ -15,7 +15,7 @@ ALL_CHANGES = "all"
 """The name that stands for all changes together."""
 
 
-class Router(StrEnum):
+class RoutingMethod(StrEnum):
     """The methods that name the product in an image."""
 
     ROUTE = "route"
@@ -32,7 +32,7 @@ class Figures:
     images; if changes are pooled, an image counts once per change, so that they are too narrow.
     """
 
-    router: Router
+    router: RoutingMethod
     change: str
     """Name of the change, or `all`."""
     known: int
@@ -70,7 +70,7 @@ class Figures:
     """Expected calibration error over known images only, in 15 bins of equal width."""
 
 
-def figures(router: Router, change: str, decisions: Decisions, threshold_95: float) -> Figures:
+def figures(router: RoutingMethod, change: str, decisions: Decisions, threshold_95: float) -> Figures:
     """Compute the figures from decisions; `threshold_95` is a value of `Decisions.known`."""
     inside = decisions.where(decisions.inside)
     outside = decisions.where(~decisions.inside)

@@ -14,7 +14,7 @@ from mmad_rag.index.build.embed import Progress
 from mmad_rag.index.data import IndexData
 from mmad_rag.records import FloatArray, RouteOutcome
 from mmad_rag.retrieval_eval.decide import known_of, measure, route_all
-from mmad_rag.retrieval_eval.figures import Figures, Router
+from mmad_rag.retrieval_eval.figures import Figures, RoutingMethod
 from mmad_rag.retrieval_eval.images import LabelledImage
 from mmad_rag.retrieval_eval.metrics import Share, share
 from mmad_rag.retrieval_eval.nearest import nearest_all
@@ -44,7 +44,7 @@ def leave_products_out(
     images: Sequence[LabelledImage],
     vectors: Mapping[str, FloatArray],
     *,
-    thresholds: Mapping[Router, float],
+    thresholds: Mapping[RoutingMethod, float],
     progress: Progress | None = None,
 ) -> tuple[LeftOutProduct, ...]:
     """Route the images of every product with an index without it; the last entry is over all products.
@@ -85,17 +85,17 @@ def _left_out(
     images: Sequence[LabelledImage],
     vectors: Mapping[str, FloatArray],
     *,
-    thresholds: Mapping[Router, float],
+    thresholds: Mapping[RoutingMethod, float],
 ) -> LeftOutProduct:
     retriever = ClipRetriever(index, encoder=encoder)
     routes = [route for rows in vectors.values() for route in route_all(retriever, images, rows)]
     unknown = sum(route.outcome is RouteOutcome.UNKNOWN for route in routes)
-    below = sum(known_of(route) < thresholds[Router.ROUTE] for route in routes)
+    below = sum(known_of(route) < thresholds[RoutingMethod.ROUTE] for route in routes)
     named = Counter(route.products[0] for route in routes if route.products)
     nearest: Share | None = None
-    if Router.NEAREST in thresholds:
+    if RoutingMethod.NEAREST in thresholds:
         known = np.concatenate([nearest_all(index, images, rows).known for rows in vectors.values()])
-        nearest = share((known < thresholds[Router.NEAREST]).sum(), len(known))
+        nearest = share((known < thresholds[RoutingMethod.NEAREST]).sum(), len(known))
     return LeftOutProduct(
         product,
         share(unknown, len(routes)),

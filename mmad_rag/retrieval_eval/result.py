@@ -13,7 +13,7 @@ from mmad_rag.retrieval_eval.calibration import Binning, Calibration, calibratio
 from mmad_rag.retrieval_eval.confusion import ConfusedPair, Confusion
 from mmad_rag.retrieval_eval.decide import Measured
 from mmad_rag.retrieval_eval.defects import DefectFigures
-from mmad_rag.retrieval_eval.figures import Figures, Router
+from mmad_rag.retrieval_eval.figures import Figures, RoutingMethod
 from mmad_rag.retrieval_eval.images import FoundImages, Reason
 from mmad_rag.retrieval_eval.latency import Latency
 from mmad_rag.retrieval_eval.leave_out import FewerReferences, LeftOutProduct
@@ -107,8 +107,8 @@ def left_out(found: FoundImages) -> tuple[LeftOut, ...]:
 
 def product_figures(index: IndexData, measured: Measured) -> tuple[ProductFigures, ...]:
     """One entry per product with an image that counts."""
-    route = measured.pooled(Router.ROUTE)
-    nearest = measured.pooled(Router.NEAREST) if Router.NEAREST in measured.decisions else None
+    route = measured.pooled(RoutingMethod.ROUTE)
+    nearest = measured.pooled(RoutingMethod.NEAREST) if RoutingMethod.NEAREST in measured.decisions else None
     images: dict[str, set[str]] = {}
     for reference in index.references:
         if reference.entry == NORMAL_ENTRY:
@@ -136,7 +136,7 @@ def product_figures(index: IndexData, measured: Measured) -> tuple[ProductFigure
 
 def calibrations(measured: Measured) -> tuple[Calibration, ...]:
     """Calibration of the route in both kinds of bins, all changes pooled."""
-    route = measured.pooled(Router.ROUTE)
+    route = measured.pooled(RoutingMethod.ROUTE)
     found = (calibration(route.confidence, route.rank == 0, binning) for binning in Binning)
     return tuple(item for item in found if item is not None)
 
@@ -148,6 +148,6 @@ def finite_thresholds(measured: Measured) -> dict[str, float | None]:
     }
 
 
-def figures_of(figures: Sequence[Figures], router: Router, change: str) -> Figures:
+def figures_of(figures: Sequence[Figures], router: RoutingMethod, change: str) -> Figures:
     """The figures of a router under a change, which must exist."""
     return next(item for item in figures if (item.router, item.change) == (router, change))

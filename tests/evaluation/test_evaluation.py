@@ -26,7 +26,7 @@ from mmad_rag.evaluation import prepare
 from mmad_rag.evaluation.experiment import default_folder, hard_subset_for
 from mmad_rag.evaluation.shown_table import ShownTable
 from mmad_rag.records import Outcome
-from mmad_rag.report.tables.table import Column, Table, corner, table_row
+from mmad_rag.report.tables.table import Table, TableColumn, corner, table_row
 from tests.support.bench import scripted
 from tests.support.paths import ROOT
 from tests.support.running import Cli
@@ -108,7 +108,7 @@ def test_the_table_shows_scores_and_differences(found: Evaluation) -> None:
 
 
 def test_a_table_escapes_what_it_is_given() -> None:
-    table = Table("<t>", (corner("a"), Column("b")), (table_row("<x>", ["1"]),))
+    table = Table("<t>", (corner("a"), TableColumn("b")), (table_row("<x>", ["1"]),))
     page = ShownTable(table)._repr_html_()
     assert "<p><b>&lt;t&gt;</b></p>" in page
     assert '<td style="text-align:left">&lt;x&gt;</td><td style="text-align:right">1</td>' in page

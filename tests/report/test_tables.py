@@ -12,9 +12,9 @@ from mmad_rag.benchmark.stats.estimate import Estimate
 from mmad_rag.report.tables import numbers
 from mmad_rag.report.tables.gains import decomposition_table
 from mmad_rag.report.tables.table import (
-    Column,
     Table,
     TableCell,
+    TableColumn,
     corner,
     estimate_cell,
     plain_table,
@@ -77,7 +77,7 @@ def test_a_cell_holds_its_intervals_as_text() -> None:
 def test_a_terminal_gives_the_ends_of_intervals_rows_of_their_own() -> None:
     table = Table(
         "Title",
-        (corner("Arm", "arm"), Column("Anomaly Detection", "AD"), Column("Average")),
+        (corner("Arm", "arm"), TableColumn("Anomaly Detection", "AD"), TableColumn("Average")),
         (
             table_row("none", ["50.0", TableCell("25.0", notes=("1 of 4",))]),
             table_row("rag", ["-", estimate_cell(GAIN, numbers.points)], apart=True),

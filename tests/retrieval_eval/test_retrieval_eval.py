@@ -22,7 +22,7 @@ from mmad_rag.retrieval_eval.confusion import OUTSIDE, confused_pairs, confusion
 from mmad_rag.retrieval_eval.decide import decisions_of, route_all
 from mmad_rag.retrieval_eval.decisions import Decisions, pooled
 from mmad_rag.retrieval_eval.defects import defect_figures
-from mmad_rag.retrieval_eval.figures import Router, figures
+from mmad_rag.retrieval_eval.figures import RoutingMethod, figures
 from mmad_rag.retrieval_eval.images import LabelledImage
 from mmad_rag.retrieval_eval.metrics import auroc, share, threshold_at_recall
 from mmad_rag.retrieval_eval.nearest import best_cosines, nearest_all
@@ -197,7 +197,7 @@ def test_routes_become_decisions() -> None:
 
 def test_the_figures_worked_by_hand() -> None:
     """Four known images: right, near-tie, wrong, called unknown. Two outside: one accepted."""
-    found = figures(Router.ROUTE, "none", some_decisions(), 0.5)
+    found = figures(RoutingMethod.ROUTE, "none", some_decisions(), 0.5)
     assert (found.known, found.outside) == (4, 2)
     assert (found.top1.count, found.top3.count) == (2, 4)
     outcomes = (found.right, found.near_tie, found.wrong, found.called_unknown)
@@ -220,10 +220,10 @@ def test_at_a_threshold_only_what_reaches_it_is_named_and_nothing_ties(threshold
 
 def test_who_is_taken_for_whom() -> None:
     decided = {"none": some_decisions(), "blur": some_decisions()}
-    found = confusion(Router.ROUTE, decided, PRODUCTS)
+    found = confusion(RoutingMethod.ROUTE, decided, PRODUCTS)
     assert found.labels == ("a", "b", "c", OUTSIDE)
     assert found.counts == ((2, 2, 2, 2), (0, 0, 0, 0), (0, 0, 0, 0), (0, 2, 0, 2))
-    pairs = confused_pairs(Router.ROUTE, decided, PRODUCTS)
+    pairs = confused_pairs(RoutingMethod.ROUTE, decided, PRODUCTS)
     assert {(pair.product, pair.named): (pair.images.count, pair.images.n) for pair in pairs} == {
         ("a", "b"): (2, 8),
         ("a", "c"): (2, 8),
@@ -249,7 +249,7 @@ def test_the_nearest_reference_equals_a_plain_loop(index: KnowledgeIndex) -> Non
         assert found.rank[place] == ranked.index(index.products[place % 3])
         assert found.known[place] == pytest.approx(max(best.values()), abs=1e-6)
     assert np.isnan(found.confidence).all()
-    assert figures(Router.NEAREST, "none", found, 0.0).ece is None
+    assert figures(RoutingMethod.NEAREST, "none", found, 0.0).ece is None
 
 
 def test_the_baseline_never_compares_a_picture_with_itself(index: KnowledgeIndex) -> None:

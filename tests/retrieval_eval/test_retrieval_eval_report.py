@@ -21,7 +21,7 @@ from mmad_rag.report.routing_files import write_retrieval
 from mmad_rag.report.routing_plots import check_plots, draw_retrieval
 from mmad_rag.retrieval_eval import RetrievalEvaluation, RetrievalResult, evaluate_retrieval
 from mmad_rag.retrieval_eval.confusion import ConfusedPair, Confusion
-from mmad_rag.retrieval_eval.figures import Router
+from mmad_rag.retrieval_eval.figures import RoutingMethod
 from mmad_rag.retrieval_eval.metrics import share
 from mmad_rag.retrieval_eval.result import LeftOut
 from tests.retrieval_eval.labelled_images import shown_text, write_labelled
@@ -107,7 +107,9 @@ def test_at_most_twelve_confused_pairs_are_printed_and_the_rest_is_counted(
     done: RetrievalEvaluation,
 ) -> None:
     pairs = tuple(
-        ConfusedPair("bottle", f"thing_{number:02d}", Router.ROUTE, share(20 - number, 40), {"none": 1})
+        ConfusedPair(
+            "bottle", f"thing_{number:02d}", RoutingMethod.ROUTE, share(20 - number, 40), {"none": 1}
+        )
         for number in range(14)
     )
     text = shown_text(dataclasses.replace(done.result, confused=pairs), width=120)
@@ -156,7 +158,7 @@ def test_the_pictures_are_drawn_at_any_number_of_products(
     if labels is not None:
         counts = tuple(tuple(map(int, row)) for row in np.eye(labels, dtype=int))
         names = tuple(f"product_{number}" for number in range(labels))
-        result = dataclasses.replace(result, confusion=(Confusion(Router.ROUTE, names, counts),))
+        result = dataclasses.replace(result, confusion=(Confusion(RoutingMethod.ROUTE, names, counts),))
     paths = draw_retrieval(result, tmp_path)
     assert "reliability.png" in {path.name for path in paths}
     for path in paths:

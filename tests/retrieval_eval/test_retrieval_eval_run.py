@@ -17,7 +17,7 @@ from mmad_rag.report.routing_files import write_retrieval
 from mmad_rag.report.tables.routing import retrieval_notes
 from mmad_rag.retrieval_eval import RetrievalEvaluation, evaluate_retrieval, parse_changes
 from mmad_rag.retrieval_eval.confusion import OUTSIDE
-from mmad_rag.retrieval_eval.figures import ALL_CHANGES, Router
+from mmad_rag.retrieval_eval.figures import ALL_CHANGES, RoutingMethod
 from mmad_rag.retrieval_eval.images import Reason
 from mmad_rag.retrieval_eval.latency import Step
 from mmad_rag.retrieval_eval.result import figures_of
@@ -52,13 +52,13 @@ def test_every_picture_counts_under_every_change(done: RetrievalEvaluation) -> N
     result = done.result
     assert (result.known, result.outside, done.embedded) == (6, 2, 24)
     assert result.left_out == ()
-    for router in Router:
+    for router in RoutingMethod:
         assert [item.change for item in result.figures if item.router is router] == [*CHOSEN, ALL_CHANGES]
         pooled = figures_of(result.figures, router, ALL_CHANGES)
         assert (pooled.known, pooled.outside) == (18, 6)
         assert (pooled.top1.count, pooled.auroc) == (18, 1.0)
         assert pooled.false_accepts_95.count == 0
-    assert figures_of(result.figures, Router.NEAREST, "none").ece is None
+    assert figures_of(result.figures, RoutingMethod.NEAREST, "none").ece is None
 
 
 def test_the_counts_are_those_of_the_retriever(
@@ -89,8 +89,8 @@ def test_a_changed_reference_is_no_evidence_for_itself(
     lost = {item.digest for item in index.references} & {item.digest for item in found.measured.images}
     assert len(lost) == 3
     assert one.references == 3
-    assert 3 <= figures_of(one.figures, Router.ROUTE, "rotation_90").known <= 6
-    assert figures_of(one.figures, Router.ROUTE, "rotation_90").top1.share == 1.0
+    assert 3 <= figures_of(one.figures, RoutingMethod.ROUTE, "rotation_90").known <= 6
+    assert figures_of(one.figures, RoutingMethod.ROUTE, "rotation_90").top1.share == 1.0
 
 
 def test_products_and_confusion(done: RetrievalEvaluation) -> None:
@@ -164,7 +164,7 @@ def test_an_index_of_texts_alone_is_measured_without_a_baseline(
 ) -> None:
     texts = KnowledgeIndex.build(world.knowledge, encoder)
     found = evaluate_retrieval(texts, data, encoder=encoder)
-    assert {item.router for item in found.result.figures} == {Router.ROUTE}
+    assert {item.router for item in found.result.figures} == {RoutingMethod.ROUTE}
     assert found.result.figures[0].known == 6
     assert all(item.nearest_top1 is None for item in found.result.products)
     shown = shown_text(found.result)

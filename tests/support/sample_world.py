@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS
 from mmad_rag.benchmark.sample import CATALOGUE, SampleProduct, SampleSummary, render_sample
-from mmad_rag.benchmark.sample.questions import TYPES
 from mmad_rag.records import Json
 
-DEFECT_TYPES = {name for name in TYPES if name.startswith("Defect")}
-OBJECT_TYPES = {name for name in TYPES if name.startswith("Object")}
+DEFECT_TYPES = {name for name in MMAD_COLUMNS.folds if name.startswith("Defect")}
+OBJECT_TYPES = {name for name in MMAD_COLUMNS.folds if name.startswith("Object")}
 
 
 @dataclass(frozen=True)

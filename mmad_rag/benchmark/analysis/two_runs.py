@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from mmad_rag.benchmark.run.records import OutcomeRow, Run, header_differences
+from mmad_rag.benchmark.run.records import ArmHeader, OutcomeRow, Run, header_differences
 from mmad_rag.errors import DataError
 
 MAY_DIFFER = frozenset({"arms", "counter", "circular", "circular_seed", "hard_sha256"})
@@ -76,12 +76,11 @@ def _renamed(run: Run, name: str) -> tuple[OutcomeRow, ...]:
     return tuple(dataclasses.replace(row, arm=f"{name}:{row.arm}") for row in run.rows)
 
 
-def _told(one: object, other: object) -> list[str]:
+def _told(one: ArmHeader, other: ArmHeader) -> list[str]:
     """What differs; the identity of an arm says it only where its model and index do not."""
     found = [name for name in ("model", "index") if getattr(one, name) != getattr(other, name)]
-    counters = [getattr(arm, "counter", None) for arm in (one, other)]
-    if all(counters) and counters[0] != counters[1]:
+    if one.counter and other.counter and one.counter != other.counter:
         found.append("what tokens are counted by")
-    if not found and getattr(one, "identity", None) != getattr(other, "identity", None):
+    if not found and one.identity != other.identity:
         found = ["how knowledge is chosen"]
     return found

@@ -6,24 +6,11 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from mmad_rag.benchmark.data.mmad import DETECTION
 from mmad_rag.benchmark.sample.catalogue import CATALOGUE, LOOK_ALIKES
 from mmad_rag.benchmark.sample.drawing import GOOD, Drawing
 from mmad_rag.benchmark.sample.facts import DefectFacts, Family, ProductFacts, load_facts
 from mmad_rag.benchmark.sample.options import Draft, Wordings
-
-DETECTION = "Anomaly Detection"
-TYPES = (
-    DETECTION,
-    "Defect Classification",
-    "Defect Localization",
-    "Defect Description",
-    "Defect Analysis",
-    "Object Classification",
-    "Object Structure",
-    "Object Details",
-    "Object Analysis",
-)
-"""MMAD's nine raw types."""
 
 _DEFECT = "There is a defect in the object. "
 _CENTRE = ("Centre", "Middle centre", "In the centre")

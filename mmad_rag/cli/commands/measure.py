@@ -49,13 +49,12 @@ def measure(
     """
     from mmad_rag.benchmark.analysis.compare import compare_arms
     from mmad_rag.benchmark.analysis.knowledge_value import product_specific_gains
+    from mmad_rag.benchmark.analysis.subsets import arm_tables
     from mmad_rag.benchmark.data.mmad import load_questions
     from mmad_rag.benchmark.run.arms import base_arms
     from mmad_rag.benchmark.run.reader import read_run
     from mmad_rag.benchmark.run.run_arms import run_arms
     from mmad_rag.benchmark.run.settings import RunSettings
-    from mmad_rag.benchmark.score.rules import Rule
-    from mmad_rag.benchmark.score.score import score_run
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.knowledge import load_knowledge
     from mmad_rag.models import load_model
@@ -76,7 +75,7 @@ def measure(
         with asking_progress(folder, goes_on=out_folder is not None) as advance:
             run_sync(run_arms(benchmark, arms, out=folder, settings=settings, progress=advance))
         run = read_run(folder)
-    tables = [(arm.name, score_run(run.rows, run.questions, Rule.FIXED, arm.name)) for arm in arms]
+    tables = arm_tables(run, [arm.name for arm in arms])
     specific = {
         size: product_specific_gains(
             run.rows, run.questions, _pair(_THEIRS, size), _pair(_OURS, size), seed=seed

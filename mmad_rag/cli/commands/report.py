@@ -10,9 +10,6 @@ import typer
 from mmad_rag.cli.console import note, out
 from mmad_rag.errors import DataError
 
-PAGE_FILE = "report.html"
-"""Name of the page, which lies beside the files of the run unless `--out` says otherwise."""
-
 
 def report(
     run_folder: Annotated[Path, typer.Argument(help="Run folder, as written by `mmad-rag eval`.")],
@@ -45,7 +42,7 @@ def report(
     """
     from mmad_rag.benchmark.analysis.summary import summarise
     from mmad_rag.benchmark.run.reader import answered_part, read_run
-    from mmad_rag.report.html.page import render_page, write_page
+    from mmad_rag.report.html.page import PAGE_FILE, render_page, write_page
 
     if data is not None and not data.is_dir():
         raise DataError(f"there is no data folder at {data}; give the folder that holds mmad.json")

@@ -40,6 +40,8 @@ def _visible(character: str) -> str:
 
 BEGINNING = b"<!doctype html>"
 """The first bytes of every page."""
+PAGE_FILE = "report.html"
+"""Name of a run's page, beside the run's other files, unless another is given."""
 FLIPS = 8
 """Questions that are shown of either kind, by default."""
 _LONG = 1_200  # characters of a reply from which on it is folded away, whole

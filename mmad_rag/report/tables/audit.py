@@ -9,7 +9,7 @@ from mmad_rag.benchmark.audit.leakage import LeakReport
 from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.report.tables.numbers import percent, points
 from mmad_rag.report.tables.scores import score_columns
-from mmad_rag.report.tables.table import Column, Table, corner, estimate_cell, table_row
+from mmad_rag.report.tables.table import Table, TableColumn, corner, estimate_cell, table_row
 
 WORST = 10
 """Entries listed in the table of the terminal; --json lists all."""
@@ -41,7 +41,7 @@ def average_table(scores: Sequence[ShortcutScore], title: str) -> Table:
             *map(points, (gain.value, gain.low, gain.high)),
         )
         rows.append(table_row(score.shortcut, numbers))
-    return Table(title, (corner("shortcut"), *map(Column, headings)), tuple(rows))
+    return Table(title, (corner("shortcut"), *map(TableColumn, headings)), tuple(rows))
 
 
 def leak_table(report: LeakReport, title: str) -> Table:
@@ -58,7 +58,12 @@ def entries_table(report: LeakReport) -> Table:
     listed = report.entries[:WORST]
     return Table(
         f"Entries that leak most: {len(listed)} of {len(report.entries)}",
-        (corner("product"), Column("entry", number=False), Column("questions"), Column("leak")),
+        (
+            corner("product"),
+            TableColumn("entry", number=False),
+            TableColumn("questions"),
+            TableColumn("leak"),
+        ),
         tuple(
             table_row(item.product, (item.entry, str(item.questions), points(item.leak))) for item in listed
         ),

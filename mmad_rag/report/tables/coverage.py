@@ -10,7 +10,7 @@ from mmad_rag.fields import FIELDS, Field
 from mmad_rag.knowledge import ProductFile, passages_of
 from mmad_rag.knowledge.lint import uncovered_folders, word_count
 from mmad_rag.report.tables.numbers import NOTHING
-from mmad_rag.report.tables.table import Column, Table, TableRow, corner, table_row
+from mmad_rag.report.tables.table import Table, TableColumn, TableRow, corner, table_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ def coverage_table(files: Sequence[ProductFile]) -> Table:
         f"{len(files)} product{'' if len(files) == 1 else 's'}",
         (
             corner("product"),
-            *(Column(heading, wraps=True) for heading in headings),
-            Column("folders", number=False),
-            Column("status", number=False, wraps=True),
+            *(TableColumn(heading, wraps=True) for heading in headings),
+            TableColumn("folders", number=False),
+            TableColumn("status", number=False, wraps=True),
         ),
         tuple(map(_table_row, coverage_rows(files))),
     )

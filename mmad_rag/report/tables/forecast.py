@@ -11,7 +11,7 @@ from mmad_rag.benchmark.stats.power import IMAGE_CORRELATION, PRODUCT_SPREAD, Mi
 from mmad_rag.models.prices import Price
 from mmad_rag.report.tables.numbers import count, interval, percent, points, usd, whole
 from mmad_rag.report.tables.scores import score_columns
-from mmad_rag.report.tables.table import Column, Table, corner, table_row
+from mmad_rag.report.tables.table import Table, TableColumn, corner, table_row
 
 
 def forecast_table(found: Forecast) -> Table:
@@ -24,7 +24,7 @@ def forecast_table(found: Forecast) -> Table:
     sums = (count(sum(getattr(arm, name) for arm in found.arms)) for name in names)
     return Table(
         f"Plan of {count(found.questions)} questions (estimates)",
-        (corner("arm"), *map(Column, ("requests", "to ask", "tokens in", "tokens out", "USD"))),
+        (corner("arm"), *map(TableColumn, ("requests", "to ask", "tokens in", "tokens out", "USD"))),
         (*rows, table_row("all", (*sums, _usd(found.usd)))),
     )
 

@@ -12,10 +12,10 @@ from mmad_rag.report.tables.scores import score_columns
 from mmad_rag.report.tables.table import (
     ELSEWHERE,
     HERE,
-    Column,
     Interval,
     Table,
     TableCell,
+    TableColumn,
     TableRow,
     corner,
     estimate_cell,
@@ -43,7 +43,7 @@ def gain_table(comparison: Comparison) -> Table:
     )
     return Table(
         f"{arm} against {baseline}: points gained, with 95 % intervals",
-        (corner("Subtask"), *map(Column, headings)),
+        (corner("Subtask"), *map(TableColumn, headings)),
         tuple(map(_gain_row, comparison.columns)),
     )
 
@@ -123,4 +123,4 @@ def subsets_table(subsets: Sequence[Subset]) -> Table:
             rows.append(table_row(head, shown))
     headings = ("Questions", "Baseline", "Arm", "Gain on these products", "Verdict on these products")
     title = "Averages on parts of the questions, with 95 % intervals"
-    return Table(title, (corner("Part"), *map(Column, headings)), tuple(rows))
+    return Table(title, (corner("Part"), *map(TableColumn, headings)), tuple(rows))

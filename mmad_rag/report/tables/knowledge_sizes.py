@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mmad_rag.knowledge import KnowledgeBase, passages_of
-from mmad_rag.report.tables.table import Column, Table, corner, table_row
+from mmad_rag.report.tables.table import Table, TableColumn, corner, table_row
 from mmad_rag.retrieve import estimate_tokens
 
 
@@ -41,7 +41,7 @@ def sizes_table(rows: Sequence[ProductSize]) -> Table:
         "Length of the texts",
         (
             corner("product"),
-            *(Column(f"{name}\n{unit}", wraps=True) for name in bases for unit in ("words", "tokens")),
+            *(TableColumn(f"{name}\n{unit}", wraps=True) for name in bases for unit in ("words", "tokens")),
         ),
         tuple(
             table_row(

@@ -14,9 +14,9 @@ from mmad_rag.records import Outcome
 from mmad_rag.report.tables.numbers import NOTHING, count, decimal, percent, usd
 from mmad_rag.report.tables.table import (
     HERE,
-    Column,
     Table,
     TableCell,
+    TableColumn,
     corner,
     estimate_cell,
     named_interval,
@@ -31,7 +31,7 @@ def replies_table(run: Run) -> Table:
     headings = ("Correct", "Wrong", "Invalid", "Failed", "Tokens shown", "Tokens replied", "Median seconds")
     return Table(
         "What became of the questions; invalid and failed ones count as wrong",
-        (_ARM, *map(Column, headings)),
+        (_ARM, *map(TableColumn, headings)),
         tuple(
             table_row(arm.name, _replies([row for row in run.rows if row.arm == arm.name]))
             for arm in run.header.arms
@@ -57,7 +57,7 @@ def routing_counts_table(routing: Sequence[RoutingCounts]) -> Table:
         for item in routing
     )
     headings = ("Pictures", "Right product", "Near-tie with it", "Wrong product", "Called unknown")
-    return Table("Images by what routing concluded", (_ARM, *map(Column, headings)), tuple(rows))
+    return Table("Images by what routing concluded", (_ARM, *map(TableColumn, headings)), tuple(rows))
 
 
 def circular_table(scores: Sequence[CircularScore]) -> Table:
@@ -70,9 +70,9 @@ def circular_table(scores: Sequence[CircularScore]) -> Table:
         f"Circular evaluation of {count(scores[0].questions)} questions, percent of these",
         (
             _ARM,
-            Column("Right in the first order", "first order"),
-            Column("Right in every order", "every order"),
-            Column("Same option in every order", "same option"),
+            TableColumn("Right in the first order", "first order"),
+            TableColumn("Right in every order", "every order"),
+            TableColumn("Same option in every order", "same option"),
         ),
         tuple(rows),
     )
@@ -97,11 +97,11 @@ def second_reading_table(readings: Sequence[SecondReading]) -> Table:
         "Percent right by two readings of each reply",
         (
             _ARM,
-            Column("By words", "by words"),
-            Column("By first token", "by first token"),
-            Column("Read alike", "read alike"),
-            Column("First token is not a choice", "no choice"),
-            Column("Known", "known"),
+            TableColumn("By words", "by words"),
+            TableColumn("By first token", "by first token"),
+            TableColumn("Read alike", "read alike"),
+            TableColumn("First token is not a choice", "no choice"),
+            TableColumn("Known", "known"),
         ),
         tuple(rows),
     )
@@ -128,7 +128,7 @@ def spending_table(found: Spending) -> Table:
         f"({price.source})"
     )
     headings = ("Tokens in", "Tokens out", "USD", "USD per point gained")
-    return Table(title, (_ARM, *map(Column, headings)), tuple(rows))
+    return Table(title, (_ARM, *map(TableColumn, headings)), tuple(rows))
 
 
 def _uncounted(arm: ArmCost) -> tuple[str, ...]:

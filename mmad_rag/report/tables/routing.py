@@ -16,7 +16,7 @@ from mmad_rag.report.tables.routing_products import (
 from mmad_rag.report.tables.table import Table, plain_table
 from mmad_rag.retrieval_eval.calibration import Calibration
 from mmad_rag.retrieval_eval.confusion import OUTSIDE
-from mmad_rag.retrieval_eval.figures import Figures, Router
+from mmad_rag.retrieval_eval.figures import Figures, RoutingMethod
 from mmad_rag.retrieval_eval.result import RetrievalResult
 
 
@@ -179,7 +179,7 @@ def _latency(result: RetrievalResult) -> Table:
 
 def _pairs(result: RetrievalResult) -> Iterator[tuple[str, Figures, Figures | None]]:
     """Change, the route's figures, and the nearest reference's where there is one."""
-    floor = {item.change: item for item in result.figures if item.router is Router.NEAREST}
+    floor = {item.change: item for item in result.figures if item.router is RoutingMethod.NEAREST}
     for item in result.figures:
-        if item.router is Router.ROUTE:
+        if item.router is RoutingMethod.ROUTE:
             yield item.change, item, floor.get(item.change)

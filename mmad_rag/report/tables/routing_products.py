@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmad_rag.report.tables.numbers import fraction, percent, share
 from mmad_rag.report.tables.table import Table, plain_table
 from mmad_rag.retrieval_eval.confusion import OUTSIDE
-from mmad_rag.retrieval_eval.figures import ALL_CHANGES, Router
+from mmad_rag.retrieval_eval.figures import ALL_CHANGES, RoutingMethod
 from mmad_rag.retrieval_eval.result import RetrievalResult, figures_of
 
 _PAIRS_SHOWN = 12
@@ -43,7 +43,7 @@ def products_table(result: RetrievalResult) -> Table:
 def confused_table(result: RetrievalResult) -> Table:
     """Wrong names only: images for which nothing was named are counted in the other tables."""
     rows: list[tuple[str, ...]] = []
-    for router in Router:
+    for router in RoutingMethod:
         own = [pair for pair in result.confused if pair.router is router and pair.named != OUTSIDE]
         for pair in own[:_PAIRS_SHOWN]:
             changes = ", ".join(f"{change} {count}" for change, count in pair.changes.items())
@@ -110,8 +110,8 @@ def fewer_references_table(result: RetrievalResult) -> Table:
     for item in result.fewer_references:
         for change in dict.fromkeys(figure.change for figure in item.figures):
             if change in (result.changes[0], ALL_CHANGES):
-                route = figures_of(item.figures, Router.ROUTE, change)
-                nearest = figures_of(item.figures, Router.NEAREST, change)
+                route = figures_of(item.figures, RoutingMethod.ROUTE, change)
+                nearest = figures_of(item.figures, RoutingMethod.NEAREST, change)
                 rows.append(
                     (
                         str(item.per_product),

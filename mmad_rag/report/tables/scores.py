@@ -11,9 +11,9 @@ from mmad_rag.benchmark.data.question_sets import columns_named, headings_of
 from mmad_rag.benchmark.score.table import AVERAGE, DetectionRates, ScoreTable
 from mmad_rag.report.tables.numbers import count, fine_percent, interval, percent, points
 from mmad_rag.report.tables.table import (
-    Column,
     Table,
     TableCell,
+    TableColumn,
     TableRow,
     corner,
     estimate_cell,
@@ -110,7 +110,7 @@ def datasets_table(tables: Sequence[tuple[str, ScoreTable]]) -> Table:
         for arm, table in tables
     )
     title = "Percent right by dataset, mean over subtasks"
-    return Table(title, (corner("Arm", "arm"), *map(Column, names)), tuple(rows))
+    return Table(title, (corner("Arm", "arm"), *map(TableColumn, names)), tuple(rows))
 
 
 def detection_table(tables: Sequence[tuple[str, ScoreTable]]) -> Table | None:
@@ -125,7 +125,7 @@ def detection_table(tables: Sequence[tuple[str, ScoreTable]]) -> Table | None:
     headings = (f"{name}: {rate}" for name in names for rate in ("overkill", "miss"))
     return Table(
         f"{column}: overkill (good pieces called defective) and miss rate (defective called good), percent",
-        (corner("Arm", "arm"), *map(Column, headings)),
+        (corner("Arm", "arm"), *map(TableColumn, headings)),
         tuple(
             table_row(arm, (cell for rates in table.detection for cell in _detection(rates)))
             for arm, table in tables
@@ -182,7 +182,7 @@ def _rates(comparisons: Sequence[Comparison]) -> tuple[ArmRates, ...]:
     return tuple(side for side in rates.values() if side.invalid or side.failed)
 
 
-def score_columns(names: Sequence[str]) -> tuple[Column, ...]:
+def score_columns(names: Sequence[str]) -> tuple[TableColumn, ...]:
     """A column of numbers for each subtask, and for `Average`."""
     headings = headings_of(names)
-    return tuple(Column(name, headings[name]) for name in names)
+    return tuple(TableColumn(name, headings[name]) for name in names)

@@ -41,7 +41,7 @@ class TableCell:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """What stands over a column."""
 
     heading: str
@@ -72,7 +72,7 @@ class Table:
 
     title: str
     """What it shows."""
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     """Columns from left to right; the first holds the rows' heads."""
     rows: tuple[TableRow, ...]
     """Rows from top to bottom."""
@@ -89,13 +89,13 @@ def table_row(head: str | TableCell, cells: Iterable[str | TableCell], *, apart:
 def plain_table(title: str, rows: Iterable[Sequence[str]], *headings: str, numbers: bool = True) -> Table:
     """A table of mere text; all columns but the first hold numbers, or none does."""
     first, *others = headings
-    columns = (Column(heading, number=numbers, wraps=not numbers) for heading in others)
+    columns = (TableColumn(heading, number=numbers, wraps=not numbers) for heading in others)
     return Table(title, (corner(first), *columns), tuple(table_row(row[0], row[1:]) for row in rows))
 
 
-def corner(heading: str, short: str = "") -> Column:
+def corner(heading: str, short: str = "") -> TableColumn:
     """The column of the rows' heads."""
-    return Column(heading, short, number=False)
+    return TableColumn(heading, short, number=False)
 
 
 def named_interval(

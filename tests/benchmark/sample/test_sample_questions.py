@@ -13,10 +13,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS, load_questions
 from mmad_rag.benchmark.sample import CATALOGUE, GOOD, LOOK_ALIKES, draw
 from mmad_rag.benchmark.sample.facts import Family, load_facts
-from mmad_rag.benchmark.sample.questions import TYPES, ask
+from mmad_rag.benchmark.sample.questions import ask
 from mmad_rag.records import Json
 from tests.support.paths import ROOT
 from tests.support.sample_world import DEFECT_TYPES, OBJECT_TYPES, Rendered, render_whole
@@ -242,7 +242,7 @@ def test_a_habit_scores_chance(whole: Rendered, name: str) -> None:
     by_type: dict[str, list[Json]] = {}
     for _, question in whole.questions():
         by_type.setdefault(question["type"], []).append(question)
-    assert set(by_type) == set(TYPES)
+    assert set(by_type) == set(MMAD_COLUMNS.folds)
     detection = by_type.pop("Anomaly Detection")
     if name not in {"always C", "always D"}:
         assert _accuracy(detection, HABITS[name]) == pytest.approx(0.5, abs=0.01)
