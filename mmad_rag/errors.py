@@ -2,7 +2,7 @@
 
 MmadRagError                 any error that the user must act on (printed without traceback, exit code 1)
 ├── InputError               an input cannot be used
-│   ├── ImageError         an image is missing, unreadable, truncated or too large
+│   ├── ImageError           an image is missing, unreadable, truncated or too large
 │   ├── KnowledgeError       a product file or knowledge folder is wrong
 │   ├── DataError            a benchmark file (mmad.json, answers, run folder) is wrong
 │   └── SpecError            an encoder or model spec is unknown or incomplete

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mmad_rag.errors import MmadRagError
+from mmad_rag.files import first_line
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -30,9 +31,9 @@ def make_installed(
     Args:
         group: `ENCODERS` or `MODELS`.
         spec: `prefix:name`.
-        kind: What has to come of it.
+        kind: Type that the result must have.
         call: Calls the loader of the package.
-        error: What is raised when the package fails; its own `MmadRagError`s are passed on as they are.
+        error: Class of the error to raise when the package fails; its own `MmadRagError`s pass unchanged.
 
     Returns:
         None when no installed package brings the prefix.
@@ -89,5 +90,5 @@ def _package(point: EntryPoint) -> str:
 
 
 def _in_short(problem: BaseException) -> str:
-    lines = str(problem).splitlines()
-    return f"{type(problem).__name__}: {lines[0]}" if lines else type(problem).__name__
+    said, kind = first_line(problem), type(problem).__name__
+    return kind if said == kind else f"{kind}: {said}"

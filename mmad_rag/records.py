@@ -147,7 +147,7 @@ class Knowledge:
     """The fingerprint of the index or retriever that gave the knowledge."""
 
 
-CHOICE_LETTERS = "ABCDEFGH"
+CHOICE_LETTERS = tuple("ABCDEFGH")
 """The letters of options; MMAD's own questions use A to E."""
 
 

@@ -9,7 +9,7 @@ from mmad_rag.encoders.protocol import Encoder, EncoderLoader
 from mmad_rag.encoders.spec import PROVIDERS, EncoderSpec, parse_spec, spec_error
 from mmad_rag.errors import EncoderError, InputError
 from mmad_rag.files import first_line
-from mmad_rag.installed import ENCODERS, installed_forms, make_installed
+from mmad_rag.installed import ENCODERS, make_installed
 
 DEFAULT_ENCODER = "open_clip:ViT-B-32-256/datacomp_s34b_b86k"
 """Spec of the default encoder: a ViT-B/32 at 256 px trained on DataComp, good on textures, fast enough for a
@@ -50,8 +50,7 @@ def _load_installed(spec: EncoderSpec, *, device: str, batch_size: int) -> Encod
         EncoderError,
     )
     if made is None:
-        more = installed_forms(ENCODERS, PROVIDERS)
-        raise spec_error(spec.text, f"names an unknown provider {spec.provider!r}", more)
+        raise spec_error(spec.text, f"names an unknown provider {spec.provider!r}")
     return made
 
 

@@ -59,8 +59,8 @@ class EncoderLoader(Protocol):
         """Load the encoder that a spec names.
 
         Args:
-            spec: Taken apart; the `Encoder` carries `spec.text`, by which an index loads it again.
-            device: As the user gave it, `cpu` by default; a loader without a use for it may ignore it.
+            spec: The parsed spec; the `Encoder` carries `spec.text`, by which an index loads it again.
+            device: The device as the user gave it, `cpu` by default; a loader without a use for it may ignore it.
             batch_size: Images or texts per forward pass, at least 1; it must not change results.
 
         Raises:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from mmad_rag.errors import SpecError
+from mmad_rag.installed import ENCODERS, installed_forms
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """What stands behind a built-in prefix."""
+    """A built-in provider of encoders."""
 
     module: str
     """The module whose `load` is an `EncoderLoader`; imported when it is used."""
@@ -39,7 +40,7 @@ PROVIDERS: Mapping[str, Provider] = MappingProxyType(
         "builtin": Provider("mmad_rag.encoders.builtin_encoder", ("builtin:tiny",)),
     }
 )
-"""Prefix -> what stands behind it."""
+"""Prefix of a built-in spec -> its provider."""
 
 FORMS = tuple(form for provider in PROVIDERS.values() for form in provider.forms)
 """Every valid form of a built-in spec; CHECKPOINT is a .safetensors, .pt, .pth or .bin file."""
@@ -84,7 +85,7 @@ def expand(path: str) -> Path:
         return Path(path)
 
 
-def spec_error(text: str, problem: str, more: Sequence[str] = ()) -> SpecError:
-    """The error for an invalid spec, with every valid form; `more` holds lines with further ones."""
-    forms = "\n".join([*(f"  {form}" for form in FORMS), *more])
+def spec_error(text: str, problem: str) -> SpecError:
+    """The error for an invalid spec, with every valid form, those of installed packages too."""
+    forms = "\n".join([*(f"  {form}" for form in FORMS), *installed_forms(ENCODERS, PROVIDERS)])
     return SpecError(f"the encoder spec {text!r} {problem}; the valid forms are\n{forms}")

@@ -1,4 +1,4 @@
-"""Open, check and encode images."""
+"""Open and check images."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from mmad_rag.errors import ImageError
+from mmad_rag.images.data_urls import is_data_url
 from mmad_rag.records import EncodedImage, MediaType
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _read(source: Path | str | bytes | Image | npt.NDArray[np.uint8]) -> tuple[b
     """The encoded bytes of any source, with a name for messages."""
     if isinstance(source, bytes):
         return source, "<bytes>"
-    if isinstance(source, str) and source[:5].lower() == "data:":
+    if isinstance(source, str) and is_data_url(source):
         return _read_data_url(source), "<data URL>"
     if isinstance(source, str) and _WEB.match(source):
         raise ImageError(

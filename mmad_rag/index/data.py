@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -68,6 +69,10 @@ class IndexData:
         if self.passage_vectors is None:
             return None
         return VectorSearch(self.passage_vectors, self.manifest.approximate_above)
+
+    def parts(self) -> dict[str, Any]:
+        """Name of a field of `IndexData` -> its value, without what a subclass adds: to make another one."""
+        return {field.name: getattr(self, field.name) for field in fields(IndexData)}
 
     def arrays(self) -> dict[str, FloatArray]:
         """Name of an array's file without its suffix -> the array."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -181,4 +181,4 @@ class KnowledgeIndex(IndexData):
 
 def _with_methods(data: IndexData) -> KnowledgeIndex:
     """A `KnowledgeIndex` of the same parts, without the further fields of a subclass of `IndexData`."""
-    return KnowledgeIndex(**{field.name: getattr(data, field.name) for field in fields(IndexData)})
+    return KnowledgeIndex(**data.parts())

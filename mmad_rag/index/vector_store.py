@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -102,8 +102,7 @@ def hold_in_store(
         searches = _held(store, Load((*near, far)), progress)
     else:
         searches = _held(store, Load(near), progress) | _held(passage_store, Load((far,)), progress)
-    kept = {field.name: getattr(index, field.name) for field in fields(IndexData)}
-    return StoredIndex(**kept, searches=searches)
+    return StoredIndex(**index.parts(), searches=searches)
 
 
 def _held(store: BasePydanticVectorStore, load: Load, progress: Progress | None) -> dict[Kind, Search]:

@@ -37,7 +37,7 @@ _PATTERNS = (
     r"\b(?:answer|choose|select|reply|respond|output|pick)\b.{0,20}\b(?:option|choice|letter)\b",
     r"\b(?:correct|right)\s+(?:answer|option|reply)\b",
     r"\b(?:answer|reply|respond)\s+(?:only\s+|always\s+|simply\s+|just\s+)?with\b",
-    # instructions what to say
+    # instructions on what to say
     (
         rf"{_COMMANDED}{_SAY}\s+(?:(?:only|always|never|simply|just)\s+)*"
         rf"(?:[\"'“‘]|(?:that|there|it|this|these|yes|no|nothing|the|every|all|any|in|as|{_VERDICT})(?!\w))"

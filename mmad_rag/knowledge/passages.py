@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from mmad_rag.fields import FIELDS, Field
-from mmad_rag.knowledge.schema import Defect, Product
+from mmad_rag.knowledge.schema import Defect, Normal, Product
 from mmad_rag.records import NORMAL_ENTRY, Passage
 
 _SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n+")
@@ -42,11 +42,8 @@ def _normal(product: Product) -> Iterator[Passage]:
             for how in other.how
         ),
     }
-    texts = {
-        field: worded[field] if field in worded else getattr(product.normal, field.value)
-        for field, spec in FIELDS.items()
-        if spec.normal is not None
-    }
+    fields = (field for field, spec in FIELDS.items() if spec.normal is not None)
+    texts = _texts(product.normal, fields, worded)
     yield from _numbered(product.product, NORMAL_ENTRY, "Normal state", texts)
 
 
@@ -59,12 +56,16 @@ def _defect(product: Product, defect: Defect) -> Iterator[Passage]:
             for how in other.how
         ),
     }
-    texts = {
-        field: worded[field] if field in worded else getattr(defect, field.value)
-        for field, spec in FIELDS.items()
-        if spec.defect is not None
-    }
+    fields = (field for field, spec in FIELDS.items() if spec.defect is not None)
+    texts = _texts(defect, fields, worded)
     yield from _numbered(product.product, defect.id, defect.name, texts)
+
+
+def _texts(
+    part: Normal | Defect, fields: Iterable[Field], worded: Mapping[Field, Iterable[str]]
+) -> dict[Field, Iterable[str]]:
+    """The texts of each field: the given ones, else those that stand in the file under the field's name."""
+    return {field: worded[field] if field in worded else getattr(part, field.value) for field in fields}
 
 
 def _numbered(product: str, entry: str, title: str, texts: dict[Field, Iterable[str]]) -> Iterator[Passage]:

@@ -100,9 +100,7 @@ class Price(_Strict):
     """Date on which this was the price."""
     source: str
     """Source of the price."""
-    images: Annotated[ImageTokens, Field(validation_alias=AliasChoices("images", "pictures"))] = (
-        DEFAULT_IMAGES
-    )
+    images: Annotated[ImageTokens, Field(validation_alias=_IMAGES)] = DEFAULT_IMAGES
     """How the model counts images."""
 
     def cost_of(self, usage: Usage) -> float:

@@ -42,10 +42,9 @@ class ModelLoader(Protocol):
         """Load the model that a spec names.
 
         Args:
-            name: What stands behind the first colon of the spec, never empty.
-            options: Everything else that the user told; what changes a reply belongs into the identity.
-            asks: False where nothing will be asked, and only the identity is wanted: then neither weights
-                nor a key may be needed.
+            name: The part of the spec after the first colon, never empty.
+            options: All other settings of the user; those that change a reply belong in the identity.
+            asks: False if only the identity is wanted; then neither weights nor a key may be needed.
 
         Raises:
             SpecError: there is no model of this name.

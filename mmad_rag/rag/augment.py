@@ -36,13 +36,13 @@ class Addition:
 
 
 class Hindrance(StrEnum):
-    """The reason why no knowledge is looked up for a conversation."""
+    """The reason why no knowledge is looked up for a conversation, as a sentence or the form of one."""
 
     NO_IMAGE = "no message of the user shows an image"
     ALREADY_THERE = "the message with the image holds reference material already"
     PROVIDER_FILE = "the image is a file at the provider, which is not fetched"
-    ELSEWHERE = "the image is at an address, which is not fetched"
-    UNREAD_TYPE = "the image is of a type that is not read"
+    ELSEWHERE = "the image at {!r} is not fetched; send it as a data URL"
+    UNREAD_TYPE = "an image of type {!r} is not read; send PNG, JPEG, WebP, GIF, BMP or TIFF"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,9 @@ def find_consultation(messages: Sequence[Any], text_type: TextType | None = None
     if not query.url:
         return Consultation(query, Hindrance.PROVIDER_FILE, Hindrance.PROVIDER_FILE.value)
     if not is_data_url(query.url):
-        note = f"the image at {query.url[:200]!r} is not fetched; send it as a data URL"
-        return Consultation(query, Hindrance.ELSEWHERE, note)
+        return Consultation(query, Hindrance.ELSEWHERE, Hindrance.ELSEWHERE.format(query.url[:200]))
     if unread := unread_type(query.url):
-        note = f"an image of type {unread!r} is not read; send PNG, JPEG, WebP, GIF, BMP or TIFF"
-        return Consultation(query, Hindrance.UNREAD_TYPE, note)
+        return Consultation(query, Hindrance.UNREAD_TYPE, Hindrance.UNREAD_TYPE.format(unread))
     return Consultation(query)
 
 

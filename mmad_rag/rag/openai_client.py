@@ -16,7 +16,7 @@ from mmad_rag.models.adapt import is_client
 from mmad_rag.rag.augment import Addition, add_knowledge
 from mmad_rag.rag.conversation import TextType
 from mmad_rag.retrieve import Retriever
-from mmad_rag.retrieve.config import RequestCounters, RetrievalConfig
+from mmad_rag.retrieve.config import RequestCounters
 from mmad_rag.retrieve.route_cache import SeenImages
 
 ClientT = TypeVar("ClientT")
@@ -47,7 +47,7 @@ def wrap_client(
     report: Report | None = None,
     seen: SeenImages | None = None,
     *,
-    config: RetrievalConfig | None = None,
+    counters: RequestCounters | None = None,
 ) -> ClientT:
     """A copy of a client that adds knowledge to requests which show an image.
 
@@ -61,8 +61,8 @@ def wrap_client(
         retriever: Looks up knowledge, in the calling thread, or in another thread for an asynchronous client.
         report: Called with the addition to each chat completion or response, before the request is sent.
         seen: Caches images, as for `add_knowledge`.
-        config: The configuration that the retriever was made from; tokens of knowledge are then counted as
-            the model that a request names counts them. None uses the retriever's counter.
+        counters: Find the counter of the model that a request names, by which its knowledge is then counted.
+            None uses the retriever's counter.
 
     Raises:
         InputError: this is not an OpenAI client, or it is wrapped already.
@@ -72,8 +72,6 @@ def wrap_client(
         raise InputError(f"a {kind.__name__} is not an openai.OpenAI or AsyncOpenAI; give a client to wrap")
     if is_wrapped(client):
         raise InputError("this client adds knowledge already, and would add it twice; wrap the plain one")
-
-    counters = None if config is None else RequestCounters(config.counter)
 
     def added(path: str, body: object) -> object:
         place = _CONVERSATIONS.get(path)

@@ -23,7 +23,7 @@ from mmad_rag.rag.openai_client import Report, is_wrapped, wrap_client
 from mmad_rag.rag.sync import run_sync
 from mmad_rag.records import CHOICE_LETTERS, Choice, EncodedImage, Knowledge, Prompt, Reply
 from mmad_rag.retrieve import DEFAULT_BUDGET, Retriever
-from mmad_rag.retrieve.config import RetrievalConfig
+from mmad_rag.retrieve.config import RequestCounters, RetrievalConfig
 from mmad_rag.retrieve.route_cache import SeenImages
 
 ClientT = TypeVar("ClientT")
@@ -203,7 +203,8 @@ class RagWrapper:
         Raises:
             InputError: this is not an OpenAI client, or it is wrapped already.
         """
-        return wrap_client(client, self.retriever, report, self._seen, config=self.config)
+        counters = None if self.config is None else RequestCounters(self.config.counter)
+        return wrap_client(client, self.retriever, report, self._seen, counters=counters)
 
     async def _look_up(self, prompt: Prompt) -> Knowledge:
         """Look up knowledge in a thread, because embedding an image would block the event loop."""
@@ -224,7 +225,7 @@ def _options(choices: Mapping[str, str] | None) -> tuple[Choice, ...]:
     if choices is None:
         return ()
     good = isinstance(choices, Mapping) and all(
-        letter in tuple(CHOICE_LETTERS) and isinstance(text, str) and text.strip()
+        letter in CHOICE_LETTERS and isinstance(text, str) and text.strip()
         for letter, text in choices.items()
     )
     if not good:

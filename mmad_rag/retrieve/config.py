@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from mmad_rag.errors import SpecError
 from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET
 from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, NamedCounter, token_counter
 
@@ -112,7 +113,10 @@ class RequestCounters:
         known = self.known(name)
         if known is not None:
             return known
-        found = counter_for(f"openai:{name}")
+        try:
+            found = counter_for(f"openai:{name}")
+        except SpecError:  # a damaged file in the cache of the model hub is not the client's fault
+            found = self._otherwise
         if len(self._found) < _NAMES_KEPT:
             self._found[str(name)] = found
         return found

@@ -47,8 +47,6 @@ def recall(
         question: The question's words.
         counter: Counts the tokens instead of the retriever's.
     """
-    if counter is None:
-        return retriever.retrieve_routed(question, seen.route, seen.vector, (seen.digest,))
     return retriever.retrieve_routed(question, seen.route, seen.vector, (seen.digest,), counter=counter)
 
 

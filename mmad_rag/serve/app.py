@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mmad_rag.retrieve import ClipRetriever
-from mmad_rag.retrieve.config import RetrievalConfig
+from mmad_rag.retrieve.config import RequestCounters
 from mmad_rag.serve.augment import Augmenter
 from mmad_rag.serve.body import check_json_type, read_body
 from mmad_rag.serve.errors import RefusalError
@@ -41,7 +41,7 @@ def make_app(
     token: Token | None = None,
     image_hosts: Collection[str] = (),
     limits: Limits | None = None,
-    config: RetrievalConfig | None = None,
+    counters: RequestCounters | None = None,
 ) -> Starlette:
     """The ASGI application; it needs a server that supports ASGI's lifespan, as uvicorn does.
 
@@ -52,12 +52,12 @@ def make_app(
             loopback are served.
         image_hosts: Hosts that images may be fetched from, see `ImageFetcher`.
         limits: Limits on sizes, counts and times.
-        config: The configuration that the retriever was made from; each request's tokens of knowledge are
-            then counted as the model that it names counts them. None uses the retriever's counter.
+        counters: Find the counter of the model that a request names, by which its knowledge is then counted;
+            None uses the retriever's counter.
     """
     limits = limits if limits is not None else Limits()
     metrics = Metrics()
-    lookup = Lookup(retriever, limits, metrics, config=config)
+    lookup = Lookup(retriever, limits, metrics, counters=counters)
     handlers = _Handlers(Augmenter(lookup, ImageFetcher(image_hosts, limits)), upstream, limits, metrics)
 
     @asynccontextmanager

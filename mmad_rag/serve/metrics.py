@@ -92,9 +92,13 @@ class Metrics:
             yield f'mmad_rag_requests_total{{path="{path}",status="{status}"}} {count}'
         yield from _head("requests_in_flight", "gauge", "Requests that are being answered.")
         yield f"mmad_rag_requests_in_flight {self.in_flight}"
-        yield from _labelled("knowledge_total", "What became of looking up.", "outcome", self._outcomes)
+        yield from _labelled(
+            "knowledge_total", "Requests by outcome of looking up knowledge.", "outcome", self._outcomes
+        )
         yield from _labelled("products_total", "Products added.", "product", self._products)
-        yield from _labelled("picture_cache_total", "Images known already or not.", "result", self._cache)
+        yield from _labelled(
+            "picture_cache_total", "Images found in the cache or not.", "result", self._cache
+        )
         yield from _head("client_disconnects_total", "counter", "Clients that hung up early.")
         yield f"mmad_rag_client_disconnects_total {self._disconnects}"
         yield from _head("lookup_seconds", "histogram", "Time to read a request and look up knowledge.")

@@ -11,7 +11,7 @@ from typing import TypeVar
 from mmad_rag.images import open_image
 from mmad_rag.records import Knowledge
 from mmad_rag.retrieve import ClipRetriever
-from mmad_rag.retrieve.config import RequestCounters, RetrievalConfig
+from mmad_rag.retrieve.config import RequestCounters
 from mmad_rag.retrieve.route_cache import SeenImage, SeenImages, recall, see
 from mmad_rag.retrieve.selection.tokenizers import NamedCounter
 from mmad_rag.serve.images import data_url_bytes, open_limited
@@ -38,8 +38,8 @@ class Lookup:
         retriever: The retriever to run.
         limits: Limits on threads, cached images and sizes.
         metrics: Counts hits and misses of the cache.
-        config: The configuration that the retriever was made from; tokens of knowledge are then counted as
-            the model that a request names counts them. None uses the retriever's counter.
+        counters: Find the counter of the model that a request names, by which its knowledge is then counted.
+            None uses the retriever's counter.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class Lookup:
         limits: Limits,
         metrics: Metrics,
         *,
-        config: RetrievalConfig | None = None,
+        counters: RequestCounters | None = None,
     ) -> None:
         self._retriever = retriever
         self._limits = limits
         self._metrics = metrics
-        self._counters = None if config is None else RequestCounters(config.counter)
+        self._counters = counters
         self._eyes = ThreadPoolExecutor(limits.lookups, "mmad-rag-embed")
         self._hands = ThreadPoolExecutor(1, "mmad-rag-select")  # a retriever selects for one image at a time
         self._seen = SeenImages(limits.images_kept)

@@ -26,7 +26,7 @@ from mmad_rag.prompt import knowledge_text
 from mmad_rag.rag import RagWrapper
 from mmad_rag.records import Knowledge, Prompt, Question, Reply
 from mmad_rag.retrieve import token_counter
-from mmad_rag.retrieve.config import RetrievalConfig, counter_for
+from mmad_rag.retrieve.config import RequestCounters, RetrievalConfig, counter_for
 from mmad_rag.retrieve.llama_index import LlamaIndexRetriever
 from mmad_rag.retrieve.oracle import FixedProductRetriever
 from mmad_rag.serve.app import make_app
@@ -192,7 +192,10 @@ def test_conversations_carry_the_same_block(house: House, server: OpenAIServer, 
 
     config, limits = RetrievalConfig(budget=BUDGET), Limits()
     app = make_app(
-        config.clip(house.index), Upstream(server.url, limits=limits), limits=limits, config=config
+        config.clip(house.index),
+        Upstream(server.url, limits=limits),
+        limits=limits,
+        counters=RequestCounters(config.counter),
     )
     with app_server(app) as base:
         for name, same in (("gpt-4o", True), ("openai/gpt-4o", True), ("some-model", False)):

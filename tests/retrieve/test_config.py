@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from mmad_rag.errors import SpecError
 from mmad_rag.retrieve import config
 from mmad_rag.retrieve.config import RequestCounters
 from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, NamedCounter
@@ -43,3 +46,18 @@ def test_a_client_cannot_fill_the_memory_with_names() -> None:
         assert counters.find(f"m{number}") is ESTIMATE
     assert counters.known("m255") is ESTIMATE
     assert counters.known("m256") is None
+
+
+def test_a_damaged_tokenizer_in_the_cache_is_no_clients_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = "0" * 40
+    cached = tmp_path / "models--owner--bad"
+    (cached / "snapshots" / commit).mkdir(parents=True)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(commit)
+    (cached / "snapshots" / commit / "tokenizer.json").write_text("{")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(SpecError):
+        config.counter_for("openai:owner/bad")
+    assert RequestCounters(LETTERS).find("owner/bad") is LETTERS

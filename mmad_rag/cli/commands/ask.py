@@ -120,6 +120,6 @@ def _choices(texts: Sequence[str]) -> tuple[Choice, ...]:
 def _choice(text: str) -> Choice:
     letter, separator, option = text.partition("=")
     letter = letter.strip().upper()
-    if not separator or letter not in tuple(CHOICE_LETTERS) or not option.strip():
+    if not separator or letter not in CHOICE_LETTERS or not option.strip():
         raise SpecError(f'--choice {text!r} is not of the form "A=Yes." with a letter from A to H')
     return Choice(letter, option.strip())

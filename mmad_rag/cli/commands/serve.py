@@ -69,7 +69,7 @@ def serve(
             f"serving needs {error.name}, which is not installed; pip install 'mmad-rag[serve]'"
         ) from None
     from mmad_rag.index import KnowledgeIndex
-    from mmad_rag.retrieve.config import RetrievalConfig
+    from mmad_rag.retrieve.config import RequestCounters, RetrievalConfig
     from mmad_rag.serve.app import make_app
     from mmad_rag.serve.limits import Limits
     from mmad_rag.serve.retrieval_pool import warm
@@ -89,7 +89,12 @@ def serve(
     retriever = config.clip(KnowledgeIndex.load(index_folder))
     warm(retriever)
     app = make_app(
-        retriever, target, token=token, image_hosts=allow_images_from or (), limits=limits, config=config
+        retriever,
+        target,
+        token=token,
+        image_hosts=allow_images_from or (),
+        limits=limits,
+        counters=RequestCounters(config.counter),
     )
     with listen(host, port, token=token) as listener:
         logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)

@@ -14,7 +14,6 @@ from mmad_rag.models.openai.errors import late_failure
 from mmad_rag.models.openai.request import RequestMaker
 from mmad_rag.models.openai.response import Completion, read_answer
 from mmad_rag.models.openai.retry import Failure, Patience
-from mmad_rag.models.openai.setup_check import FirstAnswers
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.prompt import render
 from mmad_rag.records import Prompt, Reply
@@ -58,7 +57,6 @@ class ClientModel(EndpointModel):
         endpoint = find_endpoint(str(client.base_url), client.api_key or _ANY_KEY)
         super().__init__(name, endpoint, RequestMaker(options), Patience(attempts=1, connect_attempts=1))
         self._client = client
-        self._first = FirstAnswers()
         self._copies = PerLoop(self._copy, self._close)
 
     async def answer(self, prompt: Prompt) -> Reply:

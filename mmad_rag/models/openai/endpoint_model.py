@@ -9,6 +9,7 @@ from mmad_rag.models.openai.errors import connection_failure, status_failure, un
 from mmad_rag.models.openai.request import RequestMaker
 from mmad_rag.models.openai.response import Completion
 from mmad_rag.models.openai.retry import Failure, Patience
+from mmad_rag.models.openai.setup_check import FirstAnswers
 from mmad_rag.records import Reply
 
 if TYPE_CHECKING:
@@ -30,11 +31,12 @@ class EndpointModel:
         self._endpoint = endpoint
         self._request = request
         self._patience = patience
+        self._first = FirstAnswers()
 
     @property
     def identity(self) -> str:
         """The model's name, its endpoint without user name, and everything sent that can change a reply."""
-        return f"{self.tokenizer} at {self._endpoint.place}{self._request.said}"
+        return f"openai:{self._name} at {self._endpoint.place}{self._request.said}"
 
     @property
     def tokenizer(self) -> str:

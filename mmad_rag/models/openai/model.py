@@ -14,7 +14,6 @@ from mmad_rag.models.openai.errors import late_failure
 from mmad_rag.models.openai.request import RequestMaker
 from mmad_rag.models.openai.response import Completion, read_answer
 from mmad_rag.models.openai.retry import Failure, Patience, persist
-from mmad_rag.models.openai.setup_check import FirstAnswers
 from mmad_rag.models.openai.throttle import Throttle
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.prompt import render
@@ -75,7 +74,6 @@ class OpenAIModel(EndpointModel):
         super().__init__(
             name, endpoint, RequestMaker(self._options), patience if patience is not None else Patience()
         )
-        self._first = FirstAnswers()
         self._lines = PerLoop(self._make_line, _close_line)
 
     async def answer(self, prompt: Prompt) -> Reply:

@@ -13,9 +13,9 @@ _STRENGTH = 10.0
 _SCALES = np.geomspace(0.02, 2.0, 60)
 _NEWTON_STEPS = 100
 _FAR = 500.0
-"""Beyond it a probability is 0 or 1 in double precision."""
+"""Largest magnitude of an exponent; `exp` overflows above 709."""
 _CLOSE = 1e-14
-"""The share of the loss by which a last step improves it."""
+"""Smallest improvement of a step, as a share of the loss; below it the iteration ends."""
 _LEAST_SHARE = 1e-10
 """Smallest share of a Newton step that is tried when the step is halved."""
 
@@ -62,7 +62,7 @@ def ridge_logistic(
     Args:
         numbers: Shape (n, d), standardised.
         labels: Shape (n,).
-        weights: Of the cases, shape (n,), above 0.
+        weights: Weights of the cases, shape (n,), above 0.
         strength: Inverse of the penalty, above 0.
 
     Returns:

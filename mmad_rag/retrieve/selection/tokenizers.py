@@ -181,9 +181,15 @@ def _folder_with_table(encoding: str) -> Path | None:
     name, digest = _TABLES[encoding]
     for folder in _cache_folders():
         table = folder / name
-        if table.is_file() and hashlib.sha256(table.read_bytes()).hexdigest() == digest:
+        if table.is_file() and _digest(table, table.stat().st_size, table.stat().st_mtime_ns) == digest:
             return folder
     return None
+
+
+@lru_cache(maxsize=8)
+def _digest(path: Path, _size: int, _changed_ns: int) -> str:
+    """SHA-256 (hex) of a file, computed once while the file stays as it is: tables have megabytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _cache_folders() -> Iterator[Path]:
