@@ -60,7 +60,7 @@ class EncoderLoader(Protocol):
 
         Args:
             spec: The parsed spec; the `Encoder` carries `spec.text`, by which an index loads it again.
-            device: The device as the user gave it, `cpu` by default; a loader without a use for it may ignore it.
+            device: The device as the user gave it, `cpu` by default; a loader may ignore it.
             batch_size: Images or texts per forward pass, at least 1; it must not change results.
 
         Raises:
