@@ -191,6 +191,7 @@ def test_a_crowded_endpoint_answers_everything_in_the_end(openai_server: OpenAIS
     assert crowded.refused > 0
 
 
+@pytest.mark.slow
 def test_backing_off_saves_refusals(openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same questions with the complaints unheard: more are turned away, mostly 3 to 6 times."""
     counts = []
