@@ -172,6 +172,8 @@ def evaluate(
 
 def _print(evaluation: Evaluation, *, as_json: bool) -> None:
     """Print what came of a run; exit with 1 when a question got no reply."""
+    from mmad_rag.benchmark.run.reader import HEADER_JSON
+
     run = evaluation.run
     if evaluation.stopped:
         note(f"{evaluation.notes[-1]}. The same command with a larger --budget goes on")
@@ -181,7 +183,7 @@ def _print(evaluation: Evaluation, *, as_json: bool) -> None:
                 "run": evaluation.folder,
                 "progress": evaluation.progress,
                 "failures": evaluation.failures(),
-                "header": run.header,
+                "header": HEADER_JSON.dump_python(run.header, mode="json", by_alias=True),
                 "stopped": evaluation.stopped,
                 "summary": evaluation.summary,
             }
