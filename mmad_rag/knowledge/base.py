@@ -169,7 +169,7 @@ def _id_problems(product: Product, source: Source) -> Iterator[Problem]:
             if look_alike.defect not in seen | {NORMAL_ENTRY}:
                 where = ("defects", position, "look_alikes", place, "defect")
                 yield _problem(
-                    source, where, f"{look_alike.defect!r} is no defect of this file; correct the id"
+                    source, where, f"{look_alike.defect!r} is not a defect of this file; correct the id"
                 )
 
 

@@ -188,7 +188,7 @@ def _across(files: Sequence[ProductFile], unread: Set[str]) -> Iterator[Problem]
                 continue
             if partner is None or partner is file:
                 yield Problem(
-                    file.path, line, field, f"names {other.product!r}, which is no other product here"
+                    file.path, line, field, f"names {other.product!r}, which is not another product here"
                 )
             elif file.product.product not in {back.product for back in partner.product.tell_apart}:
                 message = (

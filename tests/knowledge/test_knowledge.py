@@ -97,7 +97,7 @@ def test_a_product_without_aliases_says_only_its_name(tmp_path: Path) -> None:
         ),
         (
             ("defect: stain", "defect: rust"),
-            "red_disc.yaml:23: defects.0.look_alikes.0.defect 'rust' is no defect",
+            "red_disc.yaml:23: defects.0.look_alikes.0.defect 'rust' is not a defect",
         ),
         (
             ("product: red_disc", "product: red_disk"),

@@ -154,7 +154,7 @@ def test_the_commented_blocks_are_valid_once_uncommented(tmp_path: Path) -> None
     assert value["defects"][0]["look_alikes"][0]["defect"] == "other_defect"
     path.write_text(text)
     assert [problem.message for problem in read_product(path)[1]] == [
-        "'other_defect' is no defect of this file; correct the id"
+        "'other_defect' is not a defect of this file; correct the id"
     ]
 
 

@@ -70,11 +70,11 @@ def test_a_good_folder_is_clean(world: World) -> None:
         ),
         (
             ("view:", "tell_apart: [{product: rust, how: [It is red.]}]\nview:"),
-            "names 'rust', which is no other",
+            "names 'rust', which is not another",
         ),
         (
             ("view:", "tell_apart: [{product: red_disc, how: [It is red.]}]\nview:"),
-            "which is no other product",
+            "which is not another product",
         ),
     ],
 )
@@ -142,7 +142,7 @@ def test_one_bad_file_does_not_hide_the_next(tmp_path: Path) -> None:
         ),
         (
             ("defect: stain", "defect: rust"),
-            "red_disc.yaml:23: defects.0.look_alikes.0.defect 'rust' is no defect of this file",
+            "red_disc.yaml:23: defects.0.look_alikes.0.defect 'rust' is not a defect of this file",
         ),
     ],
 )

@@ -82,7 +82,7 @@ def checked_file(path: object, size: object, kind: HashKind, digest: object, whe
     if type(size) is not int or size < 0:
         raise DataError(f"{where}, {name}: the size {size!r} is not a number of bytes; try again later")
     if not isinstance(digest, str) or not _HEX[kind].fullmatch(digest):
-        raise DataError(f"{where}, {name}: the hash {digest!r} is no {kind.value}; try again later")
+        raise DataError(f"{where}, {name}: {digest!r} is not a {kind.value} hash; try again later")
     return HashedFile(name, size, kind, digest)
 
 

@@ -92,7 +92,7 @@ def _members(folder: Path, path: str) -> Iterator[_Member]:
         with zipfile.ZipFile(archive) as opened:
             infos = opened.infolist()
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
-        raise DataError(f"{archive} is not readable zip file ({error}); download it again") from error
+        raise DataError(f"{archive} is not a readable zip file ({error}); download it again") from error
     for info in infos:
         where = f"{archive}, {info.filename!r}"
         name = as_relative_path(info.filename.removesuffix("/"), where)

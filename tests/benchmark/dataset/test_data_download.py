@@ -348,8 +348,8 @@ def test_a_path_that_leaves_the_folder_is_refused_before_anything_is_written(
     [
         ({"path": "x", "size": -1, "oid": "0" * 40}, "not a number of bytes"),
         ({"path": "x", "size": True, "oid": "0" * 40}, "not a number of bytes"),
-        ({"path": "x", "size": 1, "oid": "../../x"}, "is no git-blob-sha1"),
-        ({"path": "x", "lfs": {"size": 1, "oid": "0" * 40}}, "is no sha256"),
+        ({"path": "x", "size": 1, "oid": "../../x"}, "is not a git-blob-sha1 hash"),
+        ({"path": "x", "lfs": {"size": 1, "oid": "0" * 40}}, "is not a sha256 hash"),
         ({"path": SMALL, "size": 1, "oid": "0" * 40}, "names README.md twice"),
         ({"path": f"{SMALL}/a/b", "size": 1, "oid": "0" * 40}, "lists README.md as a file with files in it"),
     ],

@@ -129,7 +129,7 @@ def test_a_damaged_archive_is_named_and_nothing_half_stays(tmp_path: Path) -> No
         unpack_archives(tmp_path, [ZIP])
     assert not (tmp_path / "x").exists()
     path.write_bytes(raw[:50])
-    with pytest.raises(DataError, match="is not readable zip file"):
+    with pytest.raises(DataError, match="is not a readable zip file"):
         unpack_archives(tmp_path, [ZIP])
 
 
