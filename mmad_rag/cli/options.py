@@ -6,12 +6,14 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from mmad_rag.errors import SpecError
-from mmad_rag.models.options import USED_BY, ModelOptions
+
+if TYPE_CHECKING:
+    from mmad_rag.models.options import ModelOptions
 
 DEFAULT_INDEX = Path("indexes/default")
 
@@ -86,9 +88,12 @@ def model_options(
     """
     from pydantic import TypeAdapter, ValidationError
 
+    from mmad_rag.models.options import USED_BY, ModelOptions
+
+    names = [field.name for field in dataclasses.fields(ModelOptions) if field.name not in _ELSEWHERE]
     values: dict[str, object] = {}
     for text in given or ():
-        name, value = _read(text)
+        name, value = _read(text, names)
         if name in values:
             raise SpecError(f"--option gives {name} twice; give it once")
         values[name] = value
@@ -109,10 +114,10 @@ def model_options(
         raise SpecError(f"--option {name}={values[name]} cannot be used ({problem['msg']})") from None
 
 
-def _read(text: str) -> tuple[str, object]:
+def _read(text: str, names: Sequence[str]) -> tuple[str, object]:
+    """Name and value of a text of the form `NAME=VALUE`, where the name is one of `names`."""
     name, equals, value = text.partition("=")
     name = name.strip()
-    names = [field.name for field in dataclasses.fields(ModelOptions) if field.name not in _ELSEWHERE]
     if name in _ELSEWHERE:
         raise SpecError(f"{name} is not given by --option; {_ELSEWHERE[name]}")
     if not equals or name not in names:
