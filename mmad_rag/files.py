@@ -35,6 +35,8 @@ def atomic_write(path: Path, data: bytes) -> None:
     Raises:
         OSError: the file cannot be written.
     """
+    if not path.name:  # `.` or a root, whose draft could not be named
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
     file = draft.open("xb")  # never through a link, and never into the draft of another process
     try:

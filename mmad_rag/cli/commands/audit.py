@@ -10,6 +10,7 @@ import typer
 from mmad_rag.cli.console import note, print_json, print_table, progress_bar
 from mmad_rag.cli.options import JsonOption
 from mmad_rag.errors import DataError
+from mmad_rag.files import atomic_write
 
 
 def audit(
@@ -63,7 +64,7 @@ def audit(
 
 def _write(path: Path, data: bytes) -> None:
     try:
-        path.write_bytes(data)
+        atomic_write(path, data)
     except OSError as error:
         raise DataError(
             f"{path} cannot be written ({error.strerror}); give a path in a folder that exists"

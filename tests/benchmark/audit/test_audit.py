@@ -223,11 +223,15 @@ def test_products_without_knowledge_are_counted(cli: Cli, data: Path, world: Wor
     assert "Leak" not in done.out
 
 
-def test_an_output_that_cannot_be_written_is_named(cli: Cli, data: Path) -> None:
-    """A missing folder is the user's to mend."""
-    done = cli("audit", "--data", str(data), "--replicates", "5", "--out", str(data / "no" / "hard.json"))
+@pytest.mark.parametrize("out", ["{data}/no/hard.json", "{data}", "."])
+def test_an_output_that_cannot_be_written_is_named(cli: Cli, data: Path, out: str) -> None:
+    """A missing folder is the user's to mend, and so is a folder in the file's place."""
+    out = out.format(data=data)
+    before = sorted(data.iterdir())
+    done = cli("audit", "--data", str(data), "--replicates", "5", "--out", out)
     assert done.code == 1
-    assert "cannot be written" in done.err
+    assert f"{out} cannot be written" in " ".join(done.err.split())
+    assert sorted(data.iterdir()) == before, "no draft is left"
 
 
 @pytest.mark.shared
