@@ -2,7 +2,7 @@
 
     python scripts/train_tiny.py --out mmad_rag/encoders/tiny
 
-Everything it learns from is made here: pictures that the sample's painters draw (with seeds that the
+Everything it learns from is made here: images that the sample's painters draw (with seeds that the
 sample never uses), plain shapes, and captions from `knowledge/`. On two cores it takes about five minutes;
 the same seed on the same machine and versions gives the same weights.
 """
@@ -54,17 +54,17 @@ def main(  # noqa: PLR0917 (each is a flag)
     knowledge: Annotated[Path, typer.Option(help="the product files that captions are made from")] = Path(
         "knowledge"
     ),
-    seed: Annotated[int, typer.Option(help="of pictures, captions, weights and order")] = 1,
-    steps: Annotated[int, typer.Option(help="optimizer steps of about ninety pictures each")] = 400,
-    per_product: Annotated[int, typer.Option(help="pictures rendered of each product")] = 110,
-    distractors: Annotated[int, typer.Option(help="pictures of plain shapes")] = 900,
+    seed: Annotated[int, typer.Option(help="of images, captions, weights and order")] = 1,
+    steps: Annotated[int, typer.Option(help="optimizer steps of about ninety images each")] = 400,
+    per_product: Annotated[int, typer.Option(help="images rendered of each product")] = 110,
+    distractors: Annotated[int, typer.Option(help="images of plain shapes")] = 900,
     merges: Annotated[int, typer.Option(help="byte-pair merges at most")] = 2500,
     threads: Annotated[int, typer.Option(help="cores")] = 2,
     measure: Annotated[
         bool, typer.Option("--report/--no-report", help="measure on held-out drawings")
     ] = True,
 ) -> None:
-    """Train, write the three files, and report on held-out pictures."""
+    """Train, write the three files, and report on held-out images."""
     began = time.monotonic()
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
@@ -78,7 +78,7 @@ def main(  # noqa: PLR0917 (each is a flag)
     (out / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     rendered = images.render(per_product=per_product, distractors=distractors, seed=seed, workers=threads)
     elapsed = time.monotonic() - began
-    typer.echo(f"{len(rendered.images)} pictures, {len(learnt)} merges after {elapsed:.0f} s")
+    typer.echo(f"{len(rendered.images)} images, {len(learnt)} merges after {elapsed:.0f} s")
 
     model = open_clip.CLIP(**architecture)
     tokenizer = open_clip.SimpleTokenizer(bpe_path=str(out / _MERGES))

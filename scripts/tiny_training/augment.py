@@ -1,4 +1,4 @@
-"""Vary a batch of pictures as cameras, handling and storage do."""
+"""Vary a batch of images as cameras, handling and storage do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def augment(images: npt.NDArray[np.uint8], size: int, rng: np.random.Generator) 
 
 
 def _move(pixels: torch.Tensor, size: int, rng: np.random.Generator) -> torch.Tensor:
-    """Crop, scale and shift every picture; turn two thirds of them by any angle; mirror the ground."""
+    """Crop, scale and shift every image; turn two thirds of them by any angle; mirror the ground."""
     count = len(pixels)
     turned = rng.random(count) < 0.67
     angle = np.where(turned, rng.uniform(0, 2 * np.pi, count), rng.normal(0, 0.05, count))
@@ -53,7 +53,7 @@ def _relight(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
 
 
 def _blur(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """A three-pixel blur for a third of the pictures."""
+    """A three-pixel blur for a third of the images."""
     soft = functional.avg_pool2d(functional.pad(pixels, (1, 1, 1, 1), mode="reflect"), 3, stride=1)
     share = torch.from_numpy(
         (rng.uniform(0, 1, (len(pixels), 1, 1, 1)) * (rng.random((len(pixels), 1, 1, 1)) < 0.35)).astype(
@@ -64,7 +64,7 @@ def _blur(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
 
 
 def _compress(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """JPEG for some of the pictures."""
+    """JPEG for some of the images."""
     for index in np.flatnonzero(rng.random(len(pixels)) < _JPEG_SHARE):
         array = (pixels[index].permute(1, 2, 0) * 255).round().byte().numpy()
         buffer = io.BytesIO()

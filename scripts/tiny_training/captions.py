@@ -1,4 +1,4 @@
-"""Write captions for rendered pictures from the knowledge base."""
+"""Write captions for rendered images from the knowledge base."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Caption:
     product: str
     """The product, or a name of its own for a distractor."""
     label: str | None
-    """The label of the pictures it fits; None when it fits every picture of the product."""
+    """The label of the images it fits; None when it fits every image of the product."""
 
 
 class Captions:
@@ -54,7 +54,7 @@ class Captions:
         return tuple(self._products)
 
     def draw(self, product: str, label: str, rng: np.random.Generator) -> Caption:
-        """A caption for a picture: 45 % name, 15 % description, 25 % with its label, 15 % a sentence."""
+        """A caption for an image: 45 % name, 15 % description, 25 % with its label, 15 % a sentence."""
         choice = rng.random()
         what = self._products[product]
         if choice < 0.45:

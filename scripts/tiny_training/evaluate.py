@@ -1,4 +1,4 @@
-"""Measure an encoder on pictures that the training never saw."""
+"""Measure an encoder on images that the training never saw."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def report(encoder: Encoder, knowledge: Path) -> Iterator[str]:
     )
     names, keys = _text_keys(texts, knowledge)
     subset = [names.index(name) for name in drawn]
-    yield f"{len(queries)} held-out pictures of {len(drawn)} products, {len(unknown)} of unknown products"
+    yield f"{len(queries)} held-out images of {len(drawn)} products, {len(unknown)} of unknown products"
     yield _line(
         "texts, drawn products", seen @ keys[subset].T, unknown @ keys[subset].T, np.array(drawn), truth
     )
@@ -54,7 +54,7 @@ def report(encoder: Encoder, knowledge: Path) -> Iterator[str]:
 
 
 def auroc(known: npt.NDArray[np.floating], unknown: npt.NDArray[np.floating]) -> float:
-    """The chance that a known picture scores higher than an unknown one, ties counting half."""
+    """The chance that a known image scores higher than an unknown one, ties counting half."""
     above = (known[:, None] > unknown[None, :]).mean()
     return float(above + 0.5 * (known[:, None] == unknown[None, :]).mean())
 

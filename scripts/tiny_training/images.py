@@ -1,4 +1,4 @@
-"""Render the training pictures."""
+"""Render the training images."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mmad_rag.benchmark.sample.catalogue import CATALOGUE
 from mmad_rag.benchmark.sample.draw import draw
 
 CACHED = 128
-"""Side of a cached picture in pixels."""
+"""Side of a cached image in pixels."""
 _TRAINING_KEY = 0x7111_7A1A
-"""In the seed of every training picture and of nothing else: the sample never draws from these streams."""
+"""In the seed of every training image and of nothing else: the sample never draws from these streams."""
 _SIZES = (128, 176, 224)
 _COLOURS = {
     "red": (190, 40, 40), "green": (50, 150, 60), "blue": (40, 70, 180), "yellow": (220, 200, 60),
@@ -27,7 +27,7 @@ _SHAPES = ("disc", "ring", "square", "triangle", "star", "cross", "bar", "arc", 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A set of cached pictures."""
+    """A set of cached images."""
 
     images: npt.NDArray[np.uint8]
     """(n, CACHED, CACHED, 3)."""
@@ -46,7 +46,7 @@ class _Job:
 
 
 def render(*, per_product: int, distractors: int, seed: int, workers: int) -> Rendered:
-    """Pictures of every drawn product, a third of them good, and shapes that are no product at all."""
+    """Images of every drawn product, a third of them good, and shapes that are not products."""
     jobs = [
         _Job(product.name, _label(product.labels, number), number, seed)
         for product in CATALOGUE

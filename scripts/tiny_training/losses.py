@@ -1,6 +1,6 @@
 """The training objective: contrastive losses with several positives.
 
-Pictures and texts of one product in a batch belong together, so ordinary CLIP's "everything off the
+Images and texts of one product in a batch belong together, so ordinary CLIP's "everything off the
 diagonal is wrong" does not hold. Each row's loss is the mean, over its positives, of the softmax loss of that
 positive against the row's negatives (after Khosla et al. 2020, Supervised Contrastive Learning, equation 2,
 without the other positives in the denominator); pairs that are neither are left out.
@@ -37,10 +37,10 @@ def image_text_loss(
     """The loss between products, and the loss between labels of one product.
 
     Args:
-        scores: pictures by texts.
-        same_product: pictures by texts.
-        same_label: pictures by texts; meaningful where the text has a label.
-        text_has_label: by texts; the others fit every picture of their product.
+        scores: images by texts.
+        same_product: images by texts.
+        same_label: images by texts; meaningful where the text has a label.
+        text_has_label: by texts; the others fit every image of their product.
     """
     fits = same_product & (same_label | ~text_has_label[None, :])
     labelled = same_product & text_has_label[None, :]

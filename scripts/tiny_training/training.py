@@ -18,7 +18,7 @@ from tiny_training.captions import Caption, Captions
 from tiny_training.images import Rendered
 from tiny_training.losses import group_loss, image_text_loss
 
-_PER_PRODUCT = 3  # pictures of one product in a batch
+_PER_PRODUCT = 3  # images of one product in a batch
 _DISTRACTORS = 12  # in a batch, each seen twice
 _TEXT_ONLY = 10  # products that are not drawn, each with two captions
 _ASKED_PRODUCTS, _ASKED_DEFECTS = 8, 4  # products whose defects are asked for, and how many of each
@@ -31,7 +31,7 @@ _MAX_SCALE = 100.0
 class _Batch:
     pixels: torch.Tensor
     groups: torch.Tensor
-    """A number per picture: its product, or its distractor."""
+    """A number per image: its product, or its distractor."""
     labels: list[str]
     tokens: torch.Tensor
     text_groups: torch.Tensor
@@ -132,7 +132,7 @@ def train(
 
 
 def _loss(model: open_clip.CLIP, batch: _Batch) -> torch.Tensor:
-    """Pictures with texts between products and within one, pictures with pictures, texts with texts."""
+    """Images with texts between products and within one, images with images, texts with texts."""
     seen = functional.normalize(model.encode_image(batch.pixels), dim=1)
     texts = _encode_text(model, torch.cat([batch.tokens, batch.entry_tokens]))
     read, entries = functional.normalize(texts, dim=1).split([len(batch.tokens), len(batch.entry_tokens)])

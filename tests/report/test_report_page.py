@@ -200,14 +200,14 @@ def test_counts_tokens_detection_and_routing_stand_there(page: PageReader, world
     (routing,) = (table for name, table in page.tables.items() if name.startswith("Images by what"))
     assert cells(routing) == {
         "rag": {
-            "Pictures": "36",
+            "Images": "36",
             "Right product": "12",
             "Near-tie with it": "0",
             "Wrong product": "24",
             "Called unknown": "0",
         },
         "blind": dict.fromkeys(
-            ("Pictures", "Right product", "Near-tie with it", "Wrong product", "Called unknown"), "0"
+            ("Images", "Right product", "Near-tie with it", "Wrong product", "Called unknown"), "0"
         ),
     }
     (detection,) = (table for name, table in page.tables.items() if name.startswith("Anomaly Detection:"))

@@ -17,7 +17,7 @@ SHOWN = 5
 class FailureCause(StrEnum):
     """What has to be mended."""
 
-    IMAGE = "picture"
+    IMAGE = "image"
     """An image could not be read, so that nothing was asked."""
     MODEL = "model"
     """The question was asked, and no reply came."""

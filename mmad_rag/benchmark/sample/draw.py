@@ -39,7 +39,7 @@ def draw(product: str, label: str, rng: Rng, size: int = 224, *, kind: str | Non
     """
     what = find_product(product)
     if size < 48:
-        raise DataError(f"a picture of {size} pixels is too small to show a product; ask for 48 or more")
+        raise DataError(f"an image of {size} pixels is too small to show a product; ask for 48 or more")
     scene, flaw_seed, camera = (int(seed) for seed in rng.integers(2**62, size=3))
     flaw_rng = np.random.default_rng(flaw_seed)
     chosen = _choose_kind(what, label, kind, flaw_rng)

@@ -94,7 +94,7 @@ def render_sample(
     chosen = CATALOGUE if products is None else tuple(_in_catalogue(name) for name in dict.fromkeys(products))
     if min(per_defect, templates) < 1 or unknown < 0 or not chosen:
         raise DataError(
-            "a sample needs at least one product, one picture per defect and one template per product"
+            "a sample needs at least one product, one image per defect and one template per product"
         )
     outside = UNKNOWN_PRODUCTS if unknown else ()
     total = sum(2 * per_defect * len(product.kinds) + templates for product in chosen) + unknown * len(

@@ -25,7 +25,7 @@ from mmad_rag.records import CHOICE_LETTERS, Choice, Prompt
 from mmad_rag.retrieve import DEFAULT_BUDGET
 
 _OPEN_QUESTION = "Is there any defect in the object?"
-ImageArgument = Annotated[Path, typer.Argument(help="The picture to inspect.")]
+ImageArgument = Annotated[Path, typer.Argument(help="The image to inspect.")]
 
 
 def retrieve(

@@ -26,7 +26,7 @@ def facts_of(run: Run) -> Iterator[Fact]:
     yield Fact("Questions", f"{count(header.questions)} in each arm")
     if header.sample_seed is not None:
         yield Fact("Sample of questions", f"seed {header.sample_seed}")
-    yield Fact("Pictures", count(len({question.image_path for question in run.questions})))
+    yield Fact("Images", count(len({question.image_path for question in run.questions})))
     if header.missing_images:
         lost = f"{count(header.missing_questions)} questions about {count(header.missing_images)} images"
         yield Fact("Not asked", f"{lost} that were not in the data folder")

@@ -56,7 +56,7 @@ def routing_counts_table(routing: Sequence[RoutingCounts]) -> Table:
         table_row(item.arm, map(count, (item.images, item.right, item.near_tie, item.wrong, item.unknown)))
         for item in routing
     )
-    headings = ("Pictures", "Right product", "Near-tie with it", "Wrong product", "Called unknown")
+    headings = ("Images", "Right product", "Near-tie with it", "Wrong product", "Called unknown")
     return Table("Images by what routing concluded", (_ARM, *map(TableColumn, headings)), tuple(rows))
 
 

@@ -86,7 +86,7 @@ def test_eval_names_the_pictures_and_asks_only_those_again_once_they_are_replace
     told = cli(*words, "--json")
     assert told.code == 1
     (failure,) = json.loads(told.out)["failures"]
-    assert (failure["count"], failure["cause"]) == (3, "picture")
+    assert (failure["count"], failure["cause"]) == (3, "image")
     torn.write_bytes(png(COLOURS["red"]))
     again = cli(*words)
     assert again.code == 0

@@ -203,7 +203,7 @@ def test_a_list_of_files_cannot_reach_outside_its_folder(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"per_defect": 0}, "one picture per defect"),
+        ({"per_defect": 0}, "one image per defect"),
         ({"templates": 0}, "one template per product"),
         ({"unknown": -1}, "at least one product"),
         ({"products": []}, "at least one product"),
