@@ -66,9 +66,10 @@ def evaluate(
             is called after every outcome.
 
     Raises:
-        InputError: the data, a setting, an arm, the model or the price table cannot be used, or the budget
-            was used up before any question was answered in every arm.
-        IndexMismatchError: the index is absent, or its encoder is another one.
+        InputError: the data, a setting, an arm, the model or the price table cannot be used; an arm needs an
+            index and none is given; or the budget was used up before any question was answered in every arm.
+        IndexMismatchError: the folder does not hold an index that can be used, or the encoder is another one.
+        EncoderError: the encoder cannot be loaded, or an arm needs a tower that it does not have.
         ModelActionError: the model cannot reply until the user acts; earlier replies are kept.
 
     Example:

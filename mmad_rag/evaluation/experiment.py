@@ -109,7 +109,7 @@ class Experiment:
 
         Args:
             budget: US dollars, for which the forecast says what they pay for.
-            discordance: Share of questions on which arms disagree, see `forecast`.
+            discordance: Share of questions on which arms are assumed to disagree.
 
         Raises:
             InputError: the arms are not those of a dry run: they would ask the model.

@@ -23,7 +23,7 @@ class ShownTable:
     """A table that `print` writes as text, rich draws, and a notebook lays out."""
 
     table: Table
-    """The table as a rich object."""
+    """Title, columns and rows, which each of the three displays lays out in its own way."""
 
     def __rich__(self) -> RichTable:
         return terminal_table(self.table)

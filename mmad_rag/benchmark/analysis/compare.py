@@ -2,8 +2,8 @@
 
 The measure is the nested macro average of the `fixed` rule. Two questions are asked of it, and their answers
 are kept apart. What did the arm change *on these products*: a percentile bootstrap over images through the
-whole of the average (see `bootstrap`). What would it change *on new products*: a jackknife over products (see
-`new_products`). The first interval says nothing about the second.
+whole of the average (see `resample`). What would it change *on new products*: a jackknife over products (see
+`jackknife`). The first interval says nothing about the second.
 """
 
 from __future__ import annotations

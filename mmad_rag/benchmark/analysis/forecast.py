@@ -74,7 +74,7 @@ class Forecast:
     price: Price | None
     """What was reckoned with."""
     discordance: float
-    """What was assumed, see `detectable`."""
+    """Share of questions on which arms are assumed to disagree, see `power`."""
     gains: tuple[MinimumDetectableEffect, ...]
     """The smallest gain that each column can show."""
     budget: BudgetForecast | None
@@ -109,7 +109,7 @@ async def forecast(
         out: The run folder; what is answered there already is not asked again.
         price: None leaves the cost out.
         budget: US dollars.
-        discordance: See `detectable`.
+        discordance: Share of questions on which arms are assumed to disagree, see `power`.
 
     Raises:
         DataError: no sampled question could be shown, or the folder holds another run, or a damaged one.

@@ -30,8 +30,8 @@ class RunSettings:
     """
 
     only: Sequence[str] = ()
-    """Globs; a question is asked if one of them matches its image path or equals its product. None asks
-    all."""
+    """Globs; a question is asked if one of them matches its image path or equals its product. An
+    empty sequence asks all; a string is one glob."""
     limit: int | None = None
     """Largest number of questions, a seeded sample of images (see `select`); None asks all."""
     seed: int = 0
