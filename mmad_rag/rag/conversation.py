@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+from mmad_rag.records import CHOICE_LETTERS
+
 TextType: TypeAlias = Literal["text", "input_text"]
 """Type of a text part: `text` in chat completions, `input_text` in responses."""
 
 _TEXT_TYPES: Mapping[str, TextType] = MappingProxyType({"image_url": "text", "input_image": "input_text"})
 """Type of an image part -> type of text parts in the same kind of message."""
-_OPTION_LINE = re.compile(r"^[ \t]*\(?[A-H][.):][ \t]*\S.*(?:\n|\Z)", re.MULTILINE)
+_OPTION_LINE = re.compile(rf"^[ \t]*\(?[{''.join(CHOICE_LETTERS)}][.):][ \t]*\S.*(?:\n|\Z)", re.MULTILINE)
 _OPEN_BLOCK = re.compile(r"<reference_material>\n.*?(?:\n</reference_material>|\Z)", re.DOTALL)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-LETTER = "[A-H]"
+from mmad_rag.records import CHOICE_LETTERS
+
+LETTER = f"[{''.join(CHOICE_LETTERS)}]"
 """A letter given as an answer; it includes letters beyond the legal A-E, so that an answer F counts as a
 contradicting claim instead of being overlooked."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from mmad_rag.reading.answer_markers import LETTER
+
 _THINK = re.compile(
     r"<(/?)(think|thinking|thought|reasoning|reflection|scratchpad|analysis)(?:\s[^<>]{0,200})?>",
     re.IGNORECASE,
@@ -22,7 +24,7 @@ _ANSWER_TAGS = (  # a second opening tag ends the first, so that each is examine
     re.compile(r"<\|(begin)_of_box\|>((?:(?!<\|(?:begin|end)_of_box\|>).)*)<\|end_of_box\|>", re.DOTALL),
     re.compile(r"\\(f?boxed)\s*\{((?:[^{}]|\{[^{}]*\})*)\}"),
 )
-_STRESSED_LETTER = re.compile(r"(\*\*|__|\$|`)\s*\(?([A-H])[.):]?\)?\s*\1")
+_STRESSED_LETTER = re.compile(rf"(\*\*|__|\$|`)\s*\(?({LETTER})[.):]?\)?\s*\1")
 _LATEX_FONT = re.compile(r"\\(?:text|textbf|textit|mathbf|mathrm|mathit|mathsf|boldsymbol)\s*\{([^{}]*)\}")
 _MARKUP = (
     re.compile(r"<\|[^|<>]{1,40}\|>|</?s>|<(?:end_of_turn|eos)>"),  # special tokens of chat templates
