@@ -76,7 +76,14 @@ class IndexData:
 
     def arrays(self) -> dict[str, FloatArray]:
         """Name of an array's file without its suffix -> the array."""
-        arrays = {"keys": self.key_vectors, "references": self.reference_vectors}
-        if self.passage_vectors is not None:
-            arrays["passages"] = self.passage_vectors
-        return {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
+        return named_arrays(self.passage_vectors, self.key_vectors, self.reference_vectors)
+
+
+def named_arrays(
+    passage_vectors: FloatArray | None, key_vectors: FloatArray, reference_vectors: FloatArray
+) -> dict[str, FloatArray]:
+    """The arrays of an index under the names of their files, as `IndexData.arrays` gives them."""
+    arrays = {"keys": key_vectors, "references": reference_vectors}
+    if passage_vectors is not None:
+        arrays["passages"] = passage_vectors
+    return {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}

@@ -44,15 +44,6 @@ class ShortcutName(StrEnum):
     """The same without knowledge: every option scores alike, so it is at chance, which checks the table."""
 
 
-OPTIONS_ONLY = (
-    ShortcutName.LONGEST,
-    ShortcutName.SHORTEST,
-    ShortcutName.FIRST,
-    ShortcutName.FREQUENT,
-    ShortcutName.CENTRAL,
-)
-"""Those that need no knowledge."""
-
 Credits = npt.NDArray[np.float64]
 """One credit per question, in order: shape (questions,)."""
 

@@ -24,7 +24,7 @@ from mmad_rag.index.build.embed import (
     embed_texts,
 )
 from mmad_rag.index.build.reuse import KeySource, KnownVectors, ViewSource, key_source, view_source
-from mmad_rag.index.data import IndexData
+from mmad_rag.index.data import IndexData, named_arrays
 from mmad_rag.index.folder.check import not_unit
 from mmad_rag.index.folder.files import file_contents
 from mmad_rag.index.manifest import FORMAT, Counts, EncoderStamp, FileStamp, Manifest, Recipe
@@ -137,9 +137,7 @@ def stamped(
 ) -> IndexData:
     """An index of the given parts, with a manifest that holds their hashes."""
     refuse_unroutable(keys, references, encoder)
-    arrays = {"keys": key_vectors, "references": reference_vectors}
-    if passage_vectors is not None:
-        arrays["passages"] = passage_vectors
+    arrays = named_arrays(passage_vectors, key_vectors, reference_vectors)
     files = file_contents(passages, keys, references, arrays)
     manifest = Manifest(
         format=FORMAT,
