@@ -22,8 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS
-from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.benchmark.stats.jackknife import leave_out, on_new_products
 from mmad_rag.benchmark.stats.resample import averages_over, drawn_images, every_image_once, strata_of
 from mmad_rag.records import Choice, Question

@@ -26,11 +26,11 @@ from pathlib import Path
 import numpy as np
 
 from mmad_rag.benchmark.analysis.compare import Comparison, compare_arms
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.data.mmad import load_questions
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.sample.catalogue import CATALOGUE
 from mmad_rag.benchmark.sample.facts import load_facts
-from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.encoders import load_encoder
 from mmad_rag.fields import Field
 from mmad_rag.index import KnowledgeIndex

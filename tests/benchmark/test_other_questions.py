@@ -12,6 +12,7 @@ from mmad_rag.benchmark.analysis.compare import compare_arms
 from mmad_rag.benchmark.analysis.flips import find_flips
 from mmad_rag.benchmark.analysis.summary import summarise
 from mmad_rag.benchmark.audit.audit import audit_questions
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.data.errata import ERRATA, apply_errata
 from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS, load_questions
 from mmad_rag.benchmark.run.reader import read_run
@@ -19,7 +20,7 @@ from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.score.answers_file import read_answers
 from mmad_rag.benchmark.score.rules import RULES_SAID, Rule, scorer_of
 from mmad_rag.benchmark.score.score import score_answers, score_run
-from mmad_rag.benchmark.score.table import AVERAGE, ScoreTable
+from mmad_rag.benchmark.score.table import ScoreTable
 from mmad_rag.benchmark.stats.power import detectable_gains
 from mmad_rag.records import Outcome, Question
 from mmad_rag.report.tables.scores import detection_line

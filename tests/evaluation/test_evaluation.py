@@ -15,11 +15,11 @@ import mmad_rag
 from mmad_rag import Evaluation, KnowledgeIndex, RunSettings, evaluate
 from mmad_rag.benchmark.analysis.summary import summarise
 from mmad_rag.benchmark.audit.choose_hard import hard_bytes, read_hard
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.data.mmad import load_questions
 from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.worker import RunProgress
 from mmad_rag.benchmark.sample import render_sample
-from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.cli.console import plain
 from mmad_rag.errors import DataError, ExtraError, InputError, ModelActionError, SpecError
 from mmad_rag.evaluation import prepare

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from mmad_rag.benchmark.analysis.summary import RunSummary, summarise
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.run.reader import read_run
-from mmad_rag.benchmark.score.table import AVERAGE
 from tests.support.paths import ROOT
 from tests.support.sample_world import render_small
 from tests.support.servers.openai_server import OpenAIServer, replies

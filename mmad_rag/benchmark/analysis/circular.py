@@ -12,8 +12,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.run.records import OutcomeRow, Run
-from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.benchmark.stats.estimate import Estimate
 from mmad_rag.benchmark.stats.small_sample import wilson
 from mmad_rag.errors import DataError

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.run.records import OutcomeRow
-from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.benchmark.stats.estimate import Estimate
 from mmad_rag.benchmark.stats.jackknife import NewProducts, on_new_products
 from mmad_rag.benchmark.stats.resample import REPLICATES, PairedReplicates, interval_of, join_arms

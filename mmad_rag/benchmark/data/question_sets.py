@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 from mmad_rag.benchmark.data.columns import AVERAGE, Columns, own_columns
 from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS
@@ -12,11 +11,6 @@ from mmad_rag.records import Question
 
 KNOWN: tuple[Columns, ...] = (MMAD_COLUMNS,)
 """The columns of the question sets with folds, headings or a column order of their own."""
-
-FOLDS: Mapping[str, str] = MappingProxyType(
-    {raw: name for known in KNOWN for raw, name in known.folds.items()}
-)
-"""Raw type -> name of its column, for every known set; any other type is reported under its own name."""
 
 
 def columns_of(questions: Sequence[Question]) -> Columns:

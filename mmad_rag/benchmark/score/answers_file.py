@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmad_rag.benchmark.data.question_sets import FOLDS
+from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS
 from mmad_rag.benchmark.data.question_types import TypeReader
 from mmad_rag.benchmark.data.strict_json import MEND, as_list, as_object, as_text, parse_json
 from mmad_rag.benchmark.run.records import OutcomeRow
@@ -48,7 +48,7 @@ def read_answers(path: Path) -> tuple[AnswerRecord, ...]:
     values = as_list(parse_json(raw, path), str(path))
     if not values:
         raise DataError(f"{path} holds no answers; {MEND}")
-    types = TypeReader(FOLDS)
+    types = TypeReader(MMAD_COLUMNS.folds)
     return tuple(_record(value, types, f"{path}, record {number}") for number, value in enumerate(values))
 
 

@@ -22,7 +22,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mmad_rag.benchmark.score.table import AVERAGE, DetectionRates
+from mmad_rag.benchmark.data.columns import AVERAGE
+from mmad_rag.benchmark.score.table import DetectionRates
 from mmad_rag.records import Outcome, Question
 
 _VERDICT = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)

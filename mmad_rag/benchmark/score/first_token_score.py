@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.run.first_token import likeliest
 from mmad_rag.benchmark.run.records import OutcomeRow, Run
 from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_run
-from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.records import Outcome, Question
 
 

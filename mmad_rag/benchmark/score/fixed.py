@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from mmad_rag.benchmark.data.columns import Columns
-from mmad_rag.benchmark.data.mmad import LETTERS, split_path
-from mmad_rag.benchmark.data.question_sets import FOLDS, columns_named
+from mmad_rag.benchmark.data.columns import AVERAGE, Columns
+from mmad_rag.benchmark.data.mmad import LETTERS, MMAD_COLUMNS, split_path
+from mmad_rag.benchmark.data.question_sets import columns_named
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.score.answers_file import AnswerRecord
 from mmad_rag.benchmark.score.detection import DetectionAnswer, detection_rates, says_the_opposite
 from mmad_rag.benchmark.score.macro_average import NORMAL, nested_macro, side_of
-from mmad_rag.benchmark.score.table import AVERAGE, ScoreCell, ScoreRow, ScoreTable
+from mmad_rag.benchmark.score.table import ScoreCell, ScoreRow, ScoreTable
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Question
 
@@ -57,7 +57,8 @@ def score_records(records: Sequence[AnswerRecord], *, name: str) -> ScoreTable:
             f"{name}, records {places}: {image} has {len(numbers)} answers to {question!r}; keep one, "
             "or score by strict-mmad"
         )
-    marks = [_marked(record, f"{name}, record {number}") for number, record in enumerate(records)]
+    folds = MMAD_COLUMNS.folds
+    marks = [_marked(record, folds, f"{name}, record {number}") for number, record in enumerate(records)]
     return _table(marks, columns_named(mark.subtask for mark in marks))
 
 
@@ -77,7 +78,7 @@ def _judged(question: Question, row: OutcomeRow) -> _Mark:
     return _Mark(question.dataset, question.subtask, side_of(question.label), row.outcome, opposite)
 
 
-def _marked(record: AnswerRecord, where: str) -> _Mark:
+def _marked(record: AnswerRecord, folds: Mapping[str, str], where: str) -> _Mark:
     try:
         parts = split_path(record.image)
     except DataError as error:
@@ -86,7 +87,7 @@ def _marked(record: AnswerRecord, where: str) -> _Mark:
         outcome = Outcome.INVALID
     else:
         outcome = Outcome.CORRECT if record.correct_answer == record.gpt_answer else Outcome.WRONG
-    subtask = FOLDS.get(record.question_type, record.question_type)
+    subtask = folds.get(record.question_type, record.question_type)
     return _Mark(parts.dataset, subtask, side_of(parts.label), outcome, outcome is Outcome.WRONG)
 
 

@@ -18,13 +18,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from mmad_rag.benchmark.data.columns import Columns
+from mmad_rag.benchmark.data.columns import AVERAGE, Columns
 from mmad_rag.benchmark.data.mmad import DETECTION, LETTERS, MMAD_COLUMNS, NORMAL_LABEL
 from mmad_rag.benchmark.data.question_sets import columns_named
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.score.answers_file import AnswerRecord
 from mmad_rag.benchmark.score.detection import DetectionAnswer, detection_rates
-from mmad_rag.benchmark.score.table import AVERAGE, DetectionRates, ScoreCell, ScoreRow, ScoreTable
+from mmad_rag.benchmark.score.table import DetectionRates, ScoreCell, ScoreRow, ScoreTable
 from mmad_rag.errors import DataError
 from mmad_rag.records import Question
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.errors import DataError
-
-__all__ = ["AVERAGE", "DetectionRates", "ScoreCell", "ScoreRow", "ScoreTable"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mmad_rag.benchmark.data.columns import Columns
+from mmad_rag.benchmark.data.columns import AVERAGE, Columns
 from mmad_rag.benchmark.data.question_sets import columns_of
 from mmad_rag.benchmark.score.macro_average import side_of
-from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.errors import DataError
 from mmad_rag.records import Question
 

@@ -11,8 +11,8 @@ from mmad_rag.benchmark.analysis.decompose import Effect
 from mmad_rag.benchmark.analysis.failures import failure_lines, failures_of
 from mmad_rag.benchmark.analysis.flips import FlipSample, find_flips
 from mmad_rag.benchmark.analysis.summary import RunSummary
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.run.records import Run
-from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.benchmark.stats.estimate import Estimate
 from mmad_rag.benchmark.stats.small_sample import SMALL_CELL
 from mmad_rag.errors import DataError

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mmad_rag.benchmark.audit.audit import Audit, ShortcutCell, ShortcutScore
 from mmad_rag.benchmark.audit.leakage import LeakReport
-from mmad_rag.benchmark.score.table import AVERAGE
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.report.tables.numbers import percent, points
 from mmad_rag.report.tables.scores import score_columns
 from mmad_rag.report.tables.table import Table, TableColumn, corner, estimate_cell, table_row

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mmad_rag.benchmark.analysis.cost import Spending
 from mmad_rag.benchmark.analysis.forecast import Forecast
-from mmad_rag.benchmark.score.table import AVERAGE
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.stats.power import IMAGE_CORRELATION, PRODUCT_SPREAD, MinimumDetectableEffect
 from mmad_rag.models.prices import Price
 from mmad_rag.report.tables.numbers import count, interval, percent, points, usd, whole

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from mmad_rag.benchmark.analysis.arm_scores import ArmScore
 from mmad_rag.benchmark.analysis.compare import ArmRates, Comparison
 from mmad_rag.benchmark.analysis.knowledge_value import ProductSpecificGain
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.data.question_sets import columns_named, headings_of
-from mmad_rag.benchmark.score.table import AVERAGE, DetectionRates, ScoreTable
+from mmad_rag.benchmark.score.table import DetectionRates, ScoreTable
 from mmad_rag.report.tables.numbers import count, fine_percent, interval, percent, points
 from mmad_rag.report.tables.table import (
     Table,

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mmad_rag.benchmark.analysis.compare import Comparison
 from mmad_rag.benchmark.analysis.subsets import Subset
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.data.question_sets import headings_of
-from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.benchmark.stats.small_sample import SMALL_CELL
 from mmad_rag.benchmark.stats.verdict import Verdict
 from mmad_rag.report.tables.gains import UNTOLD

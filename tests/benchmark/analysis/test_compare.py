@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmad_rag.benchmark.analysis.compare import Comparison, Difference, compare_arms
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_run
-from mmad_rag.benchmark.score.table import AVERAGE
 from mmad_rag.benchmark.stats.resample import averages_over, drawn_images, every_image_once, strata_of
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Question

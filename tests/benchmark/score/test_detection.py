@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.score.answers_file import AnswerRecord
 from mmad_rag.benchmark.score.detection import says_the_opposite
 from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_answers, score_run
-from mmad_rag.benchmark.score.table import AVERAGE, DetectionRates
+from mmad_rag.benchmark.score.table import DetectionRates
 from mmad_rag.cli.console import plain
 from mmad_rag.records import Choice, Outcome, Question
 from mmad_rag.report.tables.scores import detection_line

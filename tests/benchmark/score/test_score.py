@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS, load_questions
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.score.answers_file import AnswerRecord, read_answers
 from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_answers, score_run
-from mmad_rag.benchmark.score.table import AVERAGE, ScoreCell, ScoreTable
+from mmad_rag.benchmark.score.table import ScoreCell, ScoreTable
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Question
 from tests.support.bench import question, row

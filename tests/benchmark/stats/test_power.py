@@ -10,7 +10,7 @@ import pytest
 from statsmodels.stats.power import TTestPower
 
 from mmad_rag.benchmark.analysis.compare import compare_arms
-from mmad_rag.benchmark.score.table import AVERAGE
+from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.stats.power import MinimumDetectableEffect, detectable_gains
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Question
