@@ -44,6 +44,8 @@ class Experiment:
 
     benchmark: Benchmark
     """The whole question file."""
+    without_errata: Benchmark
+    """The same without the questions of the errata."""
     selection: Selection
     """The questions that each arm will be asked."""
     arms: tuple[Arm, ...]
@@ -56,20 +58,10 @@ class Experiment:
     """Prices of models."""
     price: Price | None
     """Price of this model; None if it is not known."""
+    notes: tuple[str, ...]
+    """Notes to read before the run: questions that are left out, arms that will show nothing."""
     dry: bool = False
     """Whether the arms only count tokens, so that nothing can be asked."""
-
-    def notes(self) -> Iterator[str]:
-        """Notes to read before the run: questions that are left out, arms that will show nothing."""
-        yield from _errata_notes(self.benchmark, self.settings.errata)
-        idle = [arm.name for arm in self.arms if arm.name in IMAGE_ARMS]
-        if idle and not self.settings.images:
-            yield f"without images no product is found: {', '.join(idle)} will show no knowledge"
-        if self.selection.missing_images:
-            yield (
-                f"{len(self.selection.missing_images)} images have no file in {self.benchmark.root}: "
-                f"{self.selection.missing_questions} questions about them are not asked"
-            )
 
     def run(
         self,
@@ -91,8 +83,8 @@ class Experiment:
         subset = hard_subset_for(self.benchmark, self.out, None if hard is None else Path(hard))
         result = run_sync(
             run_arms(
-                self.benchmark, self.arms, out=self.out, settings=self.settings, hard=subset, budget=allowed,
-                concurrency=concurrency, progress=progress,
+                self.without_errata, self.arms, out=self.out, settings=self.settings, hard=subset,
+                budget=allowed, concurrency=concurrency, progress=progress,
             )
         )  # fmt: skip
         return evaluation_of(
@@ -101,7 +93,7 @@ class Experiment:
             prices=self.prices,
             seed=self.settings.seed,
             data=self.benchmark.root,
-            notes=tuple(self.notes()),
+            notes=self.notes,
         )
 
     def forecast(self, *, budget: float | None = None, discordance: float = DISCORDANCE) -> Forecast:
@@ -123,11 +115,11 @@ class Experiment:
         check_sum(budget)
 
         async def dry_run(settings: RunSettings, folder: Path) -> RunResult:
-            return await run_arms(self.benchmark, self.arms, out=folder, settings=settings)
+            return await run_arms(self.without_errata, self.arms, out=folder, settings=settings)
 
         return run_sync(
             forecast(
-                self.benchmark, self.settings, dry_run, out=self.out, price=self.price, budget=budget,
+                self.without_errata, self.settings, dry_run, out=self.out, price=self.price, budget=budget,
                 discordance=discordance,
             )
         )  # fmt: skip
@@ -161,7 +153,11 @@ def prepare(
     names = [name.strip() for name in given if name.strip()]
     check_arm_names(names)
     benchmark = load_questions(Path(data))
-    selection = settings.select(benchmark)
+    without_errata, notes = benchmark, []
+    for name in dict.fromkeys(settings.errata):
+        whole, without_errata = without_errata, apply_errata(without_errata, [name])
+        notes.append(_erratum_note(name, whole, without_errata))
+    selection = settings.select(without_errata)
     asked = as_model(model, model_name=model_name, options=options, asks=not dry_run)
     table = load_prices(None if prices is None else Path(prices))
     price = price_of(asked.identity, table)
@@ -175,7 +171,10 @@ def prepare(
             asked.identity, retrieval.counter, images, reply_tokens=reply_tokens, options=options
         )
     built = build_arms(names, asked, knowledge, retrieval=retrieval, context=context, seed=settings.seed)
-    return Experiment(benchmark, selection, built, settings, folder, table, price, dry=dry_run)
+    notes += _run_notes(benchmark.root, selection, built, images=settings.images)
+    return Experiment(
+        benchmark, without_errata, selection, built, settings, folder, table, price, tuple(notes), dry=dry_run
+    )
 
 
 def default_folder(data: Path, model: str) -> Path:
@@ -213,11 +212,21 @@ def _index(index: IndexData | Path | str | None) -> IndexData | None:
     return index if index is None or isinstance(index, IndexData) else KnowledgeIndex.load(index)
 
 
-def _errata_notes(benchmark: Benchmark, names: Sequence[str]) -> Iterator[str]:
-    """The number of questions that each erratum removes, one after the other."""
-    for name in dict.fromkeys(names):
-        before = len(benchmark.questions)
-        benchmark = apply_errata(benchmark, [name])
-        left_out = before - len(benchmark.questions)
-        told = "" if left_out else "; this copy does not have it"
-        yield f"erratum {name}: {left_out} of {before:,} questions left out{told}"
+def _erratum_note(name: str, whole: Benchmark, without: Benchmark) -> str:
+    """The number of questions that an erratum removes."""
+    before = len(whole.questions)
+    left_out = before - len(without.questions)
+    told = "" if left_out else "; this copy does not have it"
+    return f"erratum {name}: {left_out} of {before:,} questions left out{told}"
+
+
+def _run_notes(root: Path, selection: Selection, arms: Sequence[Arm], *, images: bool) -> Iterator[str]:
+    """The arms that will show nothing, and the questions whose image has no file."""
+    idle = [arm.name for arm in arms if arm.name in IMAGE_ARMS]
+    if idle and not images:
+        yield f"without images no product is found: {', '.join(idle)} will show no knowledge"
+    if selection.missing_images:
+        yield (
+            f"{len(selection.missing_images)} images have no file in {root}: "
+            f"{selection.missing_questions} questions about them are not asked"
+        )

@@ -197,10 +197,11 @@ def evaluation_of(
         whole, run = len(run.questions), answered_part(run)
         told.append(
             f"stopped: {result.spent_usd:.4g} of {budget:g} USD are spent and another request might exceed "
-            f"that; {len(run.questions)} of {whole} questions are answered in every arm"
+            f"that; {len(run.questions)} of {whole} questions are answered in every arm. The same command "
+            "with a larger --budget goes on"
         )
         if not run.questions:
-            raise DataError(f"{told[-1]}. The same command with a larger --budget goes on")
+            raise DataError(told[-1])
     return Evaluation(
         run,
         summarise(run, seed=seed, prices=prices),

@@ -220,11 +220,11 @@ def test_what_was_left_out_is_said(bench: Path, tmp_path: Path) -> None:
         bench / "data", "builtin:reader", bench / "index", arms=("none", "rag"), settings=settings,
         out=tmp_path / "run",
     )  # fmt: skip
-    assert list(experiment.notes()) == [
+    assert experiment.notes == (
         f"erratum transistor-misplaced: 0 of {total} questions left out; this copy does not have it",
         "without images no product is found: rag will show no knowledge",
-    ]
-    assert experiment.run().notes == tuple(experiment.notes())
+    )
+    assert experiment.run().notes == experiment.notes
 
 
 def test_a_dry_run_needs_no_key_and_asks_nothing(bench: Path, tmp_path: Path) -> None:
@@ -279,10 +279,12 @@ def test_a_budget_stops_a_run_and_is_told(
     assert stopped.stopped
     assert stopped.spent_usd == pytest.approx(0.66)
     assert len(stopped.run.questions) == 3
-    assert "3 of 6 questions are answered in every arm" in stopped.notes[-1]
+    assert stopped.notes[-1].endswith(
+        "3 of 6 questions are answered in every arm. The same command with a larger --budget goes on"
+    )
     assert "3 of 6 questions are answered" in stopped.report().read_text()
     assert go(2.0, "run").stopped is False
-    with pytest.raises(DataError, match="0 of 6 questions are answered in every arm"):
+    with pytest.raises(DataError, match=r"0 of 6 questions are answered in every arm\. The same"):
         go(0.15, "other")
 
 

@@ -103,7 +103,7 @@ async def forecast(
     included, around a model that counts.
 
     Args:
-        benchmark: The questions.
+        benchmark: The questions, best without those of the settings' errata: each sample would look for them.
         settings: The protocol of the run.
         dry_run: Runs a sample.
         out: The run folder; what is answered there already is not asked again.

@@ -98,9 +98,8 @@ def apply_errata(benchmark: Benchmark, names: Sequence[str]) -> Benchmark:
     out = {question.id for name in names for question in erratum(name).questions(benchmark)}
     questions = tuple(question for question in benchmark.questions if question.id not in out)
     if not questions:
-        raise DataError(
-            f"the errata {', '.join(names)} concern every question of {benchmark.root}; apply fewer"
-        )
+        applied = ", ".join(dict.fromkeys((*benchmark.errata, *names)))
+        raise DataError(f"the errata {applied} concern every question of {benchmark.root}; apply fewer")
     asked = {question.image_path for question in questions}
     return dataclasses.replace(
         benchmark,

@@ -90,12 +90,13 @@ class RunSettings:
         return self.seed if self.circular else 0
 
     def select(self, benchmark: Benchmark) -> Selection:
-        """The questions that a run with these settings asks.
+        """The questions that a run with these settings asks; errata are applied unless they already were.
 
         Raises:
             DataError: no question is left.
         """
-        without = apply_errata(benchmark, self.errata) if self.errata else benchmark
+        left = [name for name in self.errata if name not in benchmark.errata]
+        without = apply_errata(benchmark, left) if left else benchmark
         return select(without, only=self.only, limit=self.limit, seed=self.seed, images=self.images)
 
 

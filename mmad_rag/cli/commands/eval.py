@@ -160,7 +160,7 @@ def evaluate(
         dry_run=plan,
         reply_tokens=reply_tokens,
     )
-    for line in experiment.notes():
+    for line in experiment.notes:
         note(line)
     if plan:
         show_plan(experiment, budget=budget, discordance=discordance, as_json=as_json)
@@ -176,7 +176,7 @@ def _print(evaluation: Evaluation, *, as_json: bool) -> None:
 
     run = evaluation.run
     if evaluation.stopped:
-        note(f"{evaluation.notes[-1]}. The same command with a larger --budget goes on")
+        note(evaluation.notes[-1])
     if as_json:
         print_json(
             {

@@ -96,6 +96,8 @@ def test_errata_that_leave_nothing_are_refused(tmp_path: Path) -> None:
     (tmp_path / "mmad.json").write_text(json.dumps({path: entry(path, [qa("Defect Localization")])}))
     with pytest.raises(DataError, match="concern every question"):
         apply_errata(load_questions(tmp_path), [BOTTLE])
+    with pytest.raises(DataError, match=f"the errata {MISPLACED}, {BOTTLE} concern every question"):
+        apply_errata(apply_errata(load_questions(tmp_path), [MISPLACED]), [BOTTLE])
 
 
 @needs_shared
