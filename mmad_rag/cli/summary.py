@@ -39,10 +39,10 @@ def print_decomposition(summary: RunSummary) -> None:
 
 
 def _parts(summary: RunSummary) -> Iterator[Table | str]:
-    from mmad_rag.report.tables.forecast import spending_lines
     from mmad_rag.report.tables.gains import decomposition_table
     from mmad_rag.report.tables.replies import circular_table, second_reading_table
     from mmad_rag.report.tables.scores import arms_table, detection_line
+    from mmad_rag.report.tables.spending import spending_lines
     from mmad_rag.report.tables.verdicts import subset_lines, verdict_lines
 
     yield arms_table(summary.tables, summary.comparisons)
@@ -64,8 +64,8 @@ def _parts(summary: RunSummary) -> Iterator[Table | str]:
 
 
 def _notes(summary: RunSummary) -> Iterator[str]:
-    from mmad_rag.report.tables.forecast import price_note
     from mmad_rag.report.tables.scores import arms_notes
+    from mmad_rag.report.tables.spending import price_note
     from mmad_rag.report.tables.verdicts import verdict_notes
 
     yield from arms_notes(summary.comparisons)

@@ -14,7 +14,6 @@ from mmad_rag.benchmark.analysis.summary import RunSummary
 from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.run.records import Run
 from mmad_rag.benchmark.stats.estimate import Estimate
-from mmad_rag.benchmark.stats.small_sample import SMALL_CELL
 from mmad_rag.errors import DataError
 from mmad_rag.report.html.charts import Chart, Entry, dot_chart
 from mmad_rag.report.html.facts import Fact, facts_of
@@ -26,10 +25,11 @@ from mmad_rag.report.tables.replies import (
     replies_table,
     routing_counts_table,
     second_reading_table,
-    spending_table,
 )
-from mmad_rag.report.tables.scores import arms_table, datasets_table, detection_table
+from mmad_rag.report.tables.scores import arms_table, datasets_table, detection_table, draws_note
+from mmad_rag.report.tables.spending import spending_table
 from mmad_rag.report.tables.table import Table
+from mmad_rag.report.tables.verdicts import ON_NEW_PRODUCTS, WHY_UNTOLD, few_questions, verdict_rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,15 +192,9 @@ def _effects_chart(effects: Sequence[Effect]) -> Chart:
 
 def _notes(comparison: Comparison) -> tuple[str, ...]:
     small = [item.column for item in comparison.columns if item.small and item.column != AVERAGE]
-    few = f" {', '.join(small)}: fewer than {SMALL_CELL} questions, so McNemar's exact test must agree too."
+    few = f" {few_questions(small)}." if small else ""
     return (
-        (
-            f"On these products: {count(comparison.replicates)} bootstrap draws over "
-            f"{count(comparison.images)} images (seed {comparison.seed}). "
-            "On new products: jackknife over products, by t."
-        ),
-        "Verdicts: tests at 5 %, over the subtasks adjusted by Holm; the p-values are the adjusted ones. "
-        f"No meaningful difference: the 90 % interval lies within {comparison.margin:g} points either way."
-        + (few if small else ""),
-        f"{UNTOLD.capitalize()}: a dataset has one product in this column, or no two products differ.",
+        f"{draws_note(comparison)} {ON_NEW_PRODUCTS}",
+        f"{verdict_rule(comparison)} The p-values are the adjusted ones.{few}",
+        f"{WHY_UNTOLD[0].upper()}{WHY_UNTOLD[1:]}.",
     )

@@ -1,16 +1,15 @@
-"""Forecasts of runs as tables, their costs as lines."""
+"""Forecasts of runs as tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mmad_rag.benchmark.analysis.cost import Spending
 from mmad_rag.benchmark.analysis.forecast import Forecast
 from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.stats.power import IMAGE_CORRELATION, PRODUCT_SPREAD, MinimumDetectableEffect
-from mmad_rag.models.prices import Price
-from mmad_rag.report.tables.numbers import count, interval, percent, points, usd, whole
+from mmad_rag.report.tables.numbers import count, percent, whole
 from mmad_rag.report.tables.scores import score_columns
+from mmad_rag.report.tables.spending import price_note, usd_known
 from mmad_rag.report.tables.table import Table, TableColumn, corner, table_row
 
 
@@ -18,14 +17,14 @@ def forecast_table(found: Forecast) -> Table:
     """Requests, tokens and price per arm, then in sum."""
     names = ("requests", "left", "input_tokens", "output_tokens")
     rows = [
-        table_row(arm.arm, (*(count(getattr(arm, name)) for name in names), _usd(arm.usd)))
+        table_row(arm.arm, (*(count(getattr(arm, name)) for name in names), usd_known(arm.usd)))
         for arm in found.arms
     ]
     sums = (count(sum(getattr(arm, name) for arm in found.arms)) for name in names)
     return Table(
         f"Plan of {count(found.questions)} questions (estimates)",
         (corner("arm"), *map(TableColumn, ("requests", "to ask", "tokens in", "tokens out", "USD"))),
-        (*rows, table_row("all", (*sums, _usd(found.usd)))),
+        (*rows, table_row("all", (*sums, usd_known(found.usd)))),
     )
 
 
@@ -76,34 +75,3 @@ def budget_line(found: Forecast) -> str | None:
         f"which can show a gain of {percent(average.these_products)} points on these products, "
         f"{percent(average.new_products)} on new ones"
     )
-
-
-def price_note(price: Price) -> str:
-    """What was reckoned with, and of when it is."""
-    return (
-        f"Price: {price.input:g} USD per million tokens in, {price.output:g} out, as of {price.as_of} "
-        f"({price.source}); --prices FILE replaces it."
-    )
-
-
-def spending_lines(found: Spending) -> Iterator[str]:
-    """What every arm has cost, and what a point of a gain has."""
-    if not any(arm.usd for arm in found.arms):
-        return
-    for arm in found.arms:
-        lacking = arm.replies - arm.counted
-        unknown = f"; {lacking} replies came without token counts" if lacking else ""
-        yield (
-            f"{arm.arm} has cost {_usd(arm.usd)} USD: {count(arm.input_tokens)} tokens in, "
-            f"{count(arm.output_tokens)} out{unknown}"
-        )
-    for item in found.per_point:
-        extra = f"{item.arm} costs {usd(item.extra_usd, signed=True)} USD against {item.baseline}"
-        if item.per_point is None:
-            yield f"{extra} for no gain that is certain ({points(item.points)} points)"
-        else:
-            yield f"{extra}: {usd(item.per_point)} USD per point gained {interval(item.low, item.high, usd)}"
-
-
-def _usd(number: float | None) -> str:
-    return "?" if number is None else usd(number)

@@ -1,4 +1,4 @@
-"""What became of a run's questions, as tables: replies, routing, other readings, cost."""
+"""What became of a run's questions, as tables: replies, routing, other readings."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from mmad_rag.benchmark.analysis.circular import CircularScore
-from mmad_rag.benchmark.analysis.cost import ArmCost, CostPerPoint, Spending
 from mmad_rag.benchmark.analysis.summary import RoutingCounts
 from mmad_rag.benchmark.run.records import OutcomeRow, Run
 from mmad_rag.benchmark.score.first_token_score import SecondReading
 from mmad_rag.records import Outcome
-from mmad_rag.report.tables.numbers import NOTHING, count, decimal, percent, usd
+from mmad_rag.report.tables.numbers import NOTHING, count, decimal, percent
 from mmad_rag.report.tables.table import (
-    HERE,
     Table,
     TableCell,
     TableColumn,
     corner,
     estimate_cell,
-    named_interval,
     table_row,
 )
 
@@ -105,40 +102,3 @@ def second_reading_table(readings: Sequence[SecondReading]) -> Table:
         ),
         tuple(rows),
     )
-
-
-def spending_table(found: Spending) -> Table:
-    """Arms down: what each has cost, and what a point gained has."""
-    per_point = {item.arm: item for item in found.per_point}
-    rows = (
-        table_row(
-            arm.arm,
-            (
-                count(arm.input_tokens),
-                count(arm.output_tokens),
-                TableCell(usd(arm.usd), notes=_uncounted(arm)),
-                _point_cell(per_point.get(arm.arm)),
-            ),
-        )
-        for arm in found.arms
-    )
-    price = found.price
-    title = (
-        f"Cost at {price.input:g} USD per million tokens in and {price.output:g} out, as of {price.as_of} "
-        f"({price.source})"
-    )
-    headings = ("Tokens in", "Tokens out", "USD", "USD per point gained")
-    return Table(title, (_ARM, *map(TableColumn, headings)), tuple(rows))
-
-
-def _uncounted(arm: ArmCost) -> tuple[str, ...]:
-    lacking = arm.replies - arm.counted
-    return (f"{count(lacking)} replies came without token counts",) if lacking else ()
-
-
-def _point_cell(item: CostPerPoint | None) -> TableCell:
-    if item is None:
-        return TableCell(NOTHING)
-    if item.per_point is None or item.low is None or item.high is None:
-        return TableCell(NOTHING, notes=("no gain that is certain",))
-    return TableCell(usd(item.per_point), (named_interval(HERE, item.low, item.high, usd),))

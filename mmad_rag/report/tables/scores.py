@@ -167,14 +167,18 @@ def arms_notes(comparisons: Sequence[Comparison]) -> Iterator[str]:
             f"{average.wrong_to_right} answers turn right, {average.right_to_wrong} turn wrong"
         )
     if comparisons:
-        first = comparisons[0]
-        yield (
-            f"Intervals: for these products, {first.replicates} bootstrap draws over "
-            f"{first.images} images (seed {first.seed})."
-        )
+        yield draws_note(comparisons[0])
     for rates in _rates(comparisons):
         lost = f"{rates.invalid} invalid and {rates.failed} failed replies"
         yield f"{rates.arm}: {lost} of {rates.questions} count as wrong"
+
+
+def draws_note(comparison: Comparison) -> str:
+    """The source of the intervals on these products."""
+    return (
+        f"Intervals: for these products, {count(comparison.replicates)} bootstrap draws over "
+        f"{count(comparison.images)} images (seed {comparison.seed})."
+    )
 
 
 def _rates(comparisons: Sequence[Comparison]) -> tuple[ArmRates, ...]:

@@ -13,6 +13,11 @@ from mmad_rag.benchmark.stats.verdict import Verdict
 from mmad_rag.report.tables.gains import UNTOLD
 from mmad_rag.report.tables.numbers import interval, percent, points
 
+ON_NEW_PRODUCTS = "New products: jackknife over products, by t."
+"""The source of what is said of new products."""
+WHY_UNTOLD = f"{UNTOLD}: a dataset has one product in this column, or no two products differ"
+"""The reasons for saying nothing of new products."""
+
 
 def verdict_lines(comparisons: Sequence[Comparison]) -> Iterator[str]:
     """Two lines per comparison: what it amounts to on these products, and on new ones."""
@@ -43,21 +48,27 @@ def verdict_notes(comparisons: Sequence[Comparison]) -> Iterator[str]:
     if not comparisons:
         return
     first = comparisons[0]
-    yield (
-        "Verdicts: tests at 5 %, over the subtasks adjusted by Holm; no meaningful difference: the 90 % "
-        f"interval lies within {first.margin:g} points either way. New products: jackknife over products, t."
-    )
+    yield f"{verdict_rule(first)} {ON_NEW_PRODUCTS}"
     if any(item.new_products is None for found in comparisons for item in found.columns):
-        yield (
-            f"{UNTOLD}: a dataset has one product in this column, or no two products differ; "
-            "ask about more products"
-        )
+        yield f"{WHY_UNTOLD}; ask about more products"
     headings = headings_of([item.column for item in first.columns])
     if small := [headings[item.column] for item in first.columns if item.small]:
-        yield (
-            f"Fewer than {SMALL_CELL} questions in {', '.join(small)}: verdicts also need McNemar's exact "
-            "test; it and Wilson's intervals stand in --json."
-        )
+        yield f"{few_questions(small)}; it and Wilson's intervals stand in --json."
+
+
+def verdict_rule(comparison: Comparison) -> str:
+    """The tests behind the verdicts of a comparison."""
+    return (
+        "Verdicts: tests at 5 %, over the subtasks adjusted by Holm; no meaningful difference: the 90 % "
+        f"interval lies within {comparison.margin:g} points either way."
+    )
+
+
+def few_questions(columns: Sequence[str]) -> str:
+    """What else verdicts in these small columns need; without a full stop."""
+    return (
+        f"Fewer than {SMALL_CELL} questions in {', '.join(columns)}: verdicts also need McNemar's exact test"
+    )
 
 
 def subset_lines(subset: Subset) -> Iterator[str]:

@@ -21,8 +21,8 @@ from mmad_rag.models.dry_run import CountingModel
 from mmad_rag.models.prices import ImageTokens, load_prices
 from mmad_rag.prompt import TextPart, render
 from mmad_rag.records import Choice, Outcome, Prompt, Question, Usage
-from mmad_rag.report.tables.forecast import budget_line, spending_lines
-from mmad_rag.report.tables.replies import spending_table
+from mmad_rag.report.tables.forecast import budget_line
+from mmad_rag.report.tables.spending import spending_lines, spending_table
 from tests.benchmark.run.test_store import HEADER
 from tests.support.bench import question, row
 from tests.support.running import Cli
@@ -243,7 +243,7 @@ def test_costs_stand_on_the_page() -> None:
         found = spending(run, [compare_arms(run.rows, run.questions, "none", "rag")], load_prices())
         assert found is not None
         table = spending_table(found)
-        assert "2.5 USD per million tokens in and 10 out" in table.title
+        assert "2.5 USD per million tokens in, 10 out" in table.title
         none, rag = table.rows
         assert [cell.text for cell in none.cells] == ["200,000", "0", "0.50", "-"]
         assert [cell.text for cell in rag.cells] == ["600,000", "0", "1.50", shown]
