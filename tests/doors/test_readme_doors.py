@@ -11,13 +11,11 @@ import re
 import shutil
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from mmad_rag.benchmark.sample import draw, image_rng
@@ -25,7 +23,9 @@ from mmad_rag.index import KnowledgeIndex
 from tests.support.paths import ROOT
 from tests.support.sample_world import render_small
 from tests.support.servers.openai_server import Behaviour, OpenAIServer, Request, replies
+from tests.support.servers.server_process import answers
 from tests.support.tiny_vlms import qwen2_vl
+from tests.support.waiting import wait_for
 from tests.support.warm import Warm
 
 PAGE = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -114,13 +114,7 @@ def serving(server: OpenAIServer, warm: Warm) -> Iterator[str]:
     line = block("mmad-rag serve").replace("http://localhost:8000/v1", server.url).strip()
     process = warm.start(*line.split(), "--port", port, folder=Path.cwd())
     try:
-        while True:
-            assert process.poll() is None, "the server stopped"
-            try:
-                httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False, timeout=60)
-                break
-            except httpx.ConnectError:
-                time.sleep(0.05)
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}/healthz"), "the server answers", process=process)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         os.kill(process.pid, signal.SIGTERM)

@@ -10,14 +10,19 @@ from pathlib import Path
 from mmad_rag.errors import IndexMismatchError
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.folder.write import index_lock
+from tests.support.waiting import wait_for
 
 
 def write(folder: Path, generations: list[Path], done: Path) -> None:
     """Replace the index by each generation in turn until `done` exists."""
     indexes = itertools.cycle([KnowledgeIndex.load(path) for path in generations])
     next(indexes)  # the one that is there
-    while not done.exists():
+
+    def saved_the_last() -> bool:
         next(indexes).save(folder)
+        return done.exists()
+
+    wait_for(saved_the_last, f"{done} is there", pause=0.0)
 
 
 def read(folder: Path, times: int) -> None:

@@ -16,6 +16,7 @@ from mmad_rag.index.build.change import remove_products
 from mmad_rag.index.data import IndexData
 from mmad_rag.index.folder import read, verify, write
 from mmad_rag.index.folder.write import update_index
+from tests.support.waiting import wait_for
 from tests.support.warm import Warm, WarmProcess
 
 
@@ -63,9 +64,7 @@ def test_a_second_writer_waits_and_is_told_who_is_writing(
     monkeypatch.setattr(write, "_WAIT_S", 0.1)
     holder = warm.start(*PROCESS, "hold", folder, ready)
     try:
-        while not ready.exists():
-            assert holder.poll() is None
-            time.sleep(0.005)
+        wait_for(ready.exists, "the other process holds the lock", process=holder)
         with pytest.raises(IndexMismatchError, match=r"another process is writing the .*wait for it to end"):
             index.save(folder)
         assert KnowledgeIndex.load(folder).fingerprint == index.fingerprint
@@ -102,9 +101,12 @@ def test_readers_always_see_one_whole_generation(
 def wait_for_another(folder: Path, writer: WarmProcess) -> None:
     """Until the writer has replaced the index once."""
     before = (folder / "manifest.json").stat().st_ino
-    while (folder / "manifest.json").stat().st_ino == before:
-        assert writer.poll() is None
-        time.sleep(0.001)
+    wait_for(
+        lambda: (folder / "manifest.json").stat().st_ino != before,
+        "the index was replaced",
+        process=writer,
+        pause=0.001,
+    )
 
 
 def test_a_killed_writer_leaves_one_whole_generation(

@@ -8,7 +8,6 @@ import json
 import logging
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -39,6 +38,7 @@ from tests.support.servers.serving import (
     text_part,
     upstream_server,
 )
+from tests.support.waiting import wait_for, wait_for_async
 
 LIMITS = Limits(body_bytes=200_000, image_bytes=20_000, image_pixels=10_000)
 HASTY = Limits(timeout_s=0.2)
@@ -206,8 +206,7 @@ def events_of_a_slow_stream(client: httpx.Client, upstream: Upstream, *, pause_s
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         await response.write(event("first"))
-        while not going.is_set():  # the second is sent only when the first has arrived
-            await asyncio.sleep(0.01)
+        await wait_for_async(going.is_set, "the first event arrived")
         for _ in range(3):
             await asyncio.sleep(pause_s)
             await response.write(event("next"))
@@ -410,8 +409,8 @@ def unfinished_request(base: str) -> Iterator[socket.socket]:
 def test_a_client_that_leaves_while_sending_is_only_counted(base: str, client: httpx.Client) -> None:
     before = metric(client, "mmad_rag_client_disconnects_total")
     with unfinished_request(base):
-        wait_for(lambda: metric(client, "mmad_rag_requests_in_flight") == 2)  # it, and this very question
-    wait_for(lambda: metric(client, "mmad_rag_client_disconnects_total") == before + 1)
+        wait_for_metric(client, "mmad_rag_requests_in_flight", 2)  # it, and this very question
+    wait_for_metric(client, "mmad_rag_client_disconnects_total", before + 1)
 
 
 def test_an_upstreams_error_is_passed_on_as_it_is(base: str, upstream: Upstream) -> None:
@@ -501,8 +500,12 @@ def test_a_connection_dropped_without_an_answer_becomes_502(client: httpx.Client
 
 def test_an_upstream_that_hangs_becomes_504(hasty: httpx.Client, upstream: Upstream) -> None:
     upstream.behaviour = upstream.hang
-    while not upstream.arrived.is_set():  # a busy machine may give up before
+
+    def arrives() -> bool:  # a busy machine may give up before
         assert error_of(ask(hasty, QUESTION)) == (504, "upstream_timeout")
+        return upstream.arrived.is_set()
+
+    wait_for(arrives, "a request arrived at the upstream")
     assert upstream.cancelled.wait(60)
 
 
@@ -557,7 +560,7 @@ def test_a_client_that_hangs_up_stops_the_upstreams_work(
             raw.sendall(head.encode() + body)
             assert upstream.arrived.wait(60)
         assert upstream.cancelled.wait(60)
-        wait_for(lambda: metric(client, "mmad_rag_client_disconnects_total") == 1)
+        wait_for_metric(client, "mmad_rag_client_disconnects_total", 1)
 
 
 def test_models_come_from_the_upstream(client: httpx.Client, upstream: Upstream) -> None:
@@ -632,8 +635,7 @@ def test_more_than_the_allowed_requests_at_a_time_are_refused(
     going = threading.Event()
 
     async def waiting(_request: web.Request) -> web.StreamResponse:
-        while not going.is_set():
-            await asyncio.sleep(0.01)
+        await wait_for_async(going.is_set, "the second request was answered")
         return web.json_response({})
 
     upstream.behaviour = waiting
@@ -716,10 +718,10 @@ def metric(client: httpx.Client, name: str) -> float:
     return 0.0
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    for _ in range(1200):
+def wait_for_metric(client: httpx.Client, name: str, value: float) -> None:
+    def reached() -> bool:
         with contextlib.suppress(httpx.HTTPError):
-            if condition():
-                return
-        time.sleep(0.05)
-    raise AssertionError("it did not come about")
+            return metric(client, name) == value
+        return False
+
+    wait_for(reached, f"{name} is {value:g}", pause=0.05)

@@ -26,7 +26,9 @@ from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.server import address_of, listen, run
 from mmad_rag.serve.token import Token
 from mmad_rag.serve.upstream import Upstream as Target
+from tests.support.servers.server_process import answers
 from tests.support.servers.serving import Upstream, completion, upstream_server
+from tests.support.waiting import wait_for, wait_for_async
 
 
 @pytest.fixture
@@ -40,8 +42,7 @@ def stop_when_asked(upstream: Upstream, url: str, number: int, replies: list[htt
     release = threading.Event()
 
     async def slow(_request: web.Request) -> web.StreamResponse:
-        while not release.is_set():
-            await asyncio.sleep(0.01)
+        await wait_for_async(release.is_set, "the signal was sent")
         await asyncio.sleep(0.3)
         return web.json_response(completion("late"))
 
@@ -116,12 +117,7 @@ def test_the_command_serves_an_index(
 
     def ask() -> None:
         url = f"http://127.0.0.1:{port}"
-        for _ in range(2000):
-            try:
-                httpx.get(f"{url}/healthz", trust_env=False, timeout=60)
-                break
-            except httpx.ConnectError:
-                threading.Event().wait(0.05)
+        wait_for(lambda: answers(f"{url}/healthz"), "the endpoint answers")
         stop_when_asked(upstream, f"{url}/v1/chat/completions", signal.SIGINT, replies)
 
     client = threading.Thread(target=ask)

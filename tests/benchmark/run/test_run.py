@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -41,6 +40,7 @@ from mmad_rag.records import (
 from tests.benchmark.run import killed_run
 from tests.support.bench import arm_of, make_benchmark, scripted
 from tests.support.shared import MMAD, needs_shared
+from tests.support.waiting import wait_for, wait_for_async
 from tests.support.warm import Warm
 from tests.support.world import COLOURS, png
 
@@ -446,8 +446,7 @@ def test_a_cancelled_run_leaves_a_store_that_can_be_continued(data: Path, tmp_pa
         running = asyncio.create_task(
             run_arms(benchmark, [arm_of(model)], out=tmp_path / "out", concurrency=2)
         )
-        while len(outcomes()) < 5:
-            await asyncio.sleep(0.001)
+        await wait_for_async(lambda: len(outcomes()) >= 5, "five outcomes are kept", pause=0.001)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
@@ -475,8 +474,7 @@ def test_a_run_killed_at_any_moment_ends_in_the_same_scores(tmp_path: Path, warm
     program = ("python", "-m", "tests.benchmark.run.killed_run")
     for part in range(1, 6):
         process = warm.start(*program, data, tmp_path / "out", log)
-        while _lines(log) < 20 * part and process.poll() is None:
-            time.sleep(0.002)
+        wait_for(lambda: _lines(log) >= 20 * part, f"{20 * part} prompts are asked", process=process)  # noqa: B023
         process.kill()
     assert len(read_run(tmp_path / "out").rows) < 144
     killed_run.run(data, tmp_path / "out", log)

@@ -27,6 +27,7 @@ from tests.support.servers.openai_server import (
     json_body,
     replies,
 )
+from tests.support.waiting import wait_for_async
 
 # What is sent
 
@@ -228,8 +229,7 @@ def test_a_question_can_be_cancelled(openai_server: OpenAIServer) -> None:
 
     async def cancelled() -> None:
         task = asyncio.create_task(model.answer(prompt()))
-        while not openai_server.requests:
-            await asyncio.sleep(0.01)
+        await wait_for_async(lambda: openai_server.requests, "the question arrived")
         task.cancel()
         await task
 

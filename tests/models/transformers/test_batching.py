@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-import time
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import pytest
 
 from mmad_rag.models.event_loops import BACKGROUND
 from mmad_rag.models.transformers.batching import Batches
+from tests.support.waiting import wait_for, wait_for_async
 
 
 class Doubler:
@@ -90,8 +90,7 @@ def test_a_call_that_is_cancelled_before_its_turn_is_not_worked_off() -> None:
 
     async def scenario() -> int:
         first = asyncio.create_task(batches.ask(2, group=0, size=1))
-        while not work.seen:
-            await asyncio.sleep(0.001)
+        await wait_for_async(lambda: work.seen, "the first call is worked on")
         second = asyncio.create_task(batches.ask(4, group=0, size=1))
         third = asyncio.create_task(batches.ask(6, group=0, size=1))
         await asyncio.sleep(0)
@@ -114,20 +113,27 @@ def test_loops_in_several_threads_share_one_worker() -> None:
     assert len(work.threads) == 1
 
 
+def threads_of(work: Doubler) -> list[threading.Thread]:
+    """Those that have worked on it and have not ended."""
+    return [
+        one for one in threading.enumerate() if one.name == "mmad-rag-batches" and one.ident in work.threads
+    ]
+
+
 def test_the_thread_ends_when_nothing_is_asked_and_lets_go_of_everything() -> None:
     work = Doubler()
     batches = Batches(work, linger_s=0.05)
     assert asyncio.run(ask_all(batches, [1], 1)) == [2]
-    while [
-        one for one in threading.enumerate() if one.name == "mmad-rag-batches" and one.ident in work.threads
-    ]:
-        time.sleep(0.01)
+    wait_for(lambda: not threads_of(work), "the thread has ended")
     assert asyncio.run(ask_all(batches, [3], 1)) == [6], "it starts again"
     held = weakref.ref(batches)
     del batches
-    while held() is not None:
-        time.sleep(0.01)
+
+    def gone() -> bool:
         gc.collect()
+        return held() is None
+
+    wait_for(gone, "the batches are let go of")
 
 
 def test_the_background_loop_is_one_loop_for_all_callers() -> None:

@@ -55,12 +55,18 @@ def server_process(
         _stop(process)
 
 
+def answers(url: str) -> bool:
+    """Say whether a server answers there with 200."""
+    with contextlib.suppress(httpx.HTTPError):
+        return httpx.get(url, trust_env=False, timeout=60).status_code == 200
+    return False
+
+
 def _wait(process: subprocess.Popen[bytes], health: str, log: Path) -> None:
     end = time.monotonic() + _START_S
     while time.monotonic() < end and process.poll() is None:
-        with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(health, trust_env=False, timeout=60).status_code == 200:
-                return
+        if answers(health):
+            return
         time.sleep(0.2)
     ended = "did not start in time" if process.poll() is None else f"ended with {process.returncode}"
     raise AssertionError(f"the server {ended}; its log ends:\n{log.read_text(errors='replace')[-3000:]}")
