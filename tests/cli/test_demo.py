@@ -12,7 +12,7 @@ from tests.support.warm import Warm
 
 @pytest.mark.slow
 def test_the_demo_does_the_whole_job_without_network(tmp_path: Path, warm: Warm) -> None:
-    """As a user runs it: another process, no hub, no provider; it ends with both arms over all subtasks."""
+    """The command runs in a process without hub or provider, and prints a table of its three arms."""
     environment = {
         "PATH": "",
         "HF_HUB_OFFLINE": "1",

@@ -85,11 +85,9 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports_of(path: Path, *, top_level: bool = False) -> Iterator[str]:
-    """Full names of the modules that a file imports; with `top_level`, only those that importing it loads."""
-    tree = tree_of(path)
-    nodes: Iterator[ast.AST] = iter(tree.body) if top_level else ast.walk(tree)
-    for node in nodes:
+def imports_of(path: Path) -> Iterator[str]:
+    """Full names of the modules that a file imports, wherever in its code that stands."""
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -14,7 +14,7 @@ from tests.support.paths import ROOT
 
 @pytest.mark.slow
 def test_the_wheel_is_complete(tmp_path: Path) -> None:
-    """Product files, the tiny encoder, the sample's facts and the type marker travel; it stays small."""
+    """It has the product files, the tiny encoder, the sample's facts, the type marker and the command."""
     command = [
         sys.executable,
         "-m",
@@ -33,6 +33,7 @@ def test_the_wheel_is_complete(tmp_path: Path) -> None:
         names = set(archive.namelist())
         metadata = next(name for name in names if name.endswith(".dist-info/METADATA"))
         described = archive.read(metadata).decode()
+        commands = archive.read(metadata.replace("METADATA", "entry_points.txt")).decode()
         archive.extractall(tmp_path / "installed")
     assert {
         "mmad_rag/py.typed",
@@ -48,6 +49,7 @@ def test_the_wheel_is_complete(tmp_path: Path) -> None:
         sum(name.startswith("mmad_rag/shipped_knowledge/") and name.endswith(".yaml") for name in names) == 38
     )
     assert not [name for name in names if name.startswith(("tests", "scripts", "runs"))]
+    assert "mmad-rag = mmad_rag.cli:main" in commands.splitlines()
     for package in (
         "llama-index-core",
         "faiss-cpu",

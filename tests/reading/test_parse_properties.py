@@ -146,16 +146,12 @@ def test_a_clear_choice_keeps_its_reading_in_every_style() -> None:
     assert [found for found in read if found[1] != found[2]] == []
 
 
-PAIRS = (("A", "B"), ("B", "C"), ("D", "A"))
-
-
 def test_a_denied_or_shared_choice_is_read_in_no_style() -> None:
+    pairs = (("A", "B"), ("B", "C"), ("D", "A"))
     denied = ("not {0}", "The answer is not {0}.", "{0} is wrong.", "{0} or {1}", "{0} and {1}")
     replies = [
         style.format(form.format(first, second))
-        for form, style, (first, second) in itertools.product(
-            denied, STYLES, (("A", "B"), ("B", "C"), ("D", "A"))
-        )
+        for form, style, (first, second) in itertools.product(denied, STYLES, pairs)
     ]
     read = [(reply, read_choice(reply, _options(TEXTS))) for reply in replies]
     assert [found for found in read if found[1] is not None] == []
