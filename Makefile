@@ -16,7 +16,7 @@ ROOM ?=
 demo: .venv/ready            ## the whole job on the shipped sample, offline once installed
 	$(BIN)/mmad-rag demo
 
-test: .venv/ready $(if $(ROOM),,.venv/servers/ready)  ## every test, with branch coverage; ROOM=retrieve: those of tests/retrieve
+test: .venv/ready $(if $(filter-out serve serve/%,$(ROOM)),,.venv/servers/ready)  ## every test, with branch coverage; ROOM=retrieve: those of tests/retrieve
 	$(PYTEST) $(if $(ROOM),tests/$(ROOM),--cov --cov-report=term --cov-fail-under=95)
 
 quick: .venv/ready           ## the core of every room, without what is slow or needs much
