@@ -67,9 +67,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     index.save(root / "indexes" / "default")
     nut = Image.fromarray(draw("metal_nut", "good", image_rng(8, "metal_nut", "readme", 0), 128).image)
     nut.save(root / "nut.png")
-    (root / "pictures").mkdir()
+    (root / "images").mkdir()
     for number in range(3):
-        nut.save(root / "pictures" / f"{number}.png")
+        nut.save(root / "images" / f"{number}.png")
     return root
 
 
