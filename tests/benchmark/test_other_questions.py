@@ -59,7 +59,7 @@ ALWAYS_A = {
 
 
 def write_set(folder: Path, images: dict[str, tuple[str, str | None]] = IMAGES) -> Path:
-    """The question file with an image for each image."""
+    """Write the question file, and a file for each image that it names."""
     records: dict[str, Any] = {}
     for number, (path, (count, read)) in enumerate(images.items()):
         talk = [qa(COUNT, count, OPTIONS, "How many are there?")]
@@ -77,11 +77,10 @@ def data(tmp_path: Path) -> Path:
     return write_set(tmp_path / "data")
 
 
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """The command line in this process."""
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No line is broken."""
     monkeypatch.setenv("COLUMNS", "200")
-    return Cli(capsys, monkeypatch)
 
 
 def percents(table: ScoreTable) -> dict[tuple[str, str], float | None]:

@@ -46,12 +46,6 @@ def bench(tmp_path_factory: pytest.TempPathFactory, shipped: KnowledgeIndex) -> 
     return Bench(root / "data", root / "index")
 
 
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """The command line in this process."""
-    return Cli(capsys, monkeypatch)
-
-
 def test_the_help_of_every_command_is_pinned(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     pages = []

@@ -8,26 +8,20 @@ from pathlib import Path
 import pytest
 
 from mmad_rag.benchmark.run.arms import ARM_NAMES
-from mmad_rag.benchmark.sample import render_sample
 from mmad_rag.index import KnowledgeIndex
 from tests.support.paths import ROOT
 from tests.support.running import Cli
+from tests.support.sample_world import render_two
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory, shipped: KnowledgeIndex) -> Path:
     """Two drawn products under `data`, indexed by builtin:tiny under `index`."""
     root = tmp_path_factory.mktemp("bench")
-    render_sample(root / "data", products=("bottle", "metal_nut"), per_defect=1, templates=2, unknown=1)
+    render_two(root / "data")
     index = KnowledgeIndex.build(ROOT / "knowledge", "builtin:tiny", references=root / "data", reuse=shipped)
     index.save(root / "index")
     return root
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """The command line in this process."""
-    return Cli(capsys, monkeypatch)
 
 
 def command(bench: Path, out: Path, *more: object) -> tuple[object, ...]:

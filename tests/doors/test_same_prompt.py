@@ -81,11 +81,6 @@ def server(openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> Open
     return openai_server
 
 
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return Cli(capsys, monkeypatch)
-
-
 def messages(server: OpenAIServer) -> list[Any]:
     """What the endpoint was sent last."""
     sent: list[Any] = server.requests[-1].body["messages"]
@@ -100,7 +95,7 @@ def block_of(sent: list[Any]) -> str:
 
 
 @pytest.fixture
-def shipped(house: House, server: OpenAIServer) -> list[Any]:
+def shown(house: House, server: OpenAIServer) -> list[Any]:
     """The messages of `RagWrapper(SPEC, index).ask`."""
     RagWrapper(SPEC, house.index, budget=BUDGET).ask(house.image, house.question.text, house.choices)
     return messages(server)
@@ -119,37 +114,37 @@ def test_the_estimate_would_show_other_passages(house: House) -> None:
 
 
 def test_a_wrapper_asks_alike_whatever_it_is_given_as_a_model(
-    house: House, server: OpenAIServer, shipped: list[Any]
+    house: House, server: OpenAIServer, shown: list[Any]
 ) -> None:
     for model, name in ((OpenAIModel("gpt-4o", ModelOptions()), None), (OpenAI(), "gpt-4o")):
         rag = RagWrapper(model, house.folder, budget=BUDGET, model_name=name)
         rag.ask(house.image, house.question.text, house.choices)
-        assert messages(server) == shipped
+        assert messages(server) == shown
 
 
 def test_ask_on_the_command_line_asks_alike(
-    house: House, server: OpenAIServer, shipped: list[Any], cli: Cli
+    house: House, server: OpenAIServer, shown: list[Any], cli: Cli
 ) -> None:
     options = [word for item in house.choices.items() for word in ("--choice", "=".join(item))]
     words = ("ask", house.image, house.question.text, "--model", SPEC, "--index", house.folder)
     assert cli(*words, "--tokens", BUDGET, *options).code == 0
-    assert messages(server) == shipped
+    assert messages(server) == shown
 
 
 def test_eval_measures_what_is_shipped(
-    house: House, server: OpenAIServer, shipped: list[Any], cli: Cli, tmp_path: Path
+    house: House, server: OpenAIServer, shown: list[Any], cli: Cli, tmp_path: Path
 ) -> None:
     words = ("eval", "--data", house.data, "--model", SPEC, "--index", house.folder, "--tokens", BUDGET)
     ran = cli(*words, "--arms", "rag,oracle", "--only", house.question.image_path, "--out", tmp_path / "run")
     assert ran.code == 0, ran.err
     asked = [request.body["messages"] for request in server.requests[1:]]
-    assert asked.count(shipped) == 2  # the image is routed right, so that the oracle shows the same
+    assert asked.count(shown) == 2  # the image is routed right, so that the oracle shows the same
     header = json.loads((tmp_path / "run" / "run.json").read_text())
     assert [arm["counter"] for arm in header["arms"]] == ["o200k_base"] * 2
 
 
 def test_evaluate_measures_what_is_shipped(
-    house: House, server: OpenAIServer, shipped: list[Any], tmp_path: Path
+    house: House, server: OpenAIServer, shown: list[Any], tmp_path: Path
 ) -> None:
     for number, (model, name) in enumerate(((SPEC, None), (OpenAI(), "gpt-4o"))):
         before = len(server.requests)
@@ -158,11 +153,11 @@ def test_evaluate_measures_what_is_shipped(
             settings=RunSettings(only=house.question.image_path), model_name=name,
             out=tmp_path / str(number), progress=False,
         )  # fmt: skip
-        assert [request.body["messages"] for request in server.requests[before:]].count(shipped) == 1
+        assert [request.body["messages"] for request in server.requests[before:]].count(shown) == 1
 
 
 def test_a_plan_counts_what_is_shipped(
-    house: House, server: OpenAIServer, shipped: list[Any], cli: Cli, monkeypatch: pytest.MonkeyPatch
+    house: House, server: OpenAIServer, shown: list[Any], cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
     counted = CountingModel.answer
@@ -176,19 +171,19 @@ def test_a_plan_counts_what_is_shipped(
     words = ("eval", "--plan", "--data", house.data, "--model", SPEC, "--index", house.folder)
     ran = cli(*words, "--tokens", BUDGET, "--arms", "rag", "--only", house.question.image_path)
     assert ran.code == 0, ran.err
-    assert block_of(shipped) in seen
-    assert len(server.requests) == 1  # the shipped one
+    assert block_of(shown) in seen
+    assert len(server.requests) == 1  # that of the fixture
 
 
-def test_conversations_carry_the_same_block(house: House, server: OpenAIServer, shipped: list[Any]) -> None:
+def test_conversations_carry_the_same_block(house: House, server: OpenAIServer, shown: list[Any]) -> None:
     """Through `augment`, a wrapped client and `serve`, each for the model that the request names."""
     part = {"type": "image_url", "image_url": {"url": data_url(open_image(house.image))}}
     asked = [{"role": "user", "content": [part, {"type": "text", "text": house.question.text}]}]
-    assert block_of(RagWrapper(SPEC, house.index, budget=BUDGET).augment(asked)) == block_of(shipped)
+    assert block_of(RagWrapper(SPEC, house.index, budget=BUDGET).augment(asked)) == block_of(shown)
 
     wrapped = RagWrapper(None, house.index, budget=BUDGET).wrap(OpenAI())
     wrapped.chat.completions.create(model="gpt-4o", messages=asked)  # type: ignore[arg-type] # plain dicts
-    assert block_of(messages(server)) == block_of(shipped)
+    assert block_of(messages(server)) == block_of(shown)
 
     config, limits = RetrievalConfig(budget=BUDGET), Limits()
     app = make_app(
@@ -201,19 +196,19 @@ def test_conversations_carry_the_same_block(house: House, server: OpenAIServer, 
         for name, same in (("gpt-4o", True), ("openai/gpt-4o", True), ("some-model", False)):
             body = {"model": name, "messages": asked}
             httpx.post(f"{base}/v1/chat/completions", json=body, trust_env=False).raise_for_status()
-            assert (block_of(messages(server)) == block_of(shipped)) is same
+            assert (block_of(messages(server)) == block_of(shown)) is same
 
 
-def test_retrievers_find_the_same_passages(house: House, shipped: list[Any], cli: Cli) -> None:
+def test_retrievers_find_the_same_passages(house: House, shown: list[Any], cli: Cli) -> None:
     """`retrieve` on the command line, LlamaIndex's retriever, and the arms of `knowledge measure`."""
     wrapper = RagWrapper(SPEC, house.index, budget=BUDGET)
     knowledge = wrapper.retriever.retrieve(house.question.text, open_image(house.image))
-    assert knowledge_text(knowledge) == block_of(shipped)
+    assert knowledge_text(knowledge) == block_of(shown)
     ids = [hit.passage.id for hit in knowledge.hits]
 
     words = ("retrieve", house.image, "--question", house.question.text, "--index", house.folder)
-    shown = json.loads(cli(*words, "--tokens", BUDGET, "--model", SPEC, "--json").out)
-    assert [hit["passage"]["id"] for hit in shown["knowledge"]["hits"]] == ids
+    printed = json.loads(cli(*words, "--tokens", BUDGET, "--model", SPEC, "--json").out)
+    assert [hit["passage"]["id"] for hit in printed["knowledge"]["hits"]] == ids
 
     from llama_index.core.schema import QueryBundle
 

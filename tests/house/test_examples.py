@@ -12,10 +12,7 @@ from tests.support.paths import ROOT
 from tests.support.warm import Warm
 
 EXAMPLES = ROOT / "examples"
-TINY = ROOT / "mmad_rag" / "encoders" / "tiny" / "weights.safetensors"
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-needs_tiny = pytest.mark.skipif(not TINY.is_file(), reason=f"the shipped encoder is not at {TINY}")
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,6 @@ def test_the_walk_through_of_a_new_product_writes_a_file_that_lints_clean(tmp_pa
     assert "blue_washer/broken_edge/location/1" in told[4]
 
 
-@needs_tiny
 @pytest.mark.slow
 def test_the_walk_through_of_a_new_product_ends_with_a_retrieved_passage(tmp_path: Path, warm: Warm) -> None:
     told = [play(warm, block, tmp_path) for block in blocks("new_product.md")]

@@ -19,11 +19,8 @@ from tests.support.sample_world import render_small
 from tests.support.servers.openai_server import OpenAIServer, replies
 
 NOTEBOOK = ROOT / "examples" / "with_and_without.ipynb"
-TINY = ROOT / "mmad_rag" / "encoders" / "tiny" / "weights.safetensors"
 SETTINGS = "parameters"
 """The tag of the one cell that a user changes."""
-
-needs_tiny = pytest.mark.skipif(not TINY.is_file(), reason=f"the shipped encoder is not at {TINY}")
 
 
 def read_notebook() -> Any:  # noqa: ANN401 - nbformat's records have attributes that it does not declare
@@ -120,7 +117,6 @@ def check_tables(ran: Executed, summary: RunSummary, questions: int) -> None:
         assert str(counts) in ran.printed()
 
 
-@needs_tiny
 @pytest.mark.slow
 def test_the_notebook_runs_offline_and_shows_what_the_library_computes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -158,7 +154,6 @@ def test_the_notebook_runs_offline_and_shows_what_the_library_computes(
     assert page.read_bytes().startswith(b"<!doctype html>")
 
 
-@needs_tiny
 @pytest.mark.slow
 def test_other_data_and_another_model_take_one_changed_cell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, openai_server: OpenAIServer

@@ -34,7 +34,6 @@ from mmad_rag.index.vector_store import StoredIndex, hold_in_store
 from mmad_rag.knowledge.shipped import shipped_knowledge
 from mmad_rag.records import FloatArray, Knowledge
 from mmad_rag.retrieve import ClipRetriever
-from tests.house.test_examples import needs_tiny
 from tests.support.world import World, colour_encoder
 
 EFFECT = "There is a defect in the object. What is the effect of the defect?"
@@ -394,7 +393,6 @@ def test_an_index_without_keys_and_passage_vectors_is_held(world: World) -> None
         hold_in_store(pictures, qdrant(), passage_store=ListStore())
 
 
-@needs_tiny
 @pytest.mark.slow
 def test_shipped_knowledge_is_found_in_qdrant_as_in_faiss(tmp_path: Path) -> None:
     """Products with and without drawn references, by the shipped encoder."""

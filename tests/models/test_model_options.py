@@ -18,11 +18,6 @@ from tests.support.servers.openai_server import OpenAIServer, replies
 from tests.support.world import World
 
 
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return Cli(capsys, monkeypatch)
-
-
 def test_without_any_the_defaults_stand() -> None:
     assert model_options(None, "openai:m") == model_options([], "openai:m") == ModelOptions()
 

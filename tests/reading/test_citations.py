@@ -22,12 +22,6 @@ from tests.support.world import World
 COUNT = 5
 
 
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """The command line in this process."""
-    return Cli(capsys, monkeypatch)
-
-
 def shown(count: int = COUNT) -> Knowledge:
     """Passages whose ids are their numbers."""
     hits = tuple(

@@ -58,10 +58,10 @@ def done(index: KnowledgeIndex, encoder: Encoder, data: Path) -> RetrievalEvalua
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, encoder: Encoder) -> Cli:
+def cli(cli: Cli, monkeypatch: pytest.MonkeyPatch, encoder: Encoder) -> Cli:
     """The command line in this process, with the encoder by colour."""
     monkeypatch.setattr("mmad_rag.retrieval_eval.evaluate.load_encoder", lambda _: encoder)
-    return Cli(capsys, monkeypatch)
+    return cli
 
 
 @pytest.fixture(scope="module")

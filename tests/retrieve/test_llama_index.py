@@ -31,7 +31,7 @@ from mmad_rag.index.views import WHOLE, view_of
 from mmad_rag.records import Candidate, EncodedImage, Hit, Knowledge, Route, RouteOutcome
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever
 from mmad_rag.retrieve.llama_index import LlamaIndexRetriever
-from tests.house.test_examples import Block, blocks, needs_tiny, play
+from tests.house.test_examples import Block, blocks, play
 from tests.support.warm import Warm
 from tests.support.world import World
 
@@ -315,7 +315,6 @@ def test_llama_index_is_loaded_only_where_it_is_used() -> None:
     assert done.stdout == "False\n"
 
 
-@needs_tiny
 @pytest.mark.slow
 def test_the_walk_through_runs(tmp_path: Path, warm: Warm) -> None:
     """In one process, which loads the encoder's libraries once."""

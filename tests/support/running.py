@@ -36,3 +36,9 @@ class Cli:
             code = stop.code if isinstance(stop.code, int) else 0
         printed = self._capsys.readouterr()
         return Ran(code, printed.out, printed.err)
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The command line in this process."""
+    return Cli(capsys, monkeypatch)

@@ -44,6 +44,11 @@ def render_small(folder: Path, *, seed: int = 0, templates: int = 2) -> SampleSu
     )
 
 
+def render_two(folder: Path) -> SampleSummary:
+    """A sample of two products in whole images, each defect once."""
+    return render_sample(folder, products=("bottle", "metal_nut"), per_defect=1, templates=2, unknown=1)
+
+
 def find(name: str) -> SampleProduct:
     """A product of the catalogue."""
     return next(product for product in CATALOGUE if product.name == name)

@@ -23,12 +23,6 @@ from tests.support.running import Cli
 RATES = {"none": 0.3, "rag": 0.6, "oracle": 0.7, "wrong": 0.2, "filler": 0.3, "blind": 0.4, "blind-none": 0.3}
 
 
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """The command line in this process."""
-    return Cli(capsys, monkeypatch)
-
-
 def run_with(root: Path, rates: Mapping[str, float], *, images: int = 12) -> Run:
     """A run over the tiny world's questions, answered at random."""
     questions = load_questions(make_benchmark(root, images=images, pictures=False)).questions

@@ -14,7 +14,6 @@ from mmad_rag.benchmark.analysis.cost import spending
 from mmad_rag.benchmark.analysis.forecast import Forecast
 from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.records import ArmHeader, Run
-from mmad_rag.benchmark.sample import render_sample
 from mmad_rag.images import open_image
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models.dry_run import CountingModel
@@ -26,6 +25,7 @@ from mmad_rag.report.tables.spending import spending_lines, spending_table
 from tests.benchmark.run.test_store import HEADER
 from tests.support.bench import question, row
 from tests.support.running import Cli
+from tests.support.sample_world import render_two
 from tests.support.servers.openai_server import OpenAIServer, replies
 from tests.support.world import png
 
@@ -44,15 +44,10 @@ prices:
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory, shipped: KnowledgeIndex) -> Path:
     root = tmp_path_factory.mktemp("bench")
-    render_sample(root / "data", products=("bottle", "metal_nut"), per_defect=1, templates=2, unknown=1)
+    render_two(root / "data")
     shipped.save(root / "index")
     (root / "prices.yaml").write_text(TABLE)
     return root
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return Cli(capsys, monkeypatch)
 
 
 def command(bench: Path, out: Path, *more: object, model: str = "openai:m") -> tuple[object, ...]:

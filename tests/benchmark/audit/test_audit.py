@@ -40,11 +40,6 @@ def ask(
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return Cli(capsys, monkeypatch)
-
-
-@pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Four images of cracks; the longest option is right of three, so that one hit outweighs one miss."""
     record = {

@@ -46,11 +46,6 @@ def copy(folder: Path, pills: dict[int, str]) -> Benchmark:
     return load_questions(folder)
 
 
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return Cli(capsys, monkeypatch)
-
-
 def test_every_erratum_has_its_reason_and_its_source() -> None:
     assert list(ERRATA) == [NUT, BOTTLE, MISPLACED]
     assert all(erratum.reason and erratum.source and name == erratum.name for name, erratum in ERRATA.items())

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from mmad_rag.benchmark.sample import render_sample
 from mmad_rag.index import KnowledgeIndex
+from tests.support.sample_world import render_two
 from tests.support.servers.openai_server import Behaviour, OpenAIServer, Request, replies
+from tests.support.waiting import wait_for
 from tests.support.warm import Done, Warm
 
 ARMS = "none,rag,oracle,wrong,filler,blind"
@@ -50,7 +51,7 @@ def scores(warm: Warm, folder: Path) -> list[Done]:
 def test_six_arms_survive_five_kills(
     tmp_path: Path, openai_server: OpenAIServer, warm: Warm, shipped: KnowledgeIndex
 ) -> None:
-    render_sample(tmp_path / "data", products=("bottle", "metal_nut"), per_defect=1, templates=2, unknown=1)
+    render_two(tmp_path / "data")
     shipped.save(tmp_path / "index")
     openai_server.default = answer
     assert warm.run(*eval_command(tmp_path, openai_server, tmp_path / "once")).returncode == 0
@@ -58,9 +59,12 @@ def test_six_arms_survive_five_kills(
     begun = len(openai_server.requests)
     for place in (13, 60, 61, 150, 230):
         process = warm.start(*eval_command(tmp_path, openai_server, tmp_path / "killed"))
-        while len(openai_server.requests) - begun < place:
-            assert process.poll() is None, "the run ended before it could be killed"
-            time.sleep(0.002)
+        least = begun + place
+        wait_for(
+            lambda: len(openai_server.requests) >= least,  # noqa: B023 - called before it changes
+            f"{least} requests arrived",
+            process=process,
+        )
         process.kill()
     assert warm.run(*eval_command(tmp_path, openai_server, tmp_path / "killed")).returncode == 0
     killed, once = scores(warm, tmp_path / "killed"), scores(warm, tmp_path / "once")

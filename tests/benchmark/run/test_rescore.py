@@ -31,11 +31,6 @@ def data(tmp_path: Path) -> Path:
     return make_benchmark(tmp_path / "data")
 
 
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return Cli(capsys, monkeypatch)
-
-
 def go(data: Path, out: Path, model: ScriptedModel, *names: str, **settings: Any) -> Path:  # noqa: ANN401
     benchmark = load_questions(data)
     arms = [arm_of(model, name) for name in names or ("none",)]

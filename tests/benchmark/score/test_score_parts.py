@@ -18,7 +18,6 @@ from mmad_rag.benchmark.run.passage_log import PassageLog
 from mmad_rag.benchmark.run.reader import answered_part, read_passages, read_run
 from mmad_rag.benchmark.run.records import RunHeader
 from mmad_rag.benchmark.run.run_arms import run_arms
-from mmad_rag.benchmark.sample import render_sample
 from mmad_rag.benchmark.score.rules import Rule
 from mmad_rag.benchmark.score.score import score_run
 from mmad_rag.errors import DataError
@@ -30,6 +29,7 @@ from mmad_rag.records import Outcome, Passage, RouteOutcome
 from mmad_rag.report.tables.verdicts import subset_lines
 from tests.support.paths import ROOT
 from tests.support.running import Cli
+from tests.support.sample_world import render_two
 
 ARMS = ("none", "rag", "filler")
 
@@ -38,18 +38,13 @@ ARMS = ("none", "rag", "filler")
 def finished(tmp_path_factory: pytest.TempPathFactory, shipped: KnowledgeIndex) -> Path:
     """A run of three arms with the reader over two drawn products, and its hard subset."""
     root = tmp_path_factory.mktemp("finished")
-    render_sample(root / "data", products=("bottle", "metal_nut"), per_defect=1, templates=2, unknown=1)
+    render_two(root / "data")
     index = KnowledgeIndex.build(ROOT / "knowledge", "builtin:tiny", references=root / "data", reuse=shipped)
     benchmark = load_questions(root / "data")
     hard = choose_hard(benchmark, load_knowledge(ROOT / "knowledge"))
     arms = build_arms(ARMS, ReaderModel(), index)
     asyncio.run(run_arms(benchmark, arms, out=root / "run", hard=hard))
     return root
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return Cli(capsys, monkeypatch)
 
 
 def test_the_hard_subset_is_kept_with_the_run_and_scored_apart(finished: Path, cli: Cli) -> None:

@@ -33,7 +33,7 @@ from mmad_rag.models.event_loops import BACKGROUND
 from mmad_rag.models.llama_index.model import LlamaIndexModel
 from mmad_rag.models.options import ModelOptions
 from mmad_rag.records import MediaType, Prompt, Reply, Usage
-from tests.house.test_examples import Block, blocks, needs_tiny, play
+from tests.house.test_examples import Block, blocks, play
 from tests.support.servers.openai_asking import CHOICES, picture
 from tests.support.servers.openai_server import OpenAIServer
 from tests.support.warm import Warm
@@ -446,7 +446,6 @@ def test_prompts_reach_an_endpoint_through_an_llm_of_ones_own(openai_server: Ope
     asyncio.run(BACKGROUND.run(llm._client.close))
 
 
-@needs_tiny
 @pytest.mark.slow
 def test_the_pipeline_of_the_examples_runs_as_it_is_written(tmp_path: Path, warm: Warm) -> None:
     """In one process, which loads the encoder's libraries once."""
