@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmad_rag.encoders import Encoder
 from mmad_rag.encoders.repair import import_torchvision
 from mmad_rag.images import open_image
-from mmad_rag.records import EncodedImage, Json
+from mmad_rag.records import EncodedImage, FloatArray, Json
 
 if TYPE_CHECKING:
     import torch
@@ -170,3 +171,22 @@ def write_timm(path: Path, name: str, classes: int = 1000) -> Path:
     else:
         torch.save(state, path)
     return path
+
+
+CLOSE = 2e-6
+"""Largest difference of two numbers of equal vectors."""
+
+
+def images_of(encoder: Encoder, count: int, seed: int = 0) -> FloatArray:
+    assert encoder.images is not None
+    return encoder.images.encode_images(pictures(count, seed))
+
+
+def texts_of(encoder: Encoder, *texts: str) -> FloatArray:
+    assert encoder.texts is not None
+    return encoder.texts.encode_texts(texts)
+
+
+def count_of(encoder: Encoder, text: str) -> int:
+    assert encoder.texts is not None
+    return encoder.texts.count_tokens(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from llama_index.core.schema import TextNode
 from llama_index.core.vector_stores import SimpleVectorStore
-from llama_index.core.vector_stores.types import (
-    BasePydanticVectorStore,
-    VectorStoreQuery,
-    VectorStoreQueryResult,
-)
-from llama_index.vector_stores.qdrant import QdrantVectorStore
 from PIL import Image
 from qdrant_client import QdrantClient
 
@@ -34,69 +27,10 @@ from mmad_rag.index.vector_store import StoredIndex, hold_in_store
 from mmad_rag.knowledge.shipped import shipped_knowledge
 from mmad_rag.records import FloatArray, Knowledge
 from mmad_rag.retrieve import ClipRetriever
+from tests.index.vector_stores import SPHERE, ListStore, each_store, qdrant, units
 from tests.support.world import World, colour_encoder
 
 EFFECT = "There is a defect in the object. What is the effect of the defect?"
-SPHERE = 12
-
-
-class ListStore(BasePydanticVectorStore):  # type: ignore[misc] # LlamaIndex is not type-checked here
-    """A small store with the manners of some: it gives nodes without ids, and calls a distance similarity."""
-
-    stores_text: bool = True
-    held: list[Any] = []  # noqa: RUF012 - pydantic copies the default
-    honours_filters: bool = True
-
-    @property
-    def client(self) -> None:
-        return None
-
-    def add(self, nodes: Sequence[Any], **_: object) -> list[str]:
-        self.held = [*self.held, *nodes]
-        return [node.node_id for node in nodes]
-
-    def delete(self, ref_doc_id: str, **_: object) -> None:
-        raise NotImplementedError
-
-    def query(self, query: VectorStoreQuery, **_: object) -> VectorStoreQueryResult:
-        wanted = {f.key: f.value for f in query.filters.filters} if query.filters else {}
-        nodes = [
-            node
-            for node in self.held
-            if not self.honours_filters or all(node.metadata.get(k) == v for k, v in wanted.items())
-        ]
-        asked = np.asarray(query.query_embedding)
-        distances = [float(np.linalg.norm(np.asarray(node.embedding) - asked)) for node in nodes]
-        order = np.argsort(distances, kind="stable")[: query.similarity_top_k]
-        return VectorStoreQueryResult(
-            nodes=[nodes[place] for place in order], similarities=[distances[place] for place in order]
-        )
-
-
-def qdrant(client: QdrantClient | None = None) -> QdrantVectorStore:
-    # An index over document ids does nothing in local mode but warn.
-    return QdrantVectorStore("parts", client=client or QdrantClient(":memory:"), index_doc_id=False)
-
-
-STORES: dict[str, Callable[[], Any]] = {"simple": SimpleVectorStore, "qdrant": qdrant, "distances": ListStore}
-each_store = pytest.mark.parametrize("make", STORES.values(), ids=STORES)
-
-
-def units(count: int, dim: int, seed: int) -> FloatArray:
-    rows = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
-    scaled: FloatArray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return scaled
-
-
-@pytest.fixture(scope="module")
-def scattered(index: KnowledgeIndex) -> KnowledgeIndex:
-    """The tiny world's records with vectors in every direction, so that no two rows are equally near."""
-    return dataclasses.replace(
-        index,
-        key_vectors=units(len(index.keys), SPHERE, 1),
-        reference_vectors=units(len(index.references), SPHERE, 2),
-        passage_vectors=units(len(index.passages), SPHERE, 3),
-    )
 
 
 def searches(index: KnowledgeIndex) -> dict[str, tuple[Search, FloatArray]]:
@@ -237,121 +171,6 @@ def test_a_store_on_disk_is_found_again(scattered: KnowledgeIndex, tmp_path: Pat
         count = client.count("parts").count
         client.close()
         assert count == len(scattered.keys) + len(scattered.references) + len(scattered.passages) + 1
-
-
-@each_store
-def test_a_store_of_another_index_is_refused(scattered: KnowledgeIndex, make: Callable[[], Any]) -> None:
-    """One changed number makes another index."""
-    store = make()
-    hold_in_store(scattered, store)
-    changed = scattered.key_vectors.copy()
-    changed[0, 0] += 1e-6
-    with pytest.raises(IndexMismatchError, match="holds another index; empty it, or use another collection"):
-        hold_in_store(dataclasses.replace(scattered, key_vectors=changed), store)
-
-
-@each_store
-def test_a_store_of_something_else_is_refused_and_left_alone(
-    scattered: KnowledgeIndex, make: Callable[[], Any]
-) -> None:
-    store = make()
-    store.add([TextNode(text="a recipe", embedding=units(1, SPHERE, 1)[0].tolist())])
-    with pytest.raises(IndexMismatchError, match="holds vectors of something else; use a collection of its"):
-        hold_in_store(scattered, store)
-    probe = VectorStoreQuery(query_embedding=units(1, SPHERE, 1)[0].tolist(), similarity_top_k=9)
-    result = store.query(probe)
-    assert len(result.ids or result.nodes) == 1
-
-
-@pytest.mark.parametrize("make", [SimpleVectorStore, qdrant])
-def test_vectors_of_another_length_are_refused(scattered: KnowledgeIndex, make: Callable[[], Any]) -> None:
-    """And nothing of the index is left in the store, which works as before."""
-    for metadata in ({}, {"kind": "stamp"}):
-        store = make()
-        store.add([TextNode(text="a recipe", embedding=[0.6, 0.8], metadata=metadata)])
-        with pytest.raises(IndexMismatchError, match="have the length of the index's"):
-            hold_in_store(scattered, store)
-        probe = VectorStoreQuery(query_embedding=[0.6, 0.8], similarity_top_k=9)
-        assert len(store.query(probe).ids) == 1
-
-
-def test_a_fill_that_was_cut_off_is_known(scattered: KnowledgeIndex, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmad_rag.index.vector_store._NODES_AT_ONCE", 20)
-    add = ListStore.add
-
-    def failing(self: ListStore, nodes: Sequence[Any], **_: object) -> list[str]:
-        if len(self.held) >= 40:
-            raise ConnectionError("connection reset")
-        return add(self, nodes)
-
-    monkeypatch.setattr(ListStore, "add", failing)
-    store = ListStore()
-    with pytest.raises(IndexMismatchError, match=r"took in 40 of \d+ nodes and then failed \(ConnectionErr"):
-        hold_in_store(scattered, store)
-    monkeypatch.setattr(ListStore, "add", add)
-    with pytest.raises(IndexMismatchError, match="a part of this index, because filling it was cut off"):
-        hold_in_store(scattered, store)
-    assert len(store.held) == 40
-    store.held = []
-    hold_in_store(scattered, store)
-
-
-def test_a_store_that_ignores_filters_is_refused(scattered: KnowledgeIndex) -> None:
-    with pytest.raises(IndexMismatchError, match="ListStore does not honour metadata filters"):
-        hold_in_store(scattered, ListStore(honours_filters=False))
-
-
-def test_a_store_that_gives_nothing_back_is_refused(
-    scattered: KnowledgeIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ListStore, "query", lambda *_, **__: VectorStoreQueryResult())
-    with pytest.raises(IndexMismatchError, match="was filled but gives nothing back"):
-        hold_in_store(scattered, ListStore())
-
-
-def test_a_store_that_cannot_be_asked_says_why(
-    scattered: KnowledgeIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def down(*_: object, **__: object) -> VectorStoreQueryResult:
-        raise TimeoutError("no answer")
-
-    store = ListStore()
-    held = hold_in_store(scattered, store)
-    monkeypatch.setattr(ListStore, "query", down)
-    with pytest.raises(IndexMismatchError, match=r"could not be searched \(TimeoutError: no answer\)"):
-        held.key_search.search(units(1, SPHERE, 1)[0], 3)
-    with pytest.raises(IndexMismatchError, match="was filled but could not be searched"):
-        hold_in_store(scattered, ListStore())
-
-
-def test_a_store_that_changed_since_is_refused(scattered: KnowledgeIndex) -> None:
-    """Rows that were deleted, doubled or added by others never give a wrong or a shorter answer."""
-    store = ListStore()
-    search = hold_in_store(scattered, store).reference_search
-    query, everything = units(1, SPHERE, 1)[0], store.held
-    row = next(node for node in everything if node.metadata["kind"] == "reference")
-    store.held = [node for node in everything if node is not row]
-    with pytest.raises(
-        IndexMismatchError, match="gave back 35 rows of kind reference where 36 were asked for"
-    ):
-        search.search(query, 36)
-    store.held = [*everything, row]
-    with pytest.raises(
-        IndexMismatchError, match="gave back 35 rows of kind reference where 36 were asked for"
-    ):
-        search.search(scattered.reference_vectors[0], 36)
-    store.held = [
-        *everything,
-        TextNode(id_="stranger", embedding=query.tolist(), metadata={"kind": "reference"}),
-    ]
-    with pytest.raises(IndexMismatchError, match="the node stranger, which is not a reference of this index"):
-        search.search(query, 6)
-
-
-def test_a_query_of_another_length_is_refused(scattered: KnowledgeIndex) -> None:
-    held = hold_in_store(scattered, ListStore())
-    with pytest.raises(IndexMismatchError, match=r"shape \(3,\), the index holds \(12,\)"):
-        held.key_search.search(np.ones(3, np.float32), 1)
 
 
 def test_passages_of_another_length_have_a_store_of_their_own(scattered: KnowledgeIndex) -> None:

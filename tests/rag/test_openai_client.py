@@ -1,9 +1,8 @@
-"""Knowledge in messages of OpenAI's kind: by `augment`, and by a client that adds it to what it sends."""
+"""A client of the openai package that adds knowledge to what it sends."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import copy
 import json
 from collections.abc import Iterator
@@ -15,194 +14,10 @@ import pytest
 from pydantic import BaseModel
 
 from mmad_rag import RagWrapper
-from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import ImageError, InputError
-from mmad_rag.images import open_image
-from mmad_rag.index import KnowledgeIndex
-from mmad_rag.prompt import knowledge_text
 from mmad_rag.rag import Addition
-from mmad_rag.records import EncodedImage, Knowledge
-from mmad_rag.retrieve import ClipRetriever
+from tests.rag.conversations import QUESTION, RED, Watched, block_of, image, text, user
 from tests.support.servers.openai_server import Behaviour, OpenAIServer, fails, json_body, replies
-from tests.support.world import COLOURS, png
-
-QUESTION = "Is there any defect in the object?"
-
-
-def url_of(colour: tuple[int, int, int], shade: int = 99) -> str:
-    return "data:image/png;base64," + base64.b64encode(png(colour, shade=shade)).decode()
-
-
-RED, BLUE = url_of(COLOURS["red"]), url_of(COLOURS["blue"])
-
-
-class Watched:
-    """A retriever that notes down what it is asked."""
-
-    def __init__(self, inner: ClipRetriever) -> None:
-        self.inner = inner
-        self.asked: list[tuple[str, str]] = []
-
-    @property
-    def identity(self) -> str:
-        return self.inner.identity
-
-    def retrieve(self, question: str, picture: EncodedImage | None, references: Any = ()) -> Knowledge:  # noqa: ANN401
-        assert picture is not None
-        assert not references
-        knowledge = self.inner.retrieve(question, picture)
-        self.asked.append((question, knowledge.route.products[0] if knowledge.route.products else ""))
-        return knowledge
-
-
-@pytest.fixture
-def retriever(index: KnowledgeIndex, encoder: Encoder) -> Watched:
-    return Watched(ClipRetriever(index, encoder=encoder))
-
-
-@pytest.fixture
-def rag(retriever: Watched) -> RagWrapper:
-    return RagWrapper(retriever=retriever)
-
-
-def image(url: str) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": url, "detail": "low"}}
-
-
-def text(words: str) -> dict[str, Any]:
-    return {"type": "text", "text": words}
-
-
-def user(*parts: dict[str, Any]) -> dict[str, Any]:
-    return {"role": "user", "content": list(parts)}
-
-
-def block_of(rag: RagWrapper, question: str, url: str) -> str:
-    return knowledge_text(rag.retriever.retrieve(question, open_image(url)))
-
-
-# ------------------------------------------------------------------------------------------------- augment
-
-
-def test_knowledge_stands_first_in_the_message_with_the_picture(rag: RagWrapper) -> None:
-    messages = [{"role": "system", "content": "Be brief."}, user(text(QUESTION), image(RED))]
-    before = copy.deepcopy(messages)
-    augmented = rag.augment(messages)
-    block = block_of(rag, QUESTION, RED)
-    assert augmented == [before[0], user(text(f"{block}\n\n"), text(QUESTION), image(RED))]
-    assert "red disc" in augmented[1]["content"][0]["text"]
-    assert messages == before
-
-
-def test_what_was_looked_up_is_told(rag: RagWrapper) -> None:
-    addition = rag.consult([user(image(RED), text(QUESTION))])
-    assert (addition.added, addition.note) == (True, "")
-    assert addition.knowledge is not None
-    assert addition.knowledge.route.products == ("red_disc",)
-
-
-def test_of_several_pictures_the_last_of_the_last_message_with_one_counts(
-    rag: RagWrapper, retriever: Watched
-) -> None:
-    messages = [
-        user(image(RED), image(RED)),
-        {"role": "assistant", "content": "Two red discs."},
-        user(text("Normal ones:"), image(RED), image(RED), text("The query:"), image(BLUE)),
-    ]
-    augmented = rag.augment(messages)
-    assert retriever.asked == [("Normal ones:\nThe query:", "blue_bar")]
-    assert augmented[:2] == messages[:2]
-    assert augmented[2]["content"][1:] == messages[2]["content"]
-    assert "blue bar" in augmented[2]["content"][0]["text"]
-
-
-def test_a_later_question_selects_but_the_knowledge_stays_with_the_picture(
-    rag: RagWrapper, retriever: Watched
-) -> None:
-    call = {"id": "c1", "type": "function", "function": {"name": "zoom", "arguments": "{}"}}
-    messages = [
-        user(image(RED), text(QUESTION)),
-        {"role": "assistant", "content": None, "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": "c1", "content": "done"},
-        {"role": "user", "content": "Why did it happen?"},
-    ]
-    augmented = rag.augment(messages)
-    assert retriever.asked == [("Why did it happen?", "red_disc")]
-    assert augmented[1:] == messages[1:]
-    assert augmented[0]["content"][0]["type"] == "text"
-
-
-def test_options_are_not_shown_to_the_retriever(rag: RagWrapper, retriever: Watched) -> None:
-    rag.augment(
-        [user(image(RED), text("Which defect?\nA. Crack.\n(B) Stain.\nC: None.\nAnswer with a letter."))]
-    )
-    rag.augment([user(image(RED), text("A. Miller asks: which defect?"))])
-    assert [question for question, _ in retriever.asked] == [
-        "Which defect?\nAnswer with a letter.",
-        "A. Miller asks: which defect?",
-    ]
-
-
-def test_a_picture_without_any_words_is_looked_up_too(rag: RagWrapper, retriever: Watched) -> None:
-    assert rag.consult([user(image(RED))]).added
-    assert retriever.asked == [("", "red_disc")]
-
-
-def test_knowledge_is_not_added_twice(rag: RagWrapper, retriever: Watched) -> None:
-    once = rag.augment([user(image(RED), text(QUESTION))])
-    twice = rag.consult(once)
-    assert twice.messages == once
-    assert twice.note == "the message with the image holds reference material already"
-    assert len(retriever.asked) == 1
-
-
-class Message(BaseModel):
-    role: str = "assistant"
-    content: str = "An object that is not a mapping."
-
-
-@pytest.mark.parametrize(
-    ("messages", "note"),
-    [
-        ([], "no message of the user shows an image"),
-        ([{"role": "user", "content": QUESTION}], "no message of the user shows an image"),
-        ([{"role": "user", "content": None}, {"role": "user"}], "no message of the user shows an image"),
-        ([Message(), user(text(QUESTION)), 7], "no message of the user shows an image"),
-        ([{"role": "assistant", "content": [image(RED)]}], "no message of the user shows an image"),
-        ([user(image("https://127.0.0.1/x.png"))], "the image at 'https://127.0.0.1/x.png' is not fetched"),
-        ([user(image("/etc/hostname"))], "the image at '/etc/hostname' is not fetched"),
-        ([user(image(RED), image("file:///x.png"))], "the image at 'file:///x.png' is not fetched"),
-        ([user({"type": "input_image", "file_id": "f-1"})], "the image is a file at the provider"),
-        ([user({"type": "image_url"})], "the image is a file at the provider"),
-        ([user(image(url_of((200, 190, 30))), text("x"))], "nothing is known about what the image shows"),
-    ],
-)
-def test_what_stays_as_it_came_says_why(rag: RagWrapper, messages: list[Any], note: str) -> None:
-    addition = rag.consult(messages)
-    assert addition.messages == messages
-    assert addition.note.startswith(note)
-    assert not addition.added
-    assert (addition.knowledge is not None) == note.startswith("nothing is known")
-
-
-@pytest.mark.parametrize("url", ["data:image/png;base64,@@@", "data:image/png,x", "DATA:;base64,aGVsbG8="])
-def test_a_broken_data_url_is_an_error(rag: RagWrapper, url: str) -> None:
-    with pytest.raises(ImageError):
-        rag.augment([user(image(url), text(QUESTION))])
-
-
-def test_a_picture_part_may_hold_its_url_itself(rag: RagWrapper) -> None:
-    """Some servers take it so in chat completions."""
-    assert rag.consult([user({"type": "image_url", "image_url": RED})]).added
-
-
-@pytest.mark.parametrize("messages", ["hello", {"role": "user"}, None])
-def test_what_is_no_list_of_messages_is_refused(rag: RagWrapper, messages: Any) -> None:  # noqa: ANN401
-    with pytest.raises(InputError, match="is not a list of messages"):
-        rag.augment(messages)
-
-
-# -------------------------------------------------------------------------------------------------- client
 
 
 def client_for(server: OpenAIServer) -> openai.OpenAI:
@@ -241,6 +56,8 @@ CONVERSATION: list[Any] = [
     {"role": "system", "content": "Be brief."},
     user(image(RED), text(QUESTION)),
 ]
+
+
 ITEMS: list[Any] = [
     {
         "role": "user",
@@ -352,7 +169,7 @@ def test_an_asynchronous_client_carries_knowledge(openai_server: OpenAIServer, r
 
 
 def test_a_request_without_a_picture_is_sent_byte_for_byte(
-    openai_server: OpenAIServer, plain: openai.OpenAI, rag: RagWrapper, retriever: Watched
+    openai_server: OpenAIServer, plain: openai.OpenAI, rag: RagWrapper, watched: Watched
 ) -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "zoom", "arguments": "{}"}}
     tool: Any = {"type": "function", "function": {"name": "zoom", "parameters": {"type": "object"}}}
@@ -382,7 +199,7 @@ def test_a_request_without_a_picture_is_sent_byte_for_byte(
     openai_server.default = json_body(response("hello"))
     rag.wrap(plain).responses.create(model="m", input="hi")
     assert openai_server.requests[-1].body == {"model": "m", "input": "hi"}
-    assert retriever.asked == []
+    assert watched.asked == []
 
 
 def test_a_tool_call_in_the_reply_comes_through(
@@ -464,10 +281,10 @@ def test_upstream_errors_are_the_sdks_own(
         rag.wrap(plain).chat.completions.create(model="m", messages=CONVERSATION)
 
 
-def test_no_client_and_no_client_twice(plain: openai.OpenAI, rag: RagWrapper, retriever: Watched) -> None:
+def test_no_client_and_no_client_twice(plain: openai.OpenAI, rag: RagWrapper, watched: Watched) -> None:
     with pytest.raises(InputError, match="Path is not an openai"):
         rag.wrap(Path.home())
     with pytest.raises(InputError, match="adds knowledge already"):
         rag.wrap(rag.wrap(plain))
     with pytest.raises(InputError, match="adds knowledge already"):
-        RagWrapper(rag.wrap(plain), retriever=retriever, model_name="m")
+        RagWrapper(rag.wrap(plain), retriever=watched, model_name="m")

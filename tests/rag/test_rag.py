@@ -23,11 +23,6 @@ from tests.support.world import World
 QUESTION = "Is there any defect in the object?"
 
 
-@pytest.fixture
-def retriever(index: KnowledgeIndex, encoder: Encoder) -> ClipRetriever:
-    return ClipRetriever(index, encoder=encoder)
-
-
 def test_with_and_without_differ_in_exactly_one_field(world: World, retriever: ClipRetriever) -> None:
     inner = ScriptedModel("A")
     image = open_image(world.queries["red_disc"])

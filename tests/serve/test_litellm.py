@@ -13,10 +13,8 @@ import pytest
 from aiohttp import web
 
 from mmad_rag import RagWrapper
-from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import ModelActionError, ModelRetryError
 from mmad_rag.images import open_image
-from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models import ModelOptions
 from mmad_rag.models.builtin.scripted import ScriptedModel
 from mmad_rag.models.openai.model import OpenAIModel
@@ -59,11 +57,6 @@ class Chain:
     gateway: str
     inner: str
     upstream: Upstream
-
-
-@pytest.fixture(scope="module")
-def retriever(index: KnowledgeIndex, encoder: Encoder) -> ClipRetriever:
-    return ClipRetriever(index, encoder=encoder)
 
 
 @pytest.fixture(scope="module")

@@ -59,11 +59,6 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="module")
-def retriever(index: KnowledgeIndex, encoder: Encoder) -> ClipRetriever:
-    return ClipRetriever(index, encoder=encoder)
-
-
-@pytest.fixture(scope="module")
 def by_words(world: World, encoder: Encoder) -> KnowledgeIndex:
     """An index without a text encoder."""
     return KnowledgeIndex.build(world.knowledge, encoder, references=world.references)

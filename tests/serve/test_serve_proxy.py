@@ -9,9 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import SpecError
-from mmad_rag.index import KnowledgeIndex
 from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.upstream import Upstream as Target
@@ -28,11 +26,6 @@ from tests.support.servers.serving import (
 )
 
 QUESTION = asked(text_part("Is there a crack?"), image_part(data_url(RED)))
-
-
-@pytest.fixture
-def retriever(index: KnowledgeIndex, encoder: Encoder) -> ClipRetriever:
-    return ClipRetriever(index, encoder=encoder)
 
 
 @pytest.fixture

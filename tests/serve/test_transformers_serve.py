@@ -13,10 +13,8 @@ import openai
 import pytest
 
 from mmad_rag import RagWrapper
-from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import ModelRetryError
 from mmad_rag.images import open_image
-from mmad_rag.index import KnowledgeIndex
 from mmad_rag.models import ModelOptions
 from mmad_rag.models.builtin.scripted import ScriptedModel
 from mmad_rag.models.openai.model import OpenAIModel
@@ -58,11 +56,6 @@ class Servers:
     """`serve` before it."""
     folders: dict[str, Path]
     """By family; a folder is the name of its model."""
-
-
-@pytest.fixture(scope="module")
-def retriever(index: KnowledgeIndex, encoder: Encoder) -> ClipRetriever:
-    return ClipRetriever(index, encoder=encoder)
 
 
 @pytest.fixture(scope="module")

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmad_rag.benchmark.data.mmad import TemplateKind, load_questions
 from mmad_rag.benchmark.run.arms import Arm
+from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.records import OutcomeRow
+from mmad_rag.benchmark.run.run_arms import RunResult, run_arms
+from mmad_rag.benchmark.run.settings import RunSettings
+from mmad_rag.benchmark.run.worker import RunProgress
 from mmad_rag.benchmark.stats.estimate import Estimate
 from mmad_rag.models import Model
 from mmad_rag.models.builtin.scripted import ScriptedModel
-from mmad_rag.records import Choice, Outcome, Prompt, Question
+from mmad_rag.records import (
+    Choice,
+    Outcome,
+    Prompt,
+    Question,
+    Reply,
+)
 from tests.support.world import COLOURS, SHAPES, png
 
 YES_NO = {"A": "Yes.", "B": "No."}
@@ -122,3 +134,58 @@ def ends(found: Estimate) -> tuple[float, float]:
     assert found.low is not None
     assert found.high is not None
     return found.low, found.high
+
+
+def run_into(
+    data: Path,
+    out: Path,
+    arms: Sequence[Arm],
+    *,
+    only: str | Sequence[str] = (),
+    concurrency: int = 3,
+    shots: int = 0,
+    wording: str = "default",
+    templates: TemplateKind = TemplateKind.RANDOM,
+    shuffle_options: int | None = None,
+    image_size: int | None = None,
+    progress: Callable[[RunProgress], None] | None = None,
+) -> RunResult:
+    benchmark = load_questions(data)
+    return asyncio.run(
+        run_arms(
+            benchmark,
+            arms,
+            out=out,
+            settings=RunSettings(
+                only=only,
+                wording=wording,
+                shots=shots,
+                templates=templates,
+                shuffle_options=shuffle_options,
+                image_size=image_size,
+            ),
+            concurrency=concurrency,
+            progress=progress,
+        )
+    )
+
+
+def rows(out: Path) -> tuple[OutcomeRow, ...]:
+    return read_run(out).rows
+
+
+class CountingModel:
+    """Counts how many prompts are under way together."""
+
+    identity = "counting"
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.most = 0
+
+    async def answer(self, prompt: Prompt) -> Reply:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0.002)
+        self.now -= 1
+        return Reply("A", "counting")

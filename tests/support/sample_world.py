@@ -57,3 +57,17 @@ def find(name: str) -> SampleProduct:
 def files_of(folder: Path) -> dict[str, bytes]:
     """Every file below a folder with its bytes."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+PRODUCTS = ("bottle", "metal_nut", "capsule", "capsules")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A small sample with its index."""
+
+    data: Path
+    index: Path
+
+    def image(self, name: str) -> Path:
+        return self.data / name

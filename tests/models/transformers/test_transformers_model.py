@@ -1,4 +1,4 @@
-"""Checkpoints that transformers runs: replies as by hand, alone or in batches, and what goes wrong."""
+"""Checkpoints that transformers runs: replies as by hand, alone or in batches."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,72 +16,26 @@ from mmad_rag.benchmark.data.mmad import load_questions
 from mmad_rag.benchmark.run.reader import read_run
 from mmad_rag.benchmark.run.run_arms import run_arms
 from mmad_rag.benchmark.score.first_token_score import second_reading
-from mmad_rag.errors import EncoderError, InputError, ModelActionError, ModelRetryError, SpecError
-from mmad_rag.images import open_image, to_rgb
+from mmad_rag.errors import ModelActionError, ModelRetryError
+from mmad_rag.images import to_rgb
 from mmad_rag.models import load_model
 from mmad_rag.models.options import ModelOptions
-from mmad_rag.models.transformers.checkpoint import _device_map
 from mmad_rag.models.transformers.generation import FirstStep, top_tokens
 from mmad_rag.models.transformers.model import TransformersModel
 from mmad_rag.prompt import render
-from mmad_rag.records import Choice, EncodedImage, Prompt, Reply
+from mmad_rag.records import EncodedImage, Prompt, Reply
+from tests.models.transformers.local_models import (
+    CHOICES,
+    ask,
+    change,
+    checkpoint_of,
+    copy_of,
+    image,
+    prompts,
+)
 from tests.support.bench import arm_of, make_benchmark
 from tests.support.running import Cli
-from tests.support.tiny_vlms import CONTEXT, FAMILIES, make_tokenizer
-
-CHOICES = (Choice("A", "Yes."), Choice("B", "No."))
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One checkpoint of each family."""
-    root = tmp_path_factory.mktemp("checkpoints")
-    return {name: make(root / name) for name, make in FAMILIES.items()}
-
-
-@pytest.fixture(scope="module")
-def models(folders: dict[str, Path]) -> dict[str, TransformersModel]:
-    """Each loaded once for all tests of this file."""
-    options = ModelOptions(max_tokens=5, logprobs=20)
-    return {name: TransformersModel(f"@{folder}", options) for name, folder in folders.items()}
-
-
-@pytest.fixture(params=FAMILIES)
-def model(request: pytest.FixtureRequest, models: dict[str, TransformersModel]) -> TransformersModel:
-    """One after the other."""
-    return models[request.param]
-
-
-def image(seed: int, height: int = 40, width: int = 52) -> EncodedImage:
-    noise = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
-    return open_image(noise)
-
-
-def prompts() -> tuple[Prompt, ...]:
-    """Of different lengths; with none, one and three images of other sizes; with and without choices."""
-    return (
-        Prompt("Is there a defect?", image(1), CHOICES),
-        Prompt(
-            "Is there any defect in it, and where?",
-            image(2, 60, 30),
-            CHOICES,
-            (image(3), image(4, 30, 70)),
-        ),
-        Prompt("Is there a defect?", None, CHOICES),
-        Prompt("What is it?", image(5)),
-    )
-
-
-def ask(model: TransformersModel, *asked: Prompt) -> list[Reply]:
-    async def together() -> list[Reply]:
-        return await asyncio.gather(*(model.answer(one) for one in asked))
-
-    return asyncio.run(together())
-
-
-def checkpoint_of(model: TransformersModel) -> Any:  # noqa: ANN401
-    assert model._engine is not None
-    return model._engine.checkpoint
+from tests.support.tiny_vlms import CONTEXT
 
 
 def by_hand(model: TransformersModel, prompt: Prompt, count: int) -> tuple[str, list[list[float]], int]:
@@ -216,18 +169,6 @@ def test_a_reply_ends_at_the_token_that_ends_it(folders: dict[str, Path], tmp_pa
     assert long.usage.completion_tokens == 3
     assert long.text == by_hand(plain, prompt, 3)[0]
     assert short.first_token is None
-
-
-def copy_of(folder: Path, to: Path, *leave_out: str) -> Path:
-    to.mkdir()
-    for path in folder.iterdir():
-        if path.name not in leave_out:
-            (to / path.name).write_bytes(path.read_bytes())
-    return to
-
-
-def change(path: Path, **values: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
 def test_the_identity_names_weights_and_what_else_can_change_a_reply(
@@ -386,24 +327,6 @@ def test_a_picture_of_an_impossible_shape_is_refused_alone(models: dict[str, Tra
     assert isinstance(good, Reply)
 
 
-def test_options_that_ask_for_sampling_or_no_end_are_refused(folders: dict[str, Path]) -> None:
-    spec = f"@{folders['llava']}"
-    with pytest.raises(InputError, match="decode greedily; leave it at 0"):
-        TransformersModel(spec, ModelOptions(temperature=0.7))
-    with pytest.raises(InputError, match="give max_tokens"):
-        TransformersModel(spec, ModelOptions(max_tokens=None))
-    with pytest.raises(InputError, match="there is no dtype 'int3'; give one of auto, float32"):
-        TransformersModel(spec, ModelOptions(dtype="int3"))
-    with pytest.raises(InputError, match="there is no device 'toaster'; give auto, cpu"):
-        TransformersModel(spec, ModelOptions(device="toaster"))
-    with pytest.raises(InputError, match="batch is 0; give a number of at least 1"):
-        ModelOptions(batch=0)
-    assert (
-        "max_tokens=3"
-        in TransformersModel(spec, ModelOptions(max_tokens=None, max_completion_tokens=3)).identity
-    )
-
-
 def test_the_device_can_be_named(folders: dict[str, Path]) -> None:
     import torch
 
@@ -423,178 +346,6 @@ def test_a_run_has_both_readings_of_a_local_model(folders: dict[str, Path], tmp_
     assert {item.arm for item in second_reading(run)} == {"none"}
     assert all(row.probabilities is not None for row in run.rows)
     assert all(sum((row.probabilities or {}).values()) <= 1.0 for row in run.rows)
-
-
-@pytest.fixture
-def llava_copy(folders: dict[str, Path], tmp_path: Path) -> Path:
-    """To be damaged."""
-    return copy_of(folders["llava"], tmp_path / "copy")
-
-
-def refused(folder: Path, said: str, kind: type[Exception] = ModelActionError) -> None:
-    with pytest.raises(kind, match=said):
-        TransformersModel(f"@{folder}")
-
-
-def test_folders_that_hold_no_checkpoint_are_told(llava_copy: Path, tmp_path: Path) -> None:
-    refused(tmp_path / "nothing", "there is no folder .*nothing; check the path behind transformers:@")
-    (llava_copy / "model.safetensors").rename(llava_copy / "pytorch_model.bin")
-    refused(
-        llava_copy,
-        r"has no weights in .safetensors files, and other files could run code; save the model again",
-    )
-    (llava_copy / "config.json").unlink()
-    refused(llava_copy, "has no config.json, so it is not a transformers checkpoint")
-
-
-def test_a_checkpoint_without_all_its_weights_is_not_filled_up_at_random(llava_copy: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
-    path = llava_copy / "model.safetensors"
-    weights = load_file(path)
-    lost = [name for name in weights if "mlp" in name]
-    save_file({name: weights[name] for name in weights if name not in lost}, path, metadata={"format": "pt"})
-    refused(
-        llava_copy, "lacks weights of its own architecture: .* and [0-9]+ more; download the checkpoint again"
-    )
-    path.write_bytes(path.read_bytes()[:1000])
-    refused(llava_copy, "cannot be loaded on auto as auto .* download it again if it is damaged")
-
-
-def test_a_text_model_is_no_model_for_pictures(llava_copy: Path) -> None:
-    text = json.loads((llava_copy / "config.json").read_text())["text_config"]
-    (llava_copy / "config.json").write_text(json.dumps(text | {"architectures": ["LlamaForCausalLM"]}))
-    refused(llava_copy, "is a llama model, which does not answer questions about images")
-    (llava_copy / "processor_config.json").unlink()
-    refused(llava_copy, "has no processor for images beside its tokenizer|processor .* cannot be loaded")
-
-
-@pytest.mark.parametrize(
-    ("model_type", "more", "said"),
-    [
-        ("not_yet_invented", {}, "upgrade transformers, or take another model"),
-        (
-            "not_yet_invented",
-            {"auto_map": {"AutoConfig": "code.Config", "AutoProcessor": "code.Processor"}},
-            "needs code of its own, which is not run here|upgrade transformers",
-        ),
-    ],
-)
-def test_an_architecture_that_is_unknown_is_told(
-    llava_copy: Path, model_type: str, more: dict[str, object], said: str
-) -> None:
-    change(llava_copy / "config.json", model_type=model_type, **more)
-    refused(llava_copy, said)
-
-
-@pytest.mark.parametrize(
-    ("template", "said"),
-    [
-        (None, "has no chat template, so it does not say how questions are put to it"),
-        ("{{ raise_exception('never') }}", r"cannot be used \(never\)"),
-        ("{% for m in messages %}{{ m['role'] }}{% endfor %}", r"cannot be used \(it leaves out texts\)"),
-        ("{% for m in messages %}{{ m['content'] }}{% endfor %}", r"cannot be used \(it leaves out texts\)"),
-        (
-            "{% for m in messages %}{% for p in m['content'] %}{{ p['text'] }}{% endfor %}{% endfor %}",
-            r"cannot be used \(it has no place for images\)",
-        ),
-    ],
-)
-def test_a_chat_template_that_loses_something_is_refused(
-    llava_copy: Path, template: str | None, said: str
-) -> None:
-    path = llava_copy / "chat_template.jinja"
-    path.unlink() if template is None else path.write_text(template)
-    refused(llava_copy, said)
-
-
-def test_a_system_message_may_have_to_be_a_string_and_may_be_dropped(llava_copy: Path) -> None:
-    """Then it is written as one, or folded into the user's turn."""
-    user = "{% for p in m['content'] %}{{ '<image>' if p['type'] == 'image' else p['text'] }}{% endfor %}"
-    for first, form in (("S:{{ '' + m['content'] }} ", "text"), ("", "folded")):
-        choice = f"{{% if m['role'] == 'system' %}}{first}{{% else %}}{user}{{% endif %}}"
-        template = f"{{% for m in messages %}}{choice}{{% endfor %}}"
-        (llava_copy / "chat_template.jinja").write_text(template)
-        model = TransformersModel(f"@{llava_copy}", ModelOptions(max_tokens=1))
-        assert checkpoint_of(model).layout.form == form
-        assert "You are an inspector" in checkpoint_of(model).layout.write(render(prompts()[0]))
-        assert ask(model, prompts()[0])[0].usage is not None
-
-
-def test_a_model_that_does_not_fit_is_told(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-    from transformers import AutoModelForImageTextToText
-
-    def too_large(*_given: object, **_named: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-
-    monkeypatch.setattr(AutoModelForImageTextToText, "from_pretrained", too_large)
-    with pytest.raises(
-        ModelActionError, match="take a smaller model, dtype=bfloat16, a larger GPU, or several"
-    ):
-        TransformersModel(f"@{folders['llava']}", ModelOptions(dtype="float16"))
-
-
-def test_a_processor_that_is_only_a_tokenizer_is_told(
-    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As `AutoProcessor` gives for text models."""
-    import transformers
-
-    def tokenizer_only(*_given: object, **_named: object) -> object:
-        return make_tokenizer()
-
-    monkeypatch.setattr(transformers.AutoProcessor, "from_pretrained", tokenizer_only)
-    refused(
-        copy_of(folders["llava"], folders["llava"].parent / "tokenizer_only"), "has no processor for images"
-    )
-
-
-def test_a_processor_whose_library_is_missing_is_told(
-    llava_copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And torchvision may be missing as long as the processor does without."""
-    import transformers
-
-    from mmad_rag.models.transformers import checkpoint
-
-    def absent() -> None:
-        raise EncoderError("torchvision cannot be imported")
-
-    def needs(*_given: object, **_named: object) -> None:
-        raise ImportError("Package `num2words` is required; run `pip install num2words`")
-
-    monkeypatch.setattr(checkpoint, "import_torchvision", absent)
-    TransformersModel(f"@{llava_copy}")
-    (llava_copy / "extra.json").write_text("{}")
-    monkeypatch.setattr(transformers.AutoProcessor, "from_pretrained", needs)
-    refused(llava_copy, "num2words`.*; install what is named there")
-
-
-def test_a_tokenizer_without_a_padding_token_pads_with_its_end(llava_copy: Path) -> None:
-    path = llava_copy / "tokenizer_config.json"
-    settings = json.loads(path.read_text())
-    del settings["pad_token"]
-    path.write_text(json.dumps(settings))
-    change(llava_copy / "generation_config.json", eos_token_id=None)
-    model = TransformersModel(f"@{llava_copy}", ModelOptions(max_tokens=3))
-    assert checkpoint_of(model).processor.tokenizer.pad_token_id == 256
-    assert checkpoint_of(model).ends == {256}
-    assert [reply.text for reply in ask(model, *prompts())] == [ask(model, one)[0].text for one in prompts()]
-
-
-def test_several_gpus_are_left_to_accelerate(monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-    from transformers import utils
-
-    monkeypatch.setattr(utils, "is_accelerate_available", lambda: True)
-    for gpu, expected in ((True, "auto"), (False, None)):
-        monkeypatch.setattr(torch.cuda, "is_available", lambda gpu=gpu: gpu)
-        assert _device_map("auto") == expected
-        assert _device_map("cpu") is None
-        assert _device_map("cuda:1") == {"": "cuda:1"}
-    monkeypatch.setattr(utils, "is_accelerate_available", lambda: False)
-    assert _device_map("auto") is None
 
 
 def test_a_gpu_is_emptied_before_a_batch_is_halved(
@@ -627,81 +378,3 @@ def test_the_likeliest_tokens_that_read_alike_count_together() -> None:
     assert dict(top_tokens(logits, 1, Tokenizer())) == pytest.approx({"B": 0.5})
     with pytest.raises(RuntimeError, match="asked for no token"):
         _ = FirstStep().logits
-
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-def test_what_the_hub_keeps_in_its_cache_is_loaded_without_a_network(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By name, and by revision; its identity is the commit."""
-    from huggingface_hub import constants
-
-    kept = tmp_path / "models--made--up"
-    (kept / "refs").mkdir(parents=True)
-    (kept / "snapshots").mkdir()
-    (kept / "refs" / "main").write_text(COMMIT)
-    copy_of(folders["qwen2_vl"], kept / "snapshots" / COMMIT)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    for path in (kept / "snapshots" / COMMIT).glob("*.safetensors"):
-        hidden = path.rename(tmp_path / path.name)
-        planned = load_model("transformers:made/up", ModelOptions(max_tokens=1), asks=False)
-        assert planned.identity.startswith("transformers:made/up, revision=0123456789abcdef, dtype=float32")
-        hidden.rename(path)
-    for spec in ("made/up", f"made/up@{COMMIT}"):
-        model = load_model(f"transformers:{spec}", ModelOptions(max_tokens=1))
-        assert (
-            model.identity == "transformers:made/up, revision=0123456789abcdef, dtype=float32, max_tokens=1"
-        )
-    for spec in ("made/down", "made/up@other"):
-        with pytest.raises(
-            ModelActionError, match="is not in the cache, and the model hub cannot be reached"
-        ):
-            load_model(f"transformers:{spec}")
-
-
-def test_what_the_hub_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub
-    from huggingface_hub import constants, errors
-
-    answer: Any = SimpleNamespace(headers={}, status_code=404, request=None, url="")
-    expected: list[tuple[Exception, type[Exception], str]] = [
-        (
-            errors.GatedRepoError("x", response=answer),
-            ModelActionError,
-            "agree on its page and set HF_TOKEN, or name",
-        ),
-        (
-            errors.RepositoryNotFoundError("x", response=answer),
-            ModelActionError,
-            "the model hub has no transformers:a/b@c",
-        ),
-        (errors.RevisionNotFoundError("x", response=answer), ModelActionError, "has no such revision"),
-        (
-            errors.HfHubHTTPError("boom\nmore", response=answer),
-            ModelActionError,
-            r"could not be fetched \(boom\)",
-        ),
-        (ConnectionError("refused"), ModelActionError, r"could not be fetched \(refused\)"),
-        (
-            OSError(28, "No space left on device"),
-            ModelActionError,
-            "No space left on device.*make room on the disk",
-        ),
-    ]
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    for raised, kind, said in expected:
-
-        def fetch(*_given: object, raised: Exception = raised, **_named: object) -> None:
-            raise raised
-
-        monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
-        with pytest.raises(kind, match=said):
-            load_model("transformers:a/b@c")
-    monkeypatch.undo()
-    with pytest.raises(SpecError, match="cannot be a name of the model hub"):
-        load_model("transformers:a/b/c/d")
-    with pytest.raises(SpecError, match="ends in @; write the folder or revision after it"):
-        load_model("transformers:a/b@")

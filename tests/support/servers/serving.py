@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import openai
 import uvicorn
 from aiohttp import web
 from starlette.applications import Starlette
@@ -179,3 +180,31 @@ def endpoint(retriever: ClipRetriever, url: str, limits: Limits | None = None) -
 def ask(client: httpx.Client, body: dict[str, Any]) -> httpx.Response:
     """Send a chat completion."""
     return client.post("/v1/chat/completions", json=body)
+
+
+LIMITS = Limits(body_bytes=200_000, image_bytes=20_000, image_pixels=10_000)
+
+
+HASTY = Limits(timeout_s=0.2)
+"""For the side that is silent in a test; the other one has all the time that it needs."""
+
+
+QUESTION = asked(text_part("Is there a crack?"), image_part(data_url(RED)))
+
+
+def sdk(base: str, key: str = "sk-client") -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{base}/v1", api_key=key, max_retries=0, timeout=60)
+
+
+def error_of(response: httpx.Response) -> tuple[int, str]:
+    """Status and code; the shape is checked on the way."""
+    error = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    return response.status_code, error["code"]
+
+
+def metric(client: httpx.Client, name: str) -> float:
+    for line in client.get("/metrics").text.splitlines():
+        if line.startswith(f"{name} "):
+            return float(line.rpartition(" ")[2])
+    return 0.0

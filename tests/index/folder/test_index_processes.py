@@ -30,7 +30,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-PROCESS = ("python", "-m", "tests.index.index_processes")
+PROCESS = ("python", "-m", "tests.index.folder.index_processes")
 
 
 def test_an_index_is_changed_in_place_while_no_other_can_write(
