@@ -85,23 +85,25 @@ class Warm:
         self._stack = ExitStack()
 
     def __enter__(self) -> Warm:
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="warm")))
-        self._path = str(folder / "socket")
-        self.commands = folder / "bin"
-        self.commands.mkdir()
-        for name in ("mmad-rag", "python"):
-            shim = self.commands / name
-            shim.write_text(_SHIM.format(python=sys.executable, path=self._path, name=name))
-            shim.chmod(0o755)
-        server = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.warm_server", self._path],
-            cwd=ROOT,
-            # Threads do not survive a fork; whether there is a model hub is read when its client is imported.
-            env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-        )
-        self._stack.callback(server.wait)
-        self._stack.callback(server.kill)
-        wait_for(Path(self._path).exists, "the process that others come from listens", process=server)
+        with ExitStack() as stack:  # undone where a process may not be started
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="warm")))
+            self._path = str(folder / "socket")
+            self.commands = folder / "bin"
+            self.commands.mkdir()
+            for name in ("mmad-rag", "python"):
+                shim = self.commands / name
+                shim.write_text(_SHIM.format(python=sys.executable, path=self._path, name=name))
+                shim.chmod(0o755)
+            server = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.warm_server", self._path],
+                cwd=ROOT,
+                # Threads do not survive a fork; whether there is a hub is read when its client is imported.
+                env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+            )
+            stack.callback(server.wait)
+            stack.callback(server.kill)
+            wait_for(Path(self._path).exists, "the process that others come from listens", process=server)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
