@@ -95,7 +95,7 @@ class Warm:
                 shim.write_text(_SHIM.format(python=sys.executable, path=self._path, name=name))
                 shim.chmod(0o755)
             server = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.warm_server", self._path],
+                [sys.executable, "-m", "tests.support.servers.warm_server", self._path],
                 cwd=ROOT,
                 # Threads do not survive a fork; whether there is a hub is read when its client is imported.
                 env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
