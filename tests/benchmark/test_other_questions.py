@@ -198,6 +198,7 @@ def run(data: Path, tmp_path: Path, cli: Cli) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_is_scored_compared_and_shown(run: Path, cli: Cli) -> None:
     scored = cli("score", run)
     assert "dataset Counting ReaSmaPri Average" in scored.out
@@ -228,6 +229,7 @@ def test_a_run_is_scored_compared_and_shown(run: Path, cli: Cli) -> None:
         assert name not in page
 
 
+@pytest.mark.slow
 def test_a_part_of_a_run_keeps_the_columns_of_the_whole(run: Path) -> None:
     """Reading alone would be one column; the first question of the part must not change the order either."""
     whole = read_run(run)
@@ -240,6 +242,7 @@ def test_a_part_of_a_run_keeps_the_columns_of_the_whole(run: Path) -> None:
     assert summarise(part, replicates=20).tables[0][1] == table
 
 
+@pytest.mark.slow
 def test_a_flip_is_drawn_from_every_column(run: Path) -> None:
     whole = read_run(run)
     rows = tuple(answered(whole.questions, "none", "A") + answered(whole.questions, "blind-none"))

@@ -33,6 +33,9 @@ DOORS: Mapping[str, Callable[[Doors, Case], str]] = MappingProxyType(
     }
 )
 
+MANY_QUESTIONS = ("`ask_many`", "`eval`")
+"""Doors that take seconds, as they ask more than one question."""
+
 
 def table() -> tuple[list[str], dict[str, list[str]]]:
     """The names of the columns, and the cells of each row without what they explain in brackets."""
@@ -67,7 +70,10 @@ def test_the_table_has_every_case_and_every_door() -> None:
     assert {len(row) for row in ROWS.values()} == {len(DOORS)}
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    "door",
+    [pytest.param(door, marks=pytest.mark.slow if door in MANY_QUESTIONS else ()) for door in DOORS],
+)
 @pytest.mark.parametrize(
     "case",
     [

@@ -58,6 +58,7 @@ def found(bench: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     )
 
 
+@pytest.mark.slow
 def test_the_command_is_the_twin_of_the_call(
     bench: Path,
     found: Evaluation,

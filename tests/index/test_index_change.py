@@ -100,6 +100,7 @@ CHANGE = st.one_of(
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(CHANGE, min_size=1, max_size=12))
+@pytest.mark.slow
 def test_any_sequence_of_changes_equals_a_fresh_build(
     pictures: tuple[Path, ...], changes: list[tuple[str, str, int]]
 ) -> None:

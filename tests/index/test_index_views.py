@@ -190,6 +190,7 @@ def test_a_name_that_is_no_text_does_not_stop_a_build(world: World, tmp_path: Pa
 
 
 @needs_shared
+@pytest.mark.slow
 def test_the_defects_of_the_real_benchmark_are_found() -> None:
     """Every defect image of a product of MVTec AD; VisA's `bad` is ambiguous."""
     found = find_defect_references(MMAD, load_knowledge(ROOT / "knowledge").products)

@@ -87,6 +87,7 @@ def test_a_statement_about_a_product_is_none(text: str) -> None:
     assert not instructs(text)
 
 
+@pytest.mark.slow
 def test_none_is_found_in_the_shipped_files() -> None:
     texts = [text for path in KNOWLEDGE.glob("*.yaml") for _, text in texts_of(read_yaml(path).value)]
     assert len(texts) > 3000

@@ -474,6 +474,7 @@ _TEXT = st.text(
 
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.sampled_from(["good", "bad", "bent", "cut"]), _TEXT, min_size=1))
+@pytest.mark.slow
 def test_any_text_survives_the_import(texts: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         published = {"own set": {"cog": texts}}
@@ -663,6 +664,7 @@ def test_the_command_schema_prints_it_or_writes_it(tmp_path: Path) -> None:
     assert "cannot be written" in str(refused.exception)
 
 
+@pytest.mark.slow
 def test_the_pre_commit_hook_lints_the_knowledge_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     root = ROOT
     (hook,) = yaml.safe_load((root / ".pre-commit-hooks.yaml").read_text())
@@ -741,6 +743,7 @@ def test_speaking_of_an_output_is_no_instruction_but_a_line_break_hides_none(
     assert any("reads like an instruction" in problem for problem in problems) is found
 
 
+@pytest.mark.slow
 def test_every_catalogue_product_can_be_started(tmp_path: Path) -> None:
     write: Callable[[str], object] = lambda product: new_product(product, tmp_path, today=TODAY)  # noqa: E731
     for product in DEFECT_FOLDERS:

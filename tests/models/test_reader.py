@@ -170,6 +170,7 @@ def picture(number: int) -> EncodedImage:
     return EncodedImage(b"", MediaType.PNG, 1, 1, digest, "made")
 
 
+@pytest.mark.slow
 def test_without_knowledge_every_letter_is_equally_likely_whatever_its_length() -> None:
     lopsided = choices("x", "a very much longer option than all the others", "mid length", "y")
     counts = letters_by_chance(
@@ -179,6 +180,7 @@ def test_without_knowledge_every_letter_is_equally_likely_whatever_its_length() 
     assert all(abs(counts[name] - 500) < 58 for name in "ABCD")
 
 
+@pytest.mark.slow
 def test_yes_and_no_are_left_to_chance_with_and_without_knowledge() -> None:
     detection = Prompt("Is there any defect in the object?", image=None, choices=choices("Yes.", "No."))
     counts = letters_by_chance(lambda n: dataclasses.replace(detection, image=picture(n)))

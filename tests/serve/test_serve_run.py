@@ -59,6 +59,7 @@ def stop_when_asked(upstream: Upstream, url: str, number: int, replies: list[htt
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.slow
 def test_a_stop_signal_lets_requests_in_flight_end(
     index: KnowledgeIndex, encoder: Encoder, upstream: Upstream, number: int
 ) -> None:

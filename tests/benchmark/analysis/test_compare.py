@@ -212,6 +212,7 @@ def test_every_draw_has_as_many_images_as_the_stratum() -> None:
     assert drawn.mean(axis=0) == pytest.approx(np.ones(8), abs=0.15)
 
 
+@pytest.mark.slow
 def test_the_interval_agrees_with_scipy() -> None:
     """One column, one question per image: an ordinary percentile bootstrap of a paired mean."""
     from scipy import stats

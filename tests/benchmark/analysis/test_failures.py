@@ -67,6 +67,7 @@ def test_the_advice_fits_the_cause() -> None:
     assert advice(image + model) == f"{advice(image)}; {advice(model)}"
 
 
+@pytest.mark.slow
 def test_eval_names_the_pictures_and_asks_only_those_again_once_they_are_replaced(
     cli: Cli, tmp_path: Path
 ) -> None:
@@ -148,6 +149,7 @@ def test_measure_says_that_nothing_is_kept_unless_it_is(
 
 
 @pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.slow
 def test_an_interrupt_says_how_to_go_on_only_where_the_same_command_does(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
 ) -> None:

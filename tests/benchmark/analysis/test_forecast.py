@@ -68,6 +68,7 @@ def test_what_is_counted_is_what_is_rendered() -> None:
     assert model.identity == "counting/m"
 
 
+@pytest.mark.slow
 def test_a_plan_needs_neither_key_nor_endpoint_and_asks_nothing(
     cli: Cli, bench: Path, tmp_path: Path
 ) -> None:

@@ -102,6 +102,7 @@ def test_the_real_questions_have_ten_doubtful_ones() -> None:
     assert found == {BOTTLE: 1, MISPLACED: 9}
 
 
+@pytest.mark.slow
 def test_eval_leaves_errata_out_by_name_and_says_so(tmp_path: Path, cli: Cli) -> None:
     copy(tmp_path, {0: "A"})
     for path in json.loads((tmp_path / "mmad.json").read_text()):
@@ -119,6 +120,7 @@ def test_eval_leaves_errata_out_by_name_and_says_so(tmp_path: Path, cli: Cli) ->
     assert "holds a run with another" in ran.err
 
 
+@pytest.mark.slow
 def test_eval_says_when_a_copy_is_free_of_an_erratum(tmp_path: Path, cli: Cli) -> None:
     copy(tmp_path, {0: "B"})
     words = ("eval", "--data", tmp_path, "--model", "builtin:scripted/A", "--arms", "none", "--no-images")

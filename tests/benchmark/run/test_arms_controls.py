@@ -171,6 +171,7 @@ def test_the_neutral_text_is_made_of_single_tokens_without_signs() -> None:
     assert len(set(NOUNS)) == len(NOUNS)
 
 
+@pytest.mark.slow
 def test_the_neutral_text_holds_no_word_of_a_shipped_products_or_defects_name() -> None:
     names: set[str] = set()
     for product in load_knowledge(shipped_knowledge()).products:

@@ -88,6 +88,7 @@ def test_the_list_of_files_is_complete_and_right(tmp_path: Path) -> None:
     assert (tmp_path / "SHA256SUMS").read_text(encoding="utf-8").splitlines() == expected
 
 
+@pytest.mark.slow
 def test_equal_arguments_give_equal_bytes_and_another_seed_gives_others(tmp_path: Path) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         render_small(tmp_path / name, seed=seed)
@@ -168,6 +169,7 @@ def test_a_disk_that_fills_up_half_way_is_one_message(
         render_small(tmp_path / "s")
 
 
+@pytest.mark.slow
 def test_an_earlier_sample_is_replaced_and_other_files_stay(tmp_path: Path) -> None:
     """What the earlier sample held and the new one does not is gone; a file of the user's is kept."""
     render_small(tmp_path / "s", templates=4)
@@ -177,6 +179,7 @@ def test_an_earlier_sample_is_replaced_and_other_files_stay(tmp_path: Path) -> N
     assert files_of(tmp_path / "s") == files_of(tmp_path / "fresh") | {"notes.txt": b"mine"}
 
 
+@pytest.mark.slow
 def test_an_interrupted_sample_says_so_and_can_be_replaced(tmp_path: Path) -> None:
     def stop(done: int, _total: int) -> None:
         if done == 9:
@@ -190,6 +193,7 @@ def test_an_interrupted_sample_says_so_and_can_be_replaced(tmp_path: Path) -> No
     assert files_of(tmp_path / "s") == files_of(tmp_path / "fresh")
 
 
+@pytest.mark.slow
 def test_a_list_of_files_cannot_reach_outside_its_folder(tmp_path: Path) -> None:
     outside = tmp_path / "outside.txt"
     outside.write_text("mine", encoding="utf-8")

@@ -223,6 +223,7 @@ def test_a_wish_longer_than_a_questions_time_fails_that_question_and_holds_up_no
     assert naps.slept == [5.5], "the question's own pause; by then the endpoint's wish is over"
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_is_only_slow_to_allow_loses_no_question(openai_server: OpenAIServer) -> None:
     """Forty refusals in a row, far more than other failures are worth; the deadline alone is the end."""
     naps = Naps()
