@@ -34,7 +34,8 @@ from mmad_rag.reading.letter_forms import (
     SET_OFF_SMALL,
     WALK,
 )
-from mmad_rag.reading.reply_text import without_markup, without_reasoning
+from mmad_rag.reading.reasoning import without_reasoning
+from mmad_rag.reading.reply_text import without_markup
 from mmad_rag.records import Choice
 
 PARSER_VERSION = 3

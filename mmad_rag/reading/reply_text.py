@@ -1,21 +1,11 @@
-"""Remove the markup and the reasoning blocks of a reply."""
+"""Remove the markup of a reply."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from mmad_rag.reading.answer_markers import LETTER
 
-_THINK = re.compile(
-    r"<(/?)(think|thinking|thought|reasoning|reflection|scratchpad|analysis)(?:\s[^<>]{0,200})?>",
-    re.IGNORECASE,
-)
-_THINK_IN_BRACKETS = re.compile(r"\[(/?think)\]", re.IGNORECASE)
-_FINAL_CHANNEL = re.compile(r"<\|channel\|>final<\|message\|>|(?<=assistant)final(?=[\W_]|[A-Z])")
-_OTHER_CHANNEL = re.compile(
-    r"<\|channel\|>(?:analysis|commentary)\b[^<>]{0,200}<\|message\|>|\Aanalysis(?=[A-Z])"
-)
 _ANSWER_TAGS = (  # a second opening tag ends the first, so that each is examined once
     re.compile(
         r"<((?:final_)?answer)>((?:(?!</?(?:final_)?answer>).)*)(?:</\1>|\Z)", re.IGNORECASE | re.DOTALL
@@ -43,32 +33,6 @@ _BOX_SIGNS = ((re.compile(r"\[[xX✓✔]\]|☑"), "[x]"), (re.compile("☐"), "[
 _TICKED_BOX = re.compile(r"^[ \t]*(?:[-+•][ \t]*)?\[x\][ \t]+", re.MULTILINE)
 _EMPTY_BOX = re.compile(r"^[ \t]*(?:[-+•][ \t]*)?\[ ?\][ \t].*$", re.MULTILINE)
 _CITATION = re.compile(r"(?<=[^\s:=\[])[ \t]*\[\d{1,3}(?:[ \t]*[,;–-][ \t]*\d{1,3})*\](?!\()")
-_INVISIBLE = re.compile(r"[\u200b-\u200f\u2060\ufeff]")
-
-
-def without_reasoning(text: str) -> str:
-    """The reply after its reasoning blocks, in compatibility form (full-width letters become plain ones)."""
-    text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("‘", "'")
-    text = _INVISIBLE.sub("", text).replace("◁", "<").replace("▷", ">")
-    text = _THINK_IN_BRACKETS.sub(r"<\1>", text)
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if finals := list(_FINAL_CHANNEL.finditer(text)):
-        text = text[finals[-1].end() :]
-    elif other := _OTHER_CHANNEL.search(text):
-        text = text[: other.start()]
-    kept: list[str] = []
-    position, within = 0, None
-    for tag in _THINK.finditer(text):
-        name = tag[2].casefold()
-        if within is None and not tag[1]:
-            kept.append(text[position : tag.start()])
-            within = name
-        elif within is None:  # the chat template opened the block: everything before was reasoning
-            kept.clear()
-        elif tag[1] and name == within:
-            within = None
-        position = tag.end()
-    return "".join(kept) if within else "".join(kept) + text[position:]
 
 
 def without_markup(text: str) -> str:
