@@ -11,30 +11,35 @@ _CORE = (
     r"(?:think(?:ing)?|thoughts?|reason(?:ing|s)?|rationale|reflect(?:ion|ing)?|scratch[ _-]?pad|analysis"
     r"|caption|cot|monologue|deliberat(?:ion|ing)|brainstorm(?:ing)?)"
 )
-_NAME = rf"(?:[a-z]\w{{0,19}}:)?(?!no[_-]|final[_-])(?:(?:[a-z]{{1,12}}[_-]){{0,3}}|ant){_CORE}(?:[_-][a-z]{{1,12}})?"
+_NAME = (
+    r"(?:[a-z]\w{0,19}:)?(?!no[_-]|final[_-])(?:(?:[a-z]{1,12}[_-]){0,3}|ant)"
+    rf"{_CORE}(?:[_-][a-z]{{1,12}})?"
+)
 """The name of a reasoning block: `think`, `seed:think`, `inner_monologue`, `thinking_process`."""
 _GAP = "[ _▁-]"
 _FROM, _UPTO = (rf"(?:{words}){_GAP}(?:of{_GAP})?" for words in ("start|begin", "end|stop"))
 _LEFT, _RIGHT = r"(?:<\|?|\[)", r"(?:\|?>|\])"
 _CHANNEL = r"<\|?channel\|?>\s*"
 _CHANNEL_END = r"\b(?:[^<>\n]|<\|constrain\|>){0,200}(?:<\|?message\|?>|\n|\Z)"
+_FINAL = (
+    rf"{_LEFT}{_FROM}(?:final{_GAP})?(?:response|solution|answer){_RIGHT}|<\|content\|>"
+    rf"|{_CHANNEL}(?:final|response|answer|content){_CHANNEL_END}|(?<=assistant)(?-i:final(?=[\W_]|[A-Z]))"
+)
+_CLOSE = (
+    rf"{_LEFT}{_UPTO}{_CORE}{_RIGHT}|{_LEFT}{_CORE}{_GAP}(?:end|stop){_RIGHT}"
+    r"|<unused95>|<channel\|>|\.\.\.done thinking\b\.?"
+)
+_OPEN = (
+    rf"{_LEFT}{_FROM}{_CORE}{_RIGHT}|{_LEFT}{_CORE}{_GAP}(?:start|begin){_RIGHT}"
+    r"|<unused94>(?:thought\b)?|\A\s*thought\n|\A\s*Thinking\.\.\.[ \t]*\n"
+)
 _MARK = re.compile(
-    "|".join(
-        (
-            rf"(?P<final>{_LEFT}{_FROM}(?:final{_GAP})?(?:response|solution|answer){_RIGHT}|<\|content\|>"
-            rf"|{_CHANNEL}(?:final|response|answer|content){_CHANNEL_END}"
-            r"|(?<=assistant)(?-i:final(?=[\W_]|[A-Z])))",
-            rf"(?P<close>{_LEFT}{_UPTO}{_CORE}{_RIGHT}|{_LEFT}{_CORE}{_GAP}(?:end|stop){_RIGHT}"
-            r"|<unused95>|<channel\|>|\.\.\.done thinking\b\.?)",
-            rf"(?P<open>{_LEFT}{_FROM}{_CORE}{_RIGHT}|{_LEFT}{_CORE}{_GAP}(?:start|begin){_RIGHT}"
-            r"|<unused94>(?:thought\b)?|\A\s*thought\n|\A\s*Thinking\.\.\.[ \t]*\n)",
-            rf"(?P<channel>{_CHANNEL}\w+{_CHANNEL_END}|<\|channel\|?>|\A(?-i:analysis(?=[A-Z])))",
-            r"(?P<turn><\|(?:end|start|return|begin)\|>)",
-            r"(?P<fold><details\b[^<>]{0,200}\breasoning\b[^<>]{0,200}>)|(?P<unfold></details>)",
-            r"(?P<summary><summary>)|(?P<summed></summary>)|(?P<conclusion><conclusion>)",
-            rf"(?:<\|?\s?|\[)(?P<shut>/?)\|?(?P<name>{_NAME})(?:\s[^<>\[\]]{{0,200}})?{_RIGHT}",
-        )
-    ),
+    rf"(?P<final>{_FINAL})|(?P<close>{_CLOSE})|(?P<open>{_OPEN})"
+    rf"|(?P<channel>{_CHANNEL}\w+{_CHANNEL_END}|<\|channel\|?>|\A(?-i:analysis(?=[A-Z])))"
+    r"|(?P<turn><\|(?:end|start|return|begin)\|>)"
+    r"|(?P<fold><details\b[^<>]{0,200}\breasoning\b[^<>]{0,200}>)|(?P<unfold></details>)"
+    r"|(?P<summary><summary>)|(?P<summed></summary>)|(?P<conclusion><conclusion>)"
+    rf"|(?:<\|?\s?|\[)(?P<shut>/?)\|?(?P<name>{_NAME})(?:\s[^<>\[\]]{{0,200}})?{_RIGHT}",
     re.IGNORECASE,
 )
 """Everything that opens or closes reasoning, or opens the final response."""
@@ -46,7 +51,6 @@ _CUT_MARK = re.compile(r"<(?:\||/)[\w:/▁]{0,40}\|?\Z")
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u2060\ufeff]")
 _KINDS = {"think": re.compile("think|thought"), "reason": re.compile("reason|rationale")}
 """Kinds of tags whose names go with each other: `<think>` may be closed by `</thinking>`."""
-_STAGE_NAMES = frozenset(("summary", "caption", "reason"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +63,30 @@ class _Mark:
     """The one kind of block that it opens, or the kinds that it closes."""
 
 
+_MARKS = {
+    "final": _Mark("answer", frozenset()),
+    "open": _Mark("open", frozenset(("token",))),
+    "close": _Mark("close", frozenset(("token", "channel", *_KINDS))),
+    "channel": _Mark("open", frozenset(("channel",))),
+    "turn": _Mark("close an open block", frozenset(("token", "channel"))),
+    "fold": _Mark("open", frozenset(("fold",))),
+    "unfold": _Mark("close an open block", frozenset(("fold",))),
+    "summary": _Mark("open", frozenset(("summary",))),
+    "summed": _Mark("close an open block", frozenset(("summary",))),
+    "conclusion": _Mark("close an open block", frozenset(("summary", "caption", "reason"))),
+}
+"""What each mark without a name does."""
+
+
 def without_reasoning(text: str) -> str:
     """The reply without its reasoning, in compatibility form (full-width letters become plain ones).
 
-    The marks are those of chat templates and of prompts that ask for reasons: tags (`<think>`, `<seed:think>`,
-    `<reflection>`, `◁think▷`, `[THINK]`), tokens (`<|START_THINKING|>`, `<|begin_of_thought|>`,
-    `<unused94>thought`), channels (`<|channel|>analysis<|message|>`, `<|channel>thought`), the stages of
-    LLaVA-CoT and the headings of Granite. Reasoning that was not closed ends with the reply. A mark that only
-    closes says that the chat template opened the reasoning; what opens the final response ends all of it.
+    The marks are those of chat templates and of prompts that ask for reasons: tags (`<think>`,
+    `<seed:think>`, `<reflection>`, `◁think▷`, `[THINK]`), tokens (`<|START_THINKING|>`,
+    `<|begin_of_thought|>`, `<unused94>thought`), channels (`<|channel|>analysis<|message|>`,
+    `<|channel>thought`), the stages of LLaVA-CoT and the headings of Granite. Reasoning that was not closed
+    ends with the reply. A mark that only closes says that the chat template opened the reasoning; what opens
+    the final response ends all of it.
     """
     text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("‘", "'")
     text = _INVISIBLE.sub("", text).replace("◁", "<").replace("▷", ">")
@@ -107,23 +127,8 @@ def _mark(found: re.Match[str], *, staged: bool, bracketed: set[str]) -> _Mark |
         staged: Whether the reply has the stages of LLaVA-CoT, so that `<summary>` is one of them.
         bracketed: Names that stand for blocks in square brackets; `[Analysis]` is a heading elsewhere.
     """
-    match found.lastgroup:
-        case "final":
-            return _Mark("answer", frozenset())
-        case "open" | "channel" | "fold":
-            return _Mark("open", frozenset((found.lastgroup.replace("open", "token"),)))
-        case "close":
-            return _Mark("close", frozenset(("token", "channel", *_KINDS)))
-        case "turn":
-            return _Mark("close an open block", frozenset(("token", "channel")))
-        case "unfold":
-            return _Mark("close an open block", frozenset(("fold",)))
-        case "summary":
-            return _Mark("open", frozenset(("summary",))) if staged else None
-        case "summed":
-            return _Mark("close an open block", frozenset(("summary",)))
-        case "conclusion":
-            return _Mark("close an open block", _STAGE_NAMES)
+    if not found["name"]:
+        return None if found["summary"] and not staged else _MARKS[found.lastgroup or ""]
     name = found["name"].casefold()
     if found[0].startswith("[") and name not in bracketed:
         return None
