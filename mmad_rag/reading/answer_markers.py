@@ -32,9 +32,15 @@ _CORRECT_ONE_IS = (
 )
 _CHOICE_IS = (
     r"\b(?:choice|selection|prediction|response|conclusion|verdict|decision|judge?ment|result|classification"
-    r"|option|letter|selected|chosen|choose|correct|final)"
-    rf"\s*(?:\sis\b|[:=])\s*{_NAMED}"
+    r"|option|letter|selected|chosen|choose|correct|final|pick|guess|vote|assessment|diagnosis|solution|output)"
+    rf"\s*(?:\sis\b\s*:?|[:=])\s*{_NAMED}"
 )
+_IS_COLON = (
+    r"(?:\A|(?<=[.!?\n]))(?:(?!\b(?:not|never|neither|nor|except|exclud|eliminat|reject|rule[sd]?\b|discard|wrong"
+    r"|incorrect|false|least|worst|if|unless|second|alternative|other)|n't\b)[^.!?\n:]){1,120}"
+    rf"\b(?:is|would\s+be|must\s+be)\s*:\s*{_NAMED}(?=[('\[]*{LETTER}\b)"
+)
+"""Any sentence that ends in `is:` and a letter: `The defect in the image is: B`."""
 _I_CHOOSE = (
     r"\b(?:you\s+should|I(?:'d|'ll|'m|\s+would|\s+will|\s+am)?(?:\s+(?!not\b|never\b|cannot\b)\w+)?)\s+"
     rf"(?:choose|chose|pick|select|selected|say|go(?:ing)?\s+with|opt\s+for)\s+{_NAMED}"
@@ -49,14 +55,20 @@ _CONCLUSION = (
     rf"(?=[('\[]*(?-i:{LETTER})\b)"
 )
 OPTION = re.compile(
-    rf"^[^\w\n]*(?:answer|option|choice|opción|opção|opzione)\s+(?=[^\w\n]*{LETTER}\W*(?:[.:)]|$))",
+    rf"^[^\w\n]*(?:(?:answer|option|choice|opción|opção|opzione|вариант|variante|antwort|réponse)\s+"
+    rf"|(?:选项|選項|選択肢)\s*(?!.{{1,200}}(?:选项|選項|選択肢)))"
+    rf"(?=[^\w\n]*{LETTER}\W*(?:[.:)。]|$))",
     re.IGNORECASE | re.MULTILINE,
 )
 """A named option at the start of a line; several letters in one reply are a list of the options."""
 
-_CHINESE = r"(?:答案|选项|選項)(?:应该|應該|应|應)?(?:是|为|為|:)+\s*(?:选项|選項)?\s*"
+_CHINESE = (
+    r"(?:(?:答案|选项|選項|结论|結論|选择|選擇|判断|判斷|结果|結果|正确的)(?:应该|应該|應該|应|應)?(?:是|为|為|[选選](?![项項])|:)+"
+    r"|(?<!\w)答\s*:|(?<!不)(?:应该|應該|应|應|故|所以|因此)(?:是|为|為)(?=[(\[]*(?-i:[A-Z])))"
+    r"\s*(?:选项|選項)?\s*"
+)
 _CHINESE_CHOOSE = rf"[选選](?:择|擇)?(?:是|为|為|:)*\s*(?=[('\[]*{LETTER})"
-_JAPANESE = r"(?:正解|答え|回答|解答)\s*(?:は|:)+\s*"
+_JAPANESE = r"(?:正解|答え|回答|解答|選択肢)\s*(?:は|:)+\s*(?:選択肢\s*)?"
 _KOREAN = r"(?:정답|답)\s*(?:은|는|:)+\s*"
 _SPANISH_OPTION = r"(?:letra|lettera|letter|opción|opção|opzione|option|alternativa)"
 _GERMANIC = r"\b(?:antwort|antwoord)(?:\s+(?:lautet|ist|is))?\s*:?\s+"
@@ -84,6 +96,7 @@ ANSWER_MARKERS = tuple(
         _ANSWER_IS,
         _CORRECT_ONE_IS,
         _CHOICE_IS,
+        _IS_COLON,
         _I_CHOOSE,
         _IT_IS,
         _I_THINK,
@@ -109,13 +122,24 @@ IS_RIGHT = re.compile(
         \s+(?:
             is\s+(?:clearly\s+|therefore\s+)?(?:the\s+)?(?:most\s+likely\s+)?
                 (?:answer|(?:correct|right|best)(?:\s+(?:{NOUN}|one|description))?)
+            | is\s+(?:clearly\s+)?(?:the\s+)?most\s+(?:likely|accurate|appropriate|suitable|plausible
+                |probable)(?:\s+(?:{NOUN}|one|description))?
+            | (?:seems?|appears?|looks?)\s+(?:to\s+be\s+)?(?:the\s+)?(?:most\s+)?(?:likely|correct|right|best
+                |accurate|appropriate|plausible)(?:\s+(?:{NOUN}|one|description))?(?!\W+(?:but|however|although|though)\b)
             | ist\s+(?:richtig|korrekt|die\s+(?:richtige|korrekte)\s+(?:Antwort|Option))
             | est\s+(?:correcte?|exacte?|la\s+(?:(?:bonne|meilleure)\s+réponse|réponse\s+correcte))
             | (?:es|é|è)\s+(?:(?:la|a)\s+)?(?:(?:respuesta|resposta|risposta|opción|opção|opzione)\s+)?
                 (?:correct|corret|corrett)[ao]
             | -?\s*(?:это\s+)?(?:правильный|верный)\s+ответ
-        )(?=\s*(?:[.,;:!)\n]|\Z|because\b|since\b))
-        | \s*(?:选项|選項)?(?:是(?:正确|正確|对|對)|正确|正確)(?!的?[吗嗎么?])的?
+        )(?=\s*(?:[.,;:!)\n]|\Z|(?:because|since|as|due|given|based|here)\b))
+        | \s+(?:would\s+)?(?:best|most\s+(?:closely|accurately|likely|precisely)|accurately|correctly)\s+
+            (?:describe|matche?|fit|represent|explain|characteri[sz]e|answer|correspond|reflect|identifie
+            |capture)s?\b(?![^.!\n]{{0,200}}\?)
+        | \s+(?:describes|matches|fits|represents)\s+[^.!?\n]{{1,80}}\s(?:best|most\s+(?:closely|accurately))
+            (?=\s*(?:[.,!\n]|\Z))
+        | \s+fits\s+best(?=\s*(?:[.,!\n]|\Z))
+        | \s*(?:选项|選項)?(?:是(?:正确|正確|对|對)|正确|正確
+            |最(?:符合|准确|準確|合适|合適|恰当|恰當|接近|可能))(?!的?[吗嗎么?])的?
         | \s*を選(?:び|択し)ます
     )""",
     re.VERBOSE,

@@ -187,6 +187,15 @@ PROSE = (
     "piece",
     [
         *(PROSE, "<answer>", "{", "x\n", " \n", "<a>", "<think>", "**", "\\boxed{", "A: Bent tooth ", "if "),
+        *(
+            "Yes, I can see the image ",
+            "is: ",
+            "A... no, ",
+            "scratch (A). ",
+            "<|channel|>x",
+            "[think ",
+            "答:",
+        ),
         *("(", "answer:\n", "A. ", "_", "a_", "B or "),
     ],
 )
