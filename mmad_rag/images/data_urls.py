@@ -35,15 +35,4 @@ def unread_type(url: str) -> str:
     """
     found = _TYPE.match(url)
     declared = found[1].lower() if found else ""
-    return "" if not declared or declared in _READ or _pillow_reads(declared) else declared
-
-
-def _pillow_reads(media_type: str) -> bool:
-    """Whether Pillow reads the type, which depends on version and plug-ins: AVIF since 11.3, HEIC with
-    pillow-heif."""
-    if not media_type.startswith("image/"):
-        return False
-    from PIL import Image
-
-    Image.init()
-    return any(Image.MIME.get(name) == media_type for name in Image.OPEN)
+    return "" if not declared or declared in _READ else declared

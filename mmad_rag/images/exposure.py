@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmad_rag.images import open_image, to_rgb
+from mmad_rag.images import of_pixels, to_rgb
 from mmad_rag.records import EncodedImage
 
 if TYPE_CHECKING:
@@ -38,12 +38,7 @@ def lifted(image: EncodedImage) -> EncodedImage:
     if factor is None:
         return image
     levels = np.clip(np.asarray(pixels, np.float32) * factor, 0, 255).astype(np.uint8)
-    buffer = io.BytesIO()
-    _from_levels(levels).save(buffer, format="PNG", compress_level=1)
-    changed = open_image(buffer.getvalue(), name=image.name)
-    return EncodedImage(
-        changed.data, changed.media_type, changed.width, changed.height, image.digest, image.name
-    )
+    return dataclasses.replace(of_pixels(_from_levels(levels), name=image.name), digest=image.digest)
 
 
 def _factor(pixels: Image) -> float | None:

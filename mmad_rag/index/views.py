@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from mmad_rag.errors import InputError
-from mmad_rag.images import open_image, to_rgb
+from mmad_rag.images import of_pixels, to_rgb
 from mmad_rag.images.exposure import lifted
 from mmad_rag.images.perturb import as_jpeg, blurred, middle, turned
 from mmad_rag.records import EncodedImage
@@ -92,6 +91,4 @@ def view_of(image: EncodedImage, name: str) -> EncodedImage:
         return image
     pixels = to_rgb(image)
     pixels.thumbnail((_LONGEST, _LONGEST))
-    buffer = io.BytesIO()
-    VIEWS[name](pixels).save(buffer, format="PNG", compress_level=1)
-    return open_image(buffer.getvalue(), name=f"{image.name} ({name})")
+    return of_pixels(VIEWS[name](pixels), name=f"{image.name} ({name})")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
-import warnings
 
 from mmad_rag.errors import ImageError
 from mmad_rag.images import open_image
+from mmad_rag.images.decode import pixels_stated
 from mmad_rag.records import EncodedImage
 from mmad_rag.serve.errors import RefusalError
 from mmad_rag.serve.limits import Limits
@@ -40,7 +39,7 @@ def open_limited(data: bytes, limits: Limits) -> EncodedImage:
     Raises:
         RefusalError: 400 if it is not a complete image, 413 if it has too many pixels.
     """
-    if _pixels(data) > limits.image_pixels:
+    if pixels_stated(data) > limits.image_pixels:
         raise RefusalError(
             413,
             f"the image has more than {limits.image_pixels:,} pixels; scale it down",
@@ -60,21 +59,6 @@ def too_large(limits: Limits) -> RefusalError:
         "or start the server with a larger --max-image-mb",
         code="picture_too_large",
     )
-
-
-def _pixels(data: bytes) -> int:
-    """Number of pixels by the header alone; 0 if it cannot be read, which opening reports better."""
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit decides
-            with Image.open(io.BytesIO(data)) as image:
-                return image.width * image.height
-    except Image.DecompressionBombError:
-        return Image.MAX_IMAGE_PIXELS or 0
-    except Exception:  # Pillow's plug-ins raise many kinds of errors on damaged headers
-        return 0
 
 
 def _broken(message: str) -> RefusalError:

@@ -88,10 +88,14 @@ def test_floating_point_greys_are_read_on_their_own_scale(values: list[float], e
 
 
 def test_transparency_is_laid_over_white() -> None:
-    picture = open_image(Image.new("RGBA", (2, 2), (255, 0, 0, 0)))
+    image = Image.new("RGBA", (2, 2), (255, 0, 0, 0))
+    image.putpixel((1, 0), (255, 0, 0, 255))
+    picture = open_image(image)
     assert to_rgb(picture).getpixel((0, 0)) == (255, 255, 255)
+    assert to_rgb(picture).getpixel((1, 0)) == (255, 0, 0)
     palette = Image.new("P", (2, 2), 0)
     palette.putpalette([10, 20, 30] * 256)
+    palette.putpixel((0, 0), 1)
     assert to_rgb(open_image(encoded(palette, "PNG", transparency=0))).getpixel((1, 1)) == (255, 255, 255)
 
 
@@ -155,7 +159,7 @@ def test_what_cannot_be_read_is_refused_with_advice(source: object, words: str) 
 def test_no_message_names_a_place_in_memory(
     monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
 ) -> None:
-    def broken(_file: object) -> None:
+    def broken(_file: object, **_options: object) -> None:
         raise error
 
     monkeypatch.setattr(Image, "open", broken)

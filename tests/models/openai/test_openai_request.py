@@ -201,8 +201,11 @@ def test_a_scaled_picture_keeps_its_format_where_that_can_be_written(
 
 
 def test_what_is_transparent_is_white_in_a_jpeg(openai_server: OpenAIServer) -> None:
-    data = encoded("PNG", mode="RGBA", color=(255, 0, 0, 0))
-    _, _, image = image_of(sent(openai_server, data, image_format="jpeg"))
+    shown = Image.new("RGBA", (60, 30), (255, 0, 0, 255))
+    shown.paste((255, 0, 0, 0), (0, 0, 16, 16))
+    buffer = io.BytesIO()
+    shown.save(buffer, format="PNG")
+    _, _, image = image_of(sent(openai_server, buffer.getvalue(), image_format="jpeg"))
     assert image.getpixel((5, 5)) == (255, 255, 255)
 
 
