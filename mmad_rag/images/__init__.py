@@ -5,12 +5,22 @@ from mmad_rag.images.open import (
     MAX_PIXELS,
     ImageSource,
     data_url,
+    is_as_given,
     of_pixels,
     open_image,
     to_rgb,
 )
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "ImageSource", "data_url", "of_pixels", "open_image", "to_rgb"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "ImageSource",
+    "data_url",
+    "is_as_given",
+    "of_pixels",
+    "open_image",
+    "to_rgb",
+]
 
 
 def __getattr__(name: str) -> object:

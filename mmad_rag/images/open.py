@@ -92,6 +92,11 @@ def of_pixels(pixels: Image, *, name: str, compress_level: int = 1) -> EncodedIm
     return EncodedImage(data, MediaType.PNG, pixels.width, pixels.height, digest, name)
 
 
+def is_as_given(image: EncodedImage) -> bool:
+    """Whether the image's bytes are those that were handed in, and not written anew."""
+    return hashlib.sha256(image.data).hexdigest() == image.digest
+
+
 def to_rgb(image: EncodedImage) -> Image:
     """Decode to an upright 8-bit RGB Pillow image: exactly what a model sees that is sent the image's bytes.
 

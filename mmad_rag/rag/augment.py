@@ -8,10 +8,10 @@ from enum import StrEnum
 from typing import Any, TypeGuard
 
 from mmad_rag.errors import InputError
-from mmad_rag.images import open_image
+from mmad_rag.images import data_url, is_as_given, open_image
 from mmad_rag.images.data_urls import is_data_url, unread_type
 from mmad_rag.prompt import knowledge_text
-from mmad_rag.rag.conversation import Query, TextType, find_query, with_block
+from mmad_rag.rag.conversation import Query, TextType, find_query, with_block, with_image
 from mmad_rag.records import Knowledge
 from mmad_rag.retrieve import ClipRetriever, Retriever
 from mmad_rag.retrieve.route_cache import SeenImages, recall, see
@@ -79,9 +79,19 @@ def find_consultation(messages: Sequence[Any], text_type: TextType | None = None
     return Consultation(query)
 
 
-def with_knowledge(messages: Sequence[Any], query: Query, knowledge: Knowledge) -> list[Any]:
-    """New messages with the knowledge before the image that it is about; the given ones are not changed."""
-    return with_block(messages, query, knowledge_text(knowledge))
+def with_knowledge(
+    messages: Sequence[Any], query: Query, knowledge: Knowledge, *, url: str | None = None
+) -> list[Any]:
+    """New messages with the knowledge before the image that it is about; the given ones are not changed.
+
+    Args:
+        messages: The conversation.
+        query: The image that it is about, and the question.
+        knowledge: What was found.
+        url: The image as the knowledge was looked up for it, if models would not show the given one alike.
+    """
+    changed = with_block(messages, query, knowledge_text(knowledge))
+    return changed if url is None or url == query.url else with_image(changed, query, url)
 
 
 def add_knowledge(
@@ -102,6 +112,8 @@ def add_knowledge(
     | image at an address, or a provider file   | returned unchanged: nothing is fetched or opened    |
     | product not in the catalogue              | returned unchanged                                  |
     | message holds reference material already  | returned unchanged                                  |
+    | 16 bits, EXIF's turn, transparency, BMP,  | the image is sent as `open_image` writes it anew    |
+    | TIFF: an image that models show otherwise |                                                     |
     | tool calls and their results              | kept; the question is the user's last               |
     | a `data:` URL that declares another media | returned unchanged: the provider may understand it  |
     | type than those read (HEIC, SVG, PDF ...) |                                                     |
@@ -130,24 +142,26 @@ def add_knowledge(
     if found.query is None or found.hindrance is not None:
         return Addition(list(messages), None, found.note)
     query = found.query
-    knowledge = _known(query, retriever, seen, counter)
+    knowledge, as_given = _known(query, retriever, seen, counter)
     if not knowledge.hits:
         return Addition(list(messages), knowledge, "nothing is known about what the image shows")
-    return Addition(with_knowledge(messages, query, knowledge), knowledge, "")
+    url = None if as_given else data_url(open_image(query.url))
+    return Addition(with_knowledge(messages, query, knowledge, url=url), knowledge, "")
 
 
 def _known(
     query: Query, retriever: Retriever, seen: SeenImages | None, counter: NamedCounter | None
-) -> Knowledge:
-    """The knowledge about the image in a `data:` URL."""
+) -> tuple[Knowledge, bool]:
+    """The knowledge about the image in a `data:` URL, and whether a model may be sent the image as it is."""
     if not _routes_first(retriever):
-        return retriever.retrieve(query.question, open_image(query.url))
+        opened = open_image(query.url)
+        return retriever.retrieve(query.question, opened), is_as_given(opened)
     image = None if seen is None else seen.get(query.url)
     if image is None or image.index != retriever.index.fingerprint:
         image = see(retriever, open_image(query.url))
         if seen is not None:
             seen.put(query.url, image)
-    return recall(retriever, image, query.question, counter)
+    return recall(retriever, image, query.question, counter), image.as_given
 
 
 def _routes_first(retriever: Retriever) -> TypeGuard[ClipRetriever]:

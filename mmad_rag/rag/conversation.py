@@ -81,6 +81,23 @@ def with_block(messages: Sequence[Any], query: Query, block: str) -> list[Any]:
     return changed
 
 
+def with_image(messages: Sequence[Any], query: Query, url: str) -> list[Any]:
+    """New messages in which the image that the conversation is about has this URL."""
+    changed = list(messages)
+    message = changed[query.position]
+    content = [_with_url(part, query.url, url) for part in message["content"]]
+    changed[query.position] = {**message, "content": content}
+    return changed
+
+
+def _with_url(part: Any, old: str, new: str) -> Any:  # noqa: ANN401 - a part may be anything
+    """The part with the new URL, if it is an image with the old one."""
+    if not isinstance(part, Mapping) or part.get("type") not in _TEXT_TYPES or _url(part) != old:
+        return part
+    found = part["image_url"]
+    return {**part, "image_url": {**found, "url": new} if isinstance(found, Mapping) else new}
+
+
 def _parts(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     content = message.get("content")
     if isinstance(content, Sequence) and not isinstance(content, str):

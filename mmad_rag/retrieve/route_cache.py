@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from mmad_rag.images import is_as_given
 from mmad_rag.records import EncodedImage, FloatArray, Knowledge, Route
 from mmad_rag.retrieve.clip import ClipRetriever
 from mmad_rag.retrieve.selection.tokenizers import NamedCounter
@@ -24,6 +25,8 @@ class SeenImage:
     """The product that the image shows; it does not depend on the question."""
     index: str
     """Fingerprint of the index by which the image was routed."""
+    as_given: bool = True
+    """Whether a model may be sent the given bytes; False if they had to be written anew."""
 
 
 def see(retriever: ClipRetriever, image: EncodedImage) -> SeenImage:
@@ -33,7 +36,7 @@ def see(retriever: ClipRetriever, image: EncodedImage) -> SeenImage:
         EncoderError: the index's encoder has no image tower.
     """
     vector, route = retriever.vector(image), retriever.route(image)
-    return SeenImage(vector, image.digest, route, retriever.index.fingerprint)
+    return SeenImage(vector, image.digest, route, retriever.index.fingerprint, is_as_given(image))
 
 
 def recall(

@@ -77,10 +77,12 @@ class Augmenter:
             source = await self._fetcher.fetch(asked.url)
         elif found.hindrance is not None:
             return _untouched(data, _UNTOUCHED[found.hindrance])
-        knowledge = await self._lookup.find(source, asked.question, model=body.get("model"))
+        result = await self._lookup.find(source, asked.question, model=body.get("model"))
+        knowledge = result.knowledge
         if knowledge.hits:
-            changed = with_knowledge(messages, asked, knowledge)
-            data = encode({**body, "messages": changed}, message=asked.position, url=asked.url)
+            url = result.url if result.url is not None else asked.url
+            changed = with_knowledge(messages, asked, knowledge, url=url)
+            data = encode({**body, "messages": changed}, message=asked.position, url=url)
         return Augmented(
             data, _OUTCOMES[knowledge.route.outcome], knowledge.route.products, report_headers(knowledge)
         )

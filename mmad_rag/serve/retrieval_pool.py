@@ -6,10 +6,11 @@ import asyncio
 import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
-from mmad_rag.images import open_image
-from mmad_rag.records import Knowledge
+from mmad_rag.images import data_url, open_image
+from mmad_rag.records import EncodedImage, Knowledge
 from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.retrieve.config import RequestCounters
 from mmad_rag.retrieve.route_cache import SeenImage, SeenImages, recall, see
@@ -24,6 +25,16 @@ _SMALL = 512 * 1024
 """Length of a `data:` URL in characters, or of an image in bytes, that is hashed in half a millisecond."""
 _SHORT = 4_000
 """Length of a question in characters that is compared with passages in half a millisecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The result of a look-up."""
+
+    knowledge: Knowledge
+    """The knowledge about the image."""
+    url: str | None = None
+    """The image as a `data:` URL, written anew; None if a model may be sent the given one."""
 
 
 class Lookup:
@@ -58,7 +69,7 @@ class Lookup:
         self._hands = ThreadPoolExecutor(1, "mmad-rag-select")  # a retriever selects for one image at a time
         self._seen = SeenImages(limits.images_kept)
 
-    async def find(self, source: str | bytes, question: str, *, model: object = None) -> Knowledge:
+    async def find(self, source: str | bytes, question: str, *, model: object = None) -> Found:
         """Look up the knowledge about an image.
 
         Args:
@@ -77,8 +88,12 @@ class Lookup:
         found = seen if seen is not None else await _in(self._eyes, lambda: self._look(source))
         counter = await self._counter(model)
         if self._retriever.selects_by_words and len(question) <= _SHORT:
-            return recall(self._retriever, found, question, counter)
-        return await _in(self._hands, lambda: recall(self._retriever, found, question, counter))
+            knowledge = recall(self._retriever, found, question, counter)
+        else:
+            knowledge = await _in(self._hands, lambda: recall(self._retriever, found, question, counter))
+        if found.as_given or isinstance(source, bytes) or not knowledge.hits:
+            return Found(knowledge)
+        return Found(knowledge, await _in(self._eyes, lambda: data_url(self._opened(source))))
 
     def close(self) -> None:
         """End the threads; no further look-up is possible."""
@@ -86,10 +101,13 @@ class Lookup:
         self._hands.shutdown(wait=False, cancel_futures=True)
 
     def _look(self, source: str | bytes) -> SeenImage:
-        data = source if isinstance(source, bytes) else data_url_bytes(source, self._limits)
-        seen = see(self._retriever, open_limited(data, self._limits))
+        seen = see(self._retriever, self._opened(source))
         self._seen.put(source, seen)
         return seen
+
+    def _opened(self, source: str | bytes) -> EncodedImage:
+        data = source if isinstance(source, bytes) else data_url_bytes(source, self._limits)
+        return open_limited(data, self._limits)
 
     async def _counter(self, model: object) -> NamedCounter | None:
         """The token counter of the request's model; found in a thread, as a tokenizer may have to load."""

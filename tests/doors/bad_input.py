@@ -119,6 +119,9 @@ def many_pixels() -> bytes:
     return buffer.getvalue()
 
 
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n%%EndComments\nshowpage\n%%EOF\n"
+
+
 def many_bytes() -> bytes:
     """100 MB when written in base64."""
     return bytes(75_000_000)
@@ -130,6 +133,7 @@ CASES: Mapping[str, Case] = {
     "broken data URL": Case((lambda: "data:image/png;base64,@@@",)),
     "bytes that are not an image": Case((lambda: b"no image at all",)),
     "data URL of a type not read here (HEIC)": Case((lambda: "data:image/heic;base64,AAAAGGZ0eXBoZWlj",)),
+    "EPS bytes that say they are PNG": Case((lambda: EPS,)),
     "truncated image": Case((lambda: RED[:60],)),
     "image at an http address": Case((lambda: "http://127.0.0.1:9/nut.png",)),
     "image of 75 MB, in a body of 100 MB": Case((many_bytes,)),

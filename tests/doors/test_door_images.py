@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import numpy as np
 import openai
 import pytest
+from PIL import Image
 
 from mmad_rag import RagWrapper
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import ImageError
+from mmad_rag.images import data_url, open_image
 from mmad_rag.images.data_urls import unread_type
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.rag import Addition
@@ -21,6 +25,7 @@ from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.serve.app import make_app
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.upstream import Upstream as Target
+from tests.images.files import chunk, encoded, exif, png16, png_chunks
 from tests.support.servers.openai_server import OpenAIServer, json_body
 from tests.support.servers.serving import (
     RED,
@@ -185,6 +190,44 @@ def test_a_message_with_knowledge_says_so_before_its_picture_is_looked_at(
 @pytest.mark.parametrize("kind", ["image/jp2", "image/avif", "image/x-eps", "application/postscript"])
 def test_what_pillow_could_read_beside_our_formats_is_not_read(kind: str) -> None:
     assert unread_type(f"data:{kind};base64,AAAA") == kind
+
+
+# ------------------------------------------------------------------------- images that models show otherwise
+
+DISC = Image.open(io.BytesIO(RED)).convert("RGB")
+DEEP = png16(np.asarray(DISC).astype(np.uint16) * 16)
+"""The red disc in levels of 12 bits: a server that drops the low bytes shows it black."""
+SHOWN_OTHERWISE = [
+    DEEP,
+    encoded(DISC, "PNG", exif=exif(3)),
+    encoded(DISC, "BMP"),
+    encoded(DISC, "TIFF"),
+    png_chunks(RED, chunk(b"eXIf", b"Exif\0\0\0\x08")),
+]
+
+
+@pytest.mark.parametrize("data", SHOWN_OTHERWISE, ids=["12 bits", "turned", "BMP", "TIFF", "odd EXIF"])
+def test_every_door_sends_the_image_that_the_encoder_saw(
+    rag: RagWrapper, openai_server: OpenAIServer, endpoint: httpx.Client, upstream: Upstream, data: bytes
+) -> None:
+    given = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    assert open_image(data).data != data
+    wanted = {"url": data_url(open_image(data)), "detail": "low"}
+    other = image_part(UNREAD[0])
+    body = asked(text_part("Is there a crack?"), other, image_part(given))
+    body["messages"][0]["content"][-1]["image_url"]["detail"] = "low"
+    before = json.dumps(body)
+
+    for _ in range(2):  # opened, and then remembered
+        added = rag.augment(body["messages"])
+        shown = [part["image_url"] for part in added[0]["content"] if "image_url" in part]
+        assert shown == [other["image_url"], wanted]
+        with openai.OpenAI(base_url=openai_server.url, api_key="k") as plain:
+            rag.wrap(plain).chat.completions.create(**body)
+        assert openai_server.requests[-1].body["messages"] == added
+        post(endpoint, body)
+        assert json.loads(upstream.bodies[-1])["messages"] == added
+    assert json.dumps(body) == before
 
 
 # --------------------------------------------------------------------------------- what text parts are called

@@ -247,7 +247,7 @@ def test_a_lookup_equals_the_retrievers_own(index: KnowledgeIndex, encoder: Enco
         lookup = Lookup(retriever, Limits(), Metrics())
         found = [await lookup.find(data, "A crack?"), await lookup.find(data, "A crack?")]
         lookup.close()
-        return found
+        return [result.knowledge for result in found]
 
     expected = retriever.retrieve("A crack?", open_image(data))
     assert asyncio.run(work()) == [expected, expected]

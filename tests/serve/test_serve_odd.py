@@ -230,7 +230,7 @@ def test_a_large_picture_is_hashed_in_a_thread_and_remembered(
     async def work() -> list[Knowledge]:
         looker = lookup.Lookup(retriever, Limits(), metrics)
         sources = (large, large, data_url(RED))
-        found = [await looker.find(source, "Is there a crack?") for source in sources]
+        found = [(await looker.find(source, "Is there a crack?")).knowledge for source in sources]
         looker.close()
         return found
 
