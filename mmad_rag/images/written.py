@@ -75,14 +75,14 @@ def _jpeg_options(pixels: Image, image: Decoded) -> list[dict[str, Any]]:
     shifted_x = orientation in _FROM_RIGHT and source.width % step
     shifted_y = orientation in _FROM_BOTTOM and source.height % step
     if shifted_x or shifted_y:
-        return [{**high, "subsampling": sampling}]
+        return [high]
     tables = source.quantization
     if orientation in _SWAPPED:
         tables = {
             number: [table[_BLOCK * column + row] for row in range(_BLOCK) for column in range(_BLOCK)]
             for number, table in tables.items()
         }
-    return [{"qtables": tables, "subsampling": sampling}, {**high, "subsampling": sampling}]
+    return [{"qtables": tables, "subsampling": sampling}, high]
 
 
 def _sampling(source: Any) -> int | None:  # noqa: ANN401 - Pillow's JPEG file, whose attributes are not typed

@@ -61,20 +61,26 @@ _CODES = {1: "B", 3: "H", 4: "I", 11: "f", 12: "d"}
 
 
 def tiff(
-    levels: Levels, *, order: Literal["<", ">"] = "<", planar: bool = False, entries: Entries | None = None
+    levels: Levels,
+    *,
+    order: Literal["<", ">"] = "<",
+    planar: bool = False,
+    deflated: bool = False,
+    entries: Entries | None = None,
 ) -> bytes:
-    """An uncompressed TIFF of the levels, (h, w) or (h, w, 3 or 4), in the depth and kind of the array."""
+    """A TIFF of the levels, (h, w) or (h, w, 3 or 4), in the depth and kind of the array; planes stay raw."""
     height, width = levels.shape[:2]
     channels = 1 if levels.ndim == 2 else levels.shape[2]
     data = levels.astype(levels.dtype.newbyteorder(order)).tobytes()
     if planar:
         data = np.moveaxis(levels, 2, 0).astype(levels.dtype.newbyteorder(order)).tobytes()
+    data = zlib.compress(data) if deflated else data
     planes, kind = (channels if planar else 1), {"u": 1, "i": 2, "f": 3}[levels.dtype.kind]
     tags: dict[int, tuple[int, Sequence[float]]] = {
         256: (4, [width]),
         257: (4, [height]),
         258: (3, [levels.dtype.itemsize * 8] * channels),
-        259: (3, [1]),
+        259: (3, [8 if deflated else 1]),
         262: (3, [1 if channels == 1 else 2]),
         273: (4, [0] * planes),
         277: (3, [channels]),

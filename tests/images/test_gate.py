@@ -58,6 +58,23 @@ def test_no_other_decoder_is_tried(data: bytes, tmp_path: Path, monkeypatch: pyt
     assert pixels_stated(data) == 0
 
 
+def test_each_file_is_shown_to_the_decoder_of_its_format_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    whole = Image.open
+
+    def noted(file: io.BytesIO, *, formats: list[str] | None = None) -> Image.Image:
+        asked.append(formats)
+        return whole(file, formats=formats)
+
+    monkeypatch.setattr(Image, "open", noted)
+    for kind in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"):
+        asked.clear()
+        opened = open_image(encoded(DISC, kind))
+        pixels_stated(opened.data)
+        assert asked
+        assert all(formats in ([kind], ["PNG"]) for formats in asked)
+
+
 def test_a_lazy_eps_of_pillow_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "check_call", lambda *_args, **_options: pytest.fail("a process started"))
     with pytest.raises(ImageError, match="is not run"):

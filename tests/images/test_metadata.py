@@ -75,6 +75,20 @@ def test_no_metadata_of_a_jpeg_stop_it(odd: bytes) -> None:
     assert np.array_equal(shown(opened.data), shown(JPEG))
 
 
+@pytest.mark.parametrize("head", [b"", segment(0xEE, b"Adobe\0\x64\0\0\0\0\0")])
+def test_the_colours_of_a_jpeg_stay_as_its_head_names_them(head: bytes) -> None:
+    """Components called R, G, B are YCbCr in JFIF, and RGB by Adobe's transform 0."""
+    data = encoded(Image.new("RGB", (16, 16), (200, 60, 20)), "JPEG")
+    at, scan = data.index(b"\xff\xc0"), data.index(b"\xff\xda")
+    renamed = bytearray(data)
+    for number, name in enumerate(b"RGB"):
+        renamed[at + 10 + 3 * number] = renamed[scan + 5 + 2 * number] = name
+    plain = bytes(renamed[:2]) + head + bytes(renamed[20:] if head else renamed[2:])
+    odd = plain[:2] + segment(0xE1, b"Exif\0\0garbage") + plain[2:]
+    assert np.array_equal(shown(open_image(odd).data), shown(plain))
+    assert np.array_equal(np.asarray(to_rgb(open_image(odd))), shown(plain))
+
+
 def test_no_tag_of_a_tiff_stops_it() -> None:
     grey = disc(76, 204).astype(np.uint8)
     odd: dict[int, tuple[int, list[float]]] = {
