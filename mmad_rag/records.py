@@ -206,6 +206,9 @@ class Reply:
     first_token: Mapping[str, float] | None = None
     """Likeliest tokens at the reply's first position -> probability in [0, 1]; None if the provider gave
     none."""
+    finish: str | None = None
+    """Why the reply ended, in the provider's words (`finish_reason`), e.g. `stop` or `length`; None if the
+    provider does not say."""
 
 
 @dataclass(frozen=True, slots=True)

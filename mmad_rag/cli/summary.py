@@ -64,6 +64,7 @@ def _parts(summary: RunSummary) -> Iterator[Table | str]:
 
 
 def _notes(summary: RunSummary) -> Iterator[str]:
+    from mmad_rag.benchmark.analysis.endings import ending_lines
     from mmad_rag.report.tables.scores import arms_notes
     from mmad_rag.report.tables.spending import price_note
     from mmad_rag.report.tables.verdicts import verdict_notes
@@ -71,5 +72,6 @@ def _notes(summary: RunSummary) -> Iterator[str]:
     yield from arms_notes(summary.comparisons)
     yield from verdict_notes(summary.comparisons)
     yield from map(str, summary.routing)
+    yield from ending_lines(summary.endings)
     if summary.spending is not None and any(arm.usd for arm in summary.spending.arms):
         yield price_note(summary.spending.price)

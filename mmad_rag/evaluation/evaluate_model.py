@@ -35,6 +35,7 @@ def evaluate(
     budget: float | None = None,
     prices: Path | str | None = None,
     concurrency: int = 8,
+    retry_empty: bool = False,
     progress: bool | Callable[[RunProgress], None] = True,
 ) -> Evaluation:
     """Ask a model the same questions in every arm, and report what the knowledge changes.
@@ -62,6 +63,7 @@ def evaluate(
         budget: US dollars that the run may cost; when they are used up the run stops and keeps its replies.
         prices: A price table (YAML) that takes precedence over the shipped one.
         concurrency: Questions under way at a time, at least 1.
+        retry_empty: Whether questions whose reply in the run folder has no text are asked again.
         progress: True shows a bar if standard error is a terminal or a notebook with ipywidgets; a function
             is called after every outcome.
 
@@ -81,7 +83,9 @@ def evaluate(
         model_name=model_name, options=options, out=out, prices=prices,
     )  # fmt: skip
     with _progress_of(progress) as advance:
-        return experiment.run(hard=hard, budget=budget, concurrency=concurrency, progress=advance)
+        return experiment.run(
+            hard=hard, budget=budget, concurrency=concurrency, retry_empty=retry_empty, progress=advance
+        )
 
 
 @contextmanager

@@ -69,6 +69,7 @@ class Experiment:
         hard: Path | str | None = None,
         budget: float | None = None,
         concurrency: int = 8,
+        retry_empty: bool = False,
         progress: Callable[[RunProgress], None] | None = None,
     ) -> Evaluation:
         """Ask every question without an outcome in the folder, and summarize what the folder then holds.
@@ -84,7 +85,7 @@ class Experiment:
         result = run_sync(
             run_arms(
                 self.without_errata, self.arms, out=self.out, settings=self.settings, hard=subset,
-                budget=allowed, concurrency=concurrency, progress=progress,
+                budget=allowed, concurrency=concurrency, retry_empty=retry_empty, progress=progress,
             )
         )  # fmt: skip
         return evaluation_of(

@@ -152,7 +152,7 @@ class Evaluation:
 _COLUMNS = (
     *("question", "image", "dataset", "product", "label", "subtask", "text", "answer", "arm", "outcome"),
     *("correct", "letter", "reply", "route", "routed_products", "confidence", "passages"),
-    *("prompt_tokens", "completion_tokens", "latency_s", "error"),
+    *("finish", "prompt_tokens", "completion_tokens", "latency_s", "error"),
 )
 
 
@@ -164,7 +164,7 @@ def _cells(question: Question, row: OutcomeRow) -> tuple[object, ...]:
         *(str(question.subtask), question.text, question.answer, row.arm, row.outcome.value),
         *(row.outcome is Outcome.CORRECT, row.letter, row.reply, row.route.value if row.route else None),
         *(row.products, row.confidence, row.passages),
-        *(usage.prompt_tokens if usage else None, usage.completion_tokens if usage else None),
+        *(row.finish, usage.prompt_tokens if usage else None, usage.completion_tokens if usage else None),
         *(row.latency_s, row.error),
     )
 

@@ -192,6 +192,8 @@ def test_counts_tokens_detection_and_routing_stand_there(page: PageReader, world
         "Wrong": str(108 - right),
         "Invalid": "0",
         "Failed": "0",
+        "Cut at the limit": "-",
+        "Without text": "0",
         "Tokens shown": "108,000",
         "Tokens replied": "1,080",
         "Median seconds": "0.50",

@@ -11,6 +11,7 @@ from mmad_rag.benchmark.analysis.circular import CircularScore, circular_scores
 from mmad_rag.benchmark.analysis.compare import Comparison, compare_all, compare_joint
 from mmad_rag.benchmark.analysis.cost import Spending, spending
 from mmad_rag.benchmark.analysis.decompose import Decomposition, decompose_joint
+from mmad_rag.benchmark.analysis.endings import ArmEndings, endings_of
 from mmad_rag.benchmark.analysis.subsets import Subset, arm_tables, on_subset, rightly_routed
 from mmad_rag.benchmark.analysis.two_runs import put_together
 from mmad_rag.benchmark.run.arms import ROUTING_ARMS
@@ -70,6 +71,8 @@ class RunSummary:
     """What the run has cost; None where that is not known."""
     levels: tuple[ArmScore, ...] = ()
     """Arm and its scores with their intervals, in the run's order; empty for two runs put together."""
+    endings: tuple[ArmEndings, ...] = ()
+    """How the replies of each arm ended, in the run's order."""
 
 
 def compare_run(run: Run, baseline: str = "none", *, seed: int = 0) -> tuple[Comparison, ...]:
@@ -141,6 +144,7 @@ def summarise(
         second_reading=second_reading(run),
         spending=spending(run, comparisons, load_prices() if prices is None else prices),
         levels=arm_scores(joint),
+        endings=endings_of(run),
     )
 
 
@@ -168,7 +172,10 @@ def summarise_two(
     tables = arm_tables(run, arms)
     joint = join_arms(run.rows, run.questions, arms, columns=run.columns, replicates=replicates, seed=seed)
     comparisons = tuple(compare_joint(joint, before, after, margin=margin) for before, after in two.pairs)
-    return TwoRunsSummary(two.differences, RunSummary(tables, comparisons, (), decompose_joint(joint)))
+    return TwoRunsSummary(
+        two.differences,
+        RunSummary(tables, comparisons, (), decompose_joint(joint), endings=endings_of(run)),
+    )
 
 
 def _beside(baseline: str, arm: str, arms: Sequence[str]) -> tuple[str, ...]:

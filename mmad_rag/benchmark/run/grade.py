@@ -25,7 +25,9 @@ def graded(row: OutcomeRow, question: Question, reply: Reply, shuffle: int | Non
             the file's letter in either case.
     """
     row = dataclasses.replace(
-        regrade(dataclasses.replace(row, reply=writable(reply.text)), question, shuffle),
+        regrade(
+            dataclasses.replace(row, reply=writable(reply.text), finish=_finish(reply)), question, shuffle
+        ),
         probabilities=_probabilities(row, question, reply, shuffle),
         model=writable(reply.model),
         usage=reply.usage,
@@ -67,6 +69,10 @@ def _probabilities(
     letters = [choice.letter for choice in question.choices]
     found = letter_probabilities(reply.first_token, letters)
     return {own_letter(question, shuffle, letter, row.rotation): found[letter] for letter in letters}
+
+
+def _finish(reply: Reply) -> str | None:
+    return None if reply.finish is None else writable(reply.finish)
 
 
 def writable(text: str) -> str:

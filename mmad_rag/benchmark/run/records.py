@@ -141,6 +141,14 @@ class OutcomeRow:
     """SHA-256 (hex) over ids and texts of the passages that were shown; None if none were."""
     probabilities: Mapping[str, float] | None = None
     """Letter of the file -> probability that the reply begins with it; None if it is not known."""
+    finish: str | None = None
+    """Why the reply ended, in the provider's words, see `Reply.finish`; None if it does not say, and in runs
+    of versions that did not record it."""
+
+    @property
+    def has_no_text(self) -> bool:
+        """Whether a reply came and is empty."""
+        return self.reply is not None and not self.reply.strip()
 
 
 @dataclass(frozen=True, slots=True)

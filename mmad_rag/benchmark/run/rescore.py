@@ -43,6 +43,9 @@ class Rescoring:
     """The replies that are read differently now: questions in order, arms in order."""
     written: bool
     """Whether the run folder holds the new readings."""
+    unexplained: int = 0
+    """Number of replies without text whose end was not recorded; earlier versions kept errors that an
+    endpoint told of with status 200 as such replies."""
 
 
 def rescore(folder: Path, *, write: bool = True) -> Rescoring:
@@ -83,5 +86,12 @@ def _told(run: Run, pairs: Sequence[tuple[OutcomeRow, OutcomeRow]], *, written: 
         ChangedReading(before.question, before.arm, before.rotation, before.letter, after.letter)
         for before, after in pairs
     )
-    replies = sum(row.reply is not None for row in (*run.rows, *run.rotated))
-    return Rescoring(run.header.parser_version, PARSER_VERSION, replies, changed, written)
+    rows = [row for row in (*run.rows, *run.rotated) if row.reply is not None]
+    return Rescoring(
+        run.header.parser_version,
+        PARSER_VERSION,
+        len(rows),
+        changed,
+        written,
+        unexplained=sum(row.has_no_text and row.finish is None for row in rows),
+    )

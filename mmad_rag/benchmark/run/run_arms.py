@@ -72,6 +72,7 @@ async def run_arms(
     hard: HardSubset | None = None,
     budget: Budget | None = None,
     concurrency: int = 8,
+    retry_empty: bool = False,
     progress: Callable[[RunProgress], None] | None = None,
 ) -> RunResult:
     """Ask every arm the questions that the settings select; a run that was begun in `out` is continued.
@@ -89,6 +90,7 @@ async def run_arms(
         budget: What the run may cost; when it is used up the run stops, and its replies are kept. Like
             `concurrency` it does not identify the run: a continued run may have another budget.
         concurrency: Questions under way at a time, at least 1.
+        retry_empty: Whether questions whose reply in the folder has no text are asked again.
         progress: Called after every outcome.
 
     Raises:
@@ -110,7 +112,7 @@ async def run_arms(
         for arm in arms:
             arm.model_for(question)
     kept = None if hard is None else hard_bytes(hard)
-    with RunStore(out, header, selection.questions, hard=kept) as store:
+    with RunStore(out, header, selection.questions, hard=kept, retry_empty=retry_empty) as store:
         worker = RunWorker(
             benchmark, store, selection.questions, arms, settings=settings, budget=budget, progress=progress
         )

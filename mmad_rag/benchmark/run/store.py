@@ -72,6 +72,7 @@ class RunStore:
         header: What the run is.
         questions: The questions that each arm is asked, in order.
         hard: Content of the file of the hard subset; None for a run without one.
+        retry_empty: Whether replies without text that the folder already holds are asked for again.
 
     Raises:
         DataError: the folder holds something else, another run, a damaged one, or is being written by another
@@ -85,8 +86,11 @@ class RunStore:
         questions: Sequence[Question],
         *,
         hard: bytes | None = None,
+        retry_empty: bool = False,
     ) -> None:
         self.folder = folder
+        self._retry_empty = retry_empty
+        self._empty: dict[tuple[str, str, int], float] = {}  # latencies of latest replies without text
         self._usage = Usage(0, 0)
         self._max_usage: dict[str, Usage] = {}
         self._uncounted = 0
@@ -127,8 +131,13 @@ class RunStore:
         return any(outcome is not Outcome.FAILED for _, outcome in self._known.values())
 
     def kept(self, question: str, arm: str, key: str, rotation: int = 0) -> Outcome | None:
-        """The latest outcome, if it has this key and did not fail, so that it need not be asked again."""
-        known, outcome = self._known.get((question, arm, rotation), ("", Outcome.FAILED))
+        """The latest outcome, if it has this key, did not fail and need not be asked again."""
+        place = question, arm, rotation
+        return None if self._retry_empty and place in self._empty else self._outcome(place, key)
+
+    def _outcome(self, place: tuple[str, str, int], key: str) -> Outcome | None:
+        """The latest outcome of a question, arm and rotation, if it has this key and did not fail."""
+        known, outcome = self._known.get(place, ("", Outcome.FAILED))
         return outcome if known == key and outcome is not Outcome.FAILED else None
 
     def append(self, row: OutcomeRow, passages: Sequence[Passage] = ()) -> None:
@@ -163,9 +172,15 @@ class RunStore:
         _write(self.folder / HEADER_FILE, HEADER_JSON.dump_json(self.header, indent=2, by_alias=True) + b"\n")
 
     def _note(self, row: OutcomeRow) -> None:
-        asked = self.kept(row.question, row.arm, row.key, row.rotation) is None  # or were only read again
-        self._known[row.question, row.arm, row.rotation] = (row.key, row.outcome)
-        if not asked or row.reply is None:
+        place = row.question, row.arm, row.rotation
+        read_again = self._outcome(place, row.key) is not None
+        if read_again and self._empty.get(place, row.latency_s) != row.latency_s:
+            read_again = False  # an empty reply was asked for once more
+        self._known[place] = (row.key, row.outcome)
+        self._empty.pop(place, None)
+        if row.has_no_text:
+            self._empty[place] = row.latency_s
+        if read_again or row.reply is None:
             return
         if row.usage is None:
             self._uncounted += 1

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mmad_rag.cli.console import out, print_json
+from mmad_rag.cli.console import note, out, print_json
 from mmad_rag.cli.options import (
     DEFAULT_INDEX,
     BaseUrlOption,
@@ -78,6 +78,7 @@ def ask(
     from mmad_rag.images import open_image
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.models import load_model
+    from mmad_rag.models.finish_reason import Ending, ending_of
     from mmad_rag.rag import RagWrapper, run_sync
     from mmad_rag.reading.citations import cited_passages
     from mmad_rag.reading.parse import read_choice
@@ -99,6 +100,8 @@ def ask(
         return
     console = out()
     console.print(reply.text, markup=False)
+    if ending_of(reply.finish) is Ending.LENGTH:
+        note("the reply ended at the token limit; --option max_tokens=N raises it")
     if choices:
         console.print(f"choice: {letter or 'none could be read'}", markup=False)
     if cited:

@@ -118,6 +118,9 @@ def evaluate(
         float, typer.Option("--discordance", help="For --plan: share of questions on which arms disagree.")
     ] = 0.2,
     concurrency: Annotated[int, typer.Option("--concurrency", help="Questions under way at a time.")] = 8,
+    retry_empty: Annotated[
+        bool, typer.Option("--retry-empty", help="Ask again where the kept reply has no text.")
+    ] = False,
     base_url: BaseUrlOption = None,
     option: OptionsOption = None,
     as_json: JsonOption = False,
@@ -166,7 +169,9 @@ def evaluate(
         show_plan(experiment, budget=budget, discordance=discordance, as_json=as_json)
         return
     with asking_progress(experiment.out, goes_on=True) as advance:
-        evaluation = experiment.run(hard=hard_file, budget=budget, concurrency=concurrency, progress=advance)
+        evaluation = experiment.run(
+            hard=hard_file, budget=budget, concurrency=concurrency, retry_empty=retry_empty, progress=advance
+        )
     _print(evaluation, as_json=as_json)
 
 

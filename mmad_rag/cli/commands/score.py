@@ -173,6 +173,12 @@ def rescore(
         f"{found.parser_after} than by parser {found.parser_before}"
         + ("; nothing was written" if dry_run else "")
     )
+    if found.unexplained:
+        note(
+            f"{found.unexplained:,} replies have no text, and it is not recorded why; earlier versions kept "
+            "errors of an endpoint like this: `mmad-rag eval` with --retry-empty, and else as the run was "
+            "begun, asks them again"
+        )
 
 
 def _read(folder: Path, *, answered: bool) -> Run:

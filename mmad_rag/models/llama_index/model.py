@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mmad_rag.errors import InputError, ModelActionError, ModelRetryError
 from mmad_rag.models.event_loops import BACKGROUND
+from mmad_rag.models.finish_reason import Ending, ending_of
 from mmad_rag.models.llama_index.errors import translate
 from mmad_rag.models.llama_index.settings import describe, hide_secrets, model_name
 from mmad_rag.models.options import ModelOptions
@@ -30,6 +31,8 @@ _USAGES = (
     ("prompt_token_count", "candidates_token_count"),  # Gemini
     ("prompt_eval_count", "eval_count"),  # Ollama
 )
+_FINISHES = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+"""Fields in which OpenAI and Gemini, Anthropic, Bedrock, and Ollama say why a reply ended."""
 
 
 def read_response(response: ChatResponse, *, model: str, latency_s: float) -> Reply:
@@ -47,7 +50,25 @@ def read_response(response: ChatResponse, *, model: str, latency_s: float) -> Re
         usage=_usage(response),
         latency_s=latency_s,
         first_token=_first_token(response.logprobs),
+        finish=_finish(response),
     )
+
+
+def _finish(response: ChatResponse) -> str | None:
+    """Why the reply ended, wherever the provider says it; enums are taken by their names."""
+    raw = response.raw
+    first = [_first(_member(raw, name)) for name in ("choices", "candidates")]
+    for source in (*first, raw, response.additional_kwargs, response.message.additional_kwargs):
+        for name in _FINISHES:
+            reason = _member(source, name)
+            reason = getattr(reason, "name", reason)
+            if isinstance(reason, str) and reason:
+                return reason
+    return None
+
+
+def _first(items: object) -> object:
+    return items[0] if isinstance(items, list | tuple) and items else None
 
 
 def _usage(response: ChatResponse) -> Usage | None:
@@ -146,7 +167,10 @@ class LlamaIndexModel:
             ) from None
         except Exception as error:  # every provider raises its own kinds; `translate` tells them apart
             raise translate(error, self._name, hide=lambda text: hide_secrets(self._llm, text)) from None
-        return read_response(response, model=self._name, latency_s=time.monotonic() - start)
+        reply = read_response(response, model=self._name, latency_s=time.monotonic() - start)
+        if ending_of(reply.finish) is Ending.FAILED:
+            raise ModelRetryError(f"{self._name} broke the reply off ({reply.finish}); ask again later")
+        return reply
 
     @property
     def _name(self) -> str:

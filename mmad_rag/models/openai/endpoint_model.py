@@ -50,6 +50,7 @@ class EndpointModel:
             usage=completion.usage,
             latency_s=latency_s,
             first_token=completion.first_token,
+            finish=completion.finish,
         )
 
     def _failure_of(

@@ -17,14 +17,17 @@ any of these to all questions about     | as above    | ModelSetUpError   | key,
 no answer in time, connection broken    | yes         | ModelRetryError   | this moment
 no connection (refused, unknown host,   | a few times | ModelActionError  | address, server not running
   TLS, none within `connect_s`)         |             |                   |
-200 with an `error` whose code is a     | as by that  | as by that status | a gateway that passes it on
-  status                                |   status    |                   |
-200 with another `error`, no choices    | no          | ModelRetryError   | this question only
+200 with an error beside, inside or     | as by that  | as by that status | a gateway that passes it on
+  instead of the choice, with a status  |   status    |                   |
+200 with another error, or without a    | no          | ModelRetryError   | this question only
+  completion                            |             |                   |
+200 without a completion or an          | yes         | ModelRetryError   | this moment
+  explanation, or a reply broken off    |             |                   |
 200 declared as JSON without an object  | yes         | ModelRetryError   | this moment (truncated)
 200 with HTML or plain text             | no          | ModelActionError  | wrong address
 text that UTF-8 cannot encode           | no          | ModelRetryError   | this question only
 200 with a tool call and no text        | no          | ModelRetryError   | this question only
-200 without choices or content          | no          | nothing           | an empty reply
+200 with a choice without content       | no          | nothing           | an empty reply
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from typing import TYPE_CHECKING
 
 from mmad_rag.models.openai.endpoint import Endpoint
 from mmad_rag.models.openai.retry import Failure, Patience, retry_after_s
+from mmad_rag.models.openai.told_error import is_passing, status_in
 
 if TYPE_CHECKING:
     import openai
@@ -115,12 +119,30 @@ def _names_an_option(error: Mapping[str, object]) -> bool:
     return param in _OPTIONS or (param in _LIMITS and str(code).startswith("unsupported"))
 
 
-def reported_failure(error: object, *, endpoint: Endpoint, patience: Patience) -> Failure:
-    """The failure for an `error` object inside a response with status 200."""
-    code = _error_object(error).get("code")
-    if isinstance(code, int) and 400 <= code <= 599:
-        return status_failure(code, {}, error, endpoint=endpoint, patience=patience)
-    return Failure(_answered("an error", error, endpoint), _THIS_QUESTION, stops_run=False, refused=True)
+def reported_failure(
+    error: object, body: Mapping[str, object], *, endpoint: Endpoint, patience: Patience
+) -> Failure:
+    """The failure for an error that a response of status 200 tells of.
+
+    Args:
+        error: The error, as `told_error` finds it; the body itself if the body is not a completion.
+        body: The whole body.
+        endpoint: The endpoint that answered.
+        patience: How often temporary failures are retried.
+    """
+    status = status_in(error, body)
+    if status is not None:
+        return status_failure(status, {}, error, endpoint=endpoint, patience=patience)
+    happened = _answered("without a completion" if error is body else "an error", error, endpoint)
+    if is_passing(body):
+        return Failure(happened, _LATER, stops_run=False, attempts=patience.attempts)
+    return Failure(happened, _THIS_QUESTION, stops_run=False, refused=True)
+
+
+def broken_failure(finish: str, *, endpoint: Endpoint, patience: Patience) -> Failure:
+    """The failure for a reply that the endpoint broke off without naming an error."""
+    happened = f"{endpoint.place} broke the reply off (finish_reason {endpoint.quote(finish)!r})"
+    return Failure(happened, _LATER, stops_run=False, attempts=patience.attempts)
 
 
 def connection_failure(
@@ -194,7 +216,7 @@ def _message(body: object) -> str:
         value = error.get(name)
         if isinstance(value, str) and value:
             return value
-    return json.dumps(body, default=str)
+    return json.dumps(body, default=str, ensure_ascii=False)
 
 
 def _root(error: BaseException) -> BaseException:

@@ -7,9 +7,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mmad_rag.models.finish_reason import Ending, ending_of
 from mmad_rag.models.openai.endpoint import Endpoint
-from mmad_rag.models.openai.errors import garbled_failure, reported_failure, tool_failure
+from mmad_rag.models.openai.errors import broken_failure, garbled_failure, reported_failure, tool_failure
 from mmad_rag.models.openai.retry import Failure, Patience
+from mmad_rag.models.openai.told_error import finish_of, first_choice, told_error
 from mmad_rag.records import Usage
 
 _MOST = 2**53  # beyond it floats cannot represent every whole number
@@ -17,44 +19,47 @@ _MOST = 2**53  # beyond it floats cannot represent every whole number
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A response with status 200."""
+    """The first choice of a chat completion."""
 
     text: str
-    """The first choice's content, else its refusal, else an empty text."""
+    """The choice's content, else its refusal, else an empty text."""
     model: str
     """The model's name as the endpoint reports it; empty if it does not."""
     usage: Usage | None
     """Token counts; None if they are absent or are not numbers."""
-    error: object
-    """The value of `error` if there are no choices; None otherwise."""
+    finish: str | None = None
+    """The choice's `finish_reason`, see `mmad_rag.models.finish_reason`; None if the endpoint gives none."""
     tools: tuple[str, ...] = ()
     """Names of the tools that the model calls instead of answering or in addition."""
     first_token: Mapping[str, float] | None = None
     """Likeliest first tokens -> probability in [0, 1]; None if the endpoint gives none."""
 
 
-def read_completion(content: bytes) -> Completion | None:
-    """Read a body of status 200; None if it is not a JSON object.
-
-    Choices or content that are null, empty or absent give an empty text. If the content is a list of parts,
-    their texts are joined without a separator.
-    """
+def read_body(content: bytes) -> Mapping[str, object] | None:
+    """The JSON object of a body of status 200, which may be the only item of a list; None without one."""
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(body, dict):
-        return None
-    choices = body.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    message = _mapping(_mapping(choice).get("message"))
+    if isinstance(body, list) and len(body) == 1:
+        body = body[0]
+    return body if isinstance(body, dict) else None
+
+
+def read_completion(body: Mapping[str, object]) -> Completion:
+    """Read a body that holds a completion; fields that are absent or of another type count as not given.
+
+    If the content is a list of parts, their texts are joined without a separator.
+    """
+    choice = _mapping(first_choice(body))
+    message = _mapping(choice.get("message"))
     return Completion(
         text=_text(message.get("content")) or _text(message.get("refusal")),
         model=_text(body.get("model")),
         usage=_usage(_mapping(body.get("usage"))),
-        error=body.get("error") if choice is None else None,
+        finish=finish_of(choice),
         tools=_tools(message),
-        first_token=_first_token(_mapping(_mapping(choice).get("logprobs")).get("content")),
+        first_token=_first_token(_mapping(choice.get("logprobs")).get("content")),
     )
 
 
@@ -111,14 +116,22 @@ _QUOTED_BYTES = 1000
 def read_answer(
     content: bytes, content_type: str, *, endpoint: Endpoint, patience: Patience
 ) -> Completion | Failure:
-    """Read a response of status 200: no JSON, an error, or a tool call instead of text is a failure."""
-    completion = read_completion(content)
-    if completion is None:
+    """Read a response of status 200.
+
+    A failure is what is not a chat completion, what tells of an error beside, inside or instead of a reply, a
+    reply that the endpoint broke off, and a tool call instead of text.
+    """
+    body = read_body(content)
+    if body is None:
         says_json = "json" in content_type.lower()
         quoted = content[:_QUOTED_BYTES].decode("utf-8", "replace")
         return garbled_failure(quoted, says_json=says_json, endpoint=endpoint, patience=patience)
-    if completion.error is not None:
-        return reported_failure(completion.error, endpoint=endpoint, patience=patience)
+    error = told_error(body)
+    if error is not None:
+        return reported_failure(error, body, endpoint=endpoint, patience=patience)
+    completion = read_completion(body)
+    if ending_of(completion.finish) is Ending.FAILED:
+        return broken_failure(completion.finish or "", endpoint=endpoint, patience=patience)
     if completion.tools and not completion.text:
         return tool_failure(completion.tools, endpoint=endpoint)
     return completion

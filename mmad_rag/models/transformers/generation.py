@@ -126,7 +126,8 @@ def _generate(checkpoint: Checkpoint, asked: Sequence[Asked]) -> list[Reply | Ex
         text = tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         likeliest = top_tokens(first.logits[row], item.logprobs, tokenizer) if item.logprobs else None
         usage = Usage(lengths[row], len(tokens))
-        replies.append(Reply(text, checkpoint.name, usage, first_token=likeliest))
+        finish = "stop" if tokens and tokens[-1] in checkpoint.ends else "length"
+        replies.append(Reply(text, checkpoint.name, usage, first_token=likeliest, finish=finish))
     return replies
 
 

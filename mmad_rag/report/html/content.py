@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mmad_rag.benchmark.analysis.compare import Comparison
 from mmad_rag.benchmark.analysis.decompose import Effect
+from mmad_rag.benchmark.analysis.endings import ending_lines
 from mmad_rag.benchmark.analysis.failures import failure_lines, failures_of
 from mmad_rag.benchmark.analysis.flips import FlipSample, find_flips
 from mmad_rag.benchmark.analysis.summary import RunSummary
@@ -112,7 +113,7 @@ def page_of(
     total = len(run.rows) + len(run.rotated)
     return Page(
         title=f"Run {run.folder.resolve().name}",
-        notices=(*notices, *_image_notice(folder, bool(paths))),
+        notices=(*notices, *ending_lines(summary.endings), *_image_notice(folder, bool(paths))),
         headline=None if chosen is None else _sentence(chosen),
         facts=tuple(facts_of(run)),
         levels_chart=_levels_chart(summary),

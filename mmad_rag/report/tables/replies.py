@@ -9,6 +9,7 @@ from mmad_rag.benchmark.analysis.circular import CircularScore
 from mmad_rag.benchmark.analysis.summary import RoutingCounts
 from mmad_rag.benchmark.run.records import OutcomeRow, Run
 from mmad_rag.benchmark.score.first_token_score import SecondReading
+from mmad_rag.models.finish_reason import Ending, ending_of
 from mmad_rag.records import Outcome
 from mmad_rag.report.tables.numbers import NOTHING, count, decimal, percent
 from mmad_rag.report.tables.table import (
@@ -25,7 +26,17 @@ _ARM = corner("Arm", "arm")
 
 def replies_table(run: Run) -> Table:
     """Arms down: what became of the questions, and what the replies took."""
-    headings = ("Correct", "Wrong", "Invalid", "Failed", "Tokens shown", "Tokens replied", "Median seconds")
+    headings = (
+        "Correct",
+        "Wrong",
+        "Invalid",
+        "Failed",
+        "Cut at the limit",
+        "Without text",
+        "Tokens shown",
+        "Tokens replied",
+        "Median seconds",
+    )
     return Table(
         "What became of the questions; invalid and failed ones count as wrong",
         (_ARM, *map(TableColumn, headings)),
@@ -40,6 +51,9 @@ def _replies(rows: list[OutcomeRow]) -> Iterator[TableCell]:
     for outcome in Outcome:
         yield TableCell(count(sum(row.outcome is outcome for row in rows)))
     replies = [row for row in rows if row.reply is not None]
+    cut = sum(ending_of(row.finish) is Ending.LENGTH for row in replies)
+    yield TableCell(count(cut) if any(row.finish is not None for row in replies) else NOTHING)
+    yield TableCell(count(sum(row.has_no_text for row in replies)))
     used = [row.usage for row in replies if row.usage is not None]
     known = () if len(used) == len(replies) else (f"of {count(len(used))} of {count(len(replies))} replies",)
     for tokens in ((item.prompt_tokens for item in used), (item.completion_tokens for item in used)):

@@ -92,7 +92,11 @@ PASSING = [
     pytest.param(drops(), id="dropped"),
     pytest.param(Behaviour(body=b'{"choices": ['), id="cut off"),
     pytest.param(json_body([1]), id="a list"),
+    pytest.param(json_body([]), id="an empty list"),
     pytest.param(json_body({"error": {"code": 503}}), id="error with code 503"),
+    pytest.param(json_body({}), id="an empty object"),
+    pytest.param(json_body({"id": "7", "choices": None, "usage": None}), id="no choices"),
+    pytest.param(json_body({"choices": [None]}), id="no choice"),
 ]
 
 

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from mmad_rag.errors import ModelRetryError
 from mmad_rag.images import open_image
 from mmad_rag.models import ModelOptions, load_model
-from mmad_rag.models.openai.response import read_completion
+from mmad_rag.models.openai.endpoint import find_endpoint
+from mmad_rag.models.openai.response import Completion, read_answer
+from mmad_rag.models.openai.retry import Failure, Patience
 from mmad_rag.prompt import TextPart, render
 from mmad_rag.records import MediaType, Prompt, Reply, Usage
 from tests.support.servers.openai_asking import CHOICES, KEY, Naps, ask, picture, prompt
@@ -114,7 +116,7 @@ def test_max_completion_tokens_takes_the_place_of_max_tokens(openai_server: Open
 def test_a_reply_carries_text_model_usage_and_latency(openai_server: OpenAIServer) -> None:
     openai_server.script(fails(500), replies(" B. \n", model="gpt-4o-2024", tokens=(1200, 3)))
     naps = Naps()
-    assert ask(openai_server, naps=naps) == Reply(" B. \n", "gpt-4o-2024", Usage(1200, 3), latency_s=0.5)
+    assert ask(openai_server, naps=naps) == Reply(" B. \n", "gpt-4o-2024", Usage(1200, 3), 0.5, finish="stop")
     assert naps.slept == [0.5], "the latency holds the pause between the two attempts"
 
 
@@ -131,14 +133,12 @@ def test_usage_is_optional(openai_server: OpenAIServer) -> None:
         ({"choices": [{"message": {"content": None, "refusal": "I will not."}}]}, "I will not."),
         ({"choices": [{"message": {"content": ""}}]}, ""),
         ({"choices": [{"message": {"content": None}}]}, ""),
-        ({"choices": [{"message": None}]}, ""),
-        ({"choices": [None]}, ""),
-        ({"choices": []}, ""),
-        ({"choices": None}, ""),
-        ({}, ""),
+        ({"choices": [{"message": {"content": None, "reasoning_content": "Let me look"}}]}, ""),
+        ({"choices": [{"message": {}}], "error": None}, ""),
+        ({"choices": [{"message": {}, "error": {"code": None, "message": ""}}], "error": {}}, ""),
     ],
 )
-def test_whatever_is_missing_gives_an_empty_text(
+def test_a_choice_without_content_gives_an_empty_text(
     openai_server: OpenAIServer, body: dict[str, object], text: str
 ) -> None:
     assert ask(openai_server, json_body(body)) == Reply(text, model="some-model")
@@ -170,6 +170,13 @@ def test_a_body_is_read_whatever_media_type_it_claims(openai_server: OpenAIServe
     assert ask(openai_server, plain).text == "B"
 
 
+def read(body: object) -> Completion | Failure:
+    """How a response of status 200 is read; bytes are sent as they are."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    endpoint = find_endpoint("http://localhost:8000/v1", KEY)
+    return read_answer(content, "application/json", endpoint=endpoint, patience=Patience())
+
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
@@ -180,18 +187,24 @@ JSON_VALUES = st.recursive(
 @given(JSON_VALUES, JSON_VALUES, JSON_VALUES)
 def test_no_json_breaks_the_reading(message: object, usage: object, other: object) -> None:
     body = {"choices": [{"message": message}], "usage": usage, "model": other}
-    assert read_completion(json.dumps(body).encode()) is not None
-    read_completion(json.dumps({"choices": other, "error": message}).encode())
-    assert (read_completion(json.dumps(other).encode()) is None) == (not isinstance(other, dict))
+    assert isinstance(read(body), Completion | Failure)
+    assert isinstance(message, dict) or isinstance(read(body), Failure)
+    for odd in (
+        {"choices": other, "error": message},
+        {"choices": [{"message": {"content": usage}, "error": message, "finish_reason": other}]},
+        {"code": message, "status": usage, "error": other},
+        other,
+    ):
+        assert isinstance(read(odd), Completion | Failure)
 
 
 @given(st.binary())
 def test_no_bytes_break_the_reading(content: bytes) -> None:
-    read_completion(content)
+    assert isinstance(read(content), Failure)
 
 
-def test_json_nested_beyond_all_measure_is_no_completion() -> None:
-    assert read_completion(b"[" * 100_000) is None
+def test_json_nested_beyond_all_measure_is_not_a_completion() -> None:
+    assert isinstance(read(b"[" * 100_000), Failure)
 
 
 # Loops and concurrency
