@@ -50,3 +50,8 @@ def ending_of(finish: str | None) -> Ending:
     """
     name = (finish or "").rpartition(".")[2]
     return _ENDINGS.get("".join(filter(str.isalnum, name)).lower(), Ending.COMPLETE)
+
+
+def was_cut(finish: str | None) -> bool | None:
+    """Whether a reply ended at the token limit; None if the provider does not say why it ended."""
+    return None if finish is None else ending_of(finish) is Ending.LENGTH

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mmad_rag.models.finish_reason import was_cut
 from mmad_rag.reading import read_choice
 from mmad_rag.reading.citations import cited_passages
 from mmad_rag.records import Choice, Passage, Reply
@@ -60,7 +61,8 @@ def answer_from(reply: Reply, choices: Sequence[Choice], timings: Timings) -> An
         latency_s=reply.latency_s,
         knowledge=reply.knowledge,
         first_token=reply.first_token,
-        choice=read_choice(reply.text, choices) if choices else None,
+        finish=reply.finish,
+        choice=read_choice(reply.text, choices, cut=was_cut(reply.finish)) if choices else None,
         product=product,
         confidence=route.confidence if route is not None and product is not None else 0.0,
         cited=cited_passages(reply.text, reply.knowledge),

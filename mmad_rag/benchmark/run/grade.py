@@ -10,6 +10,7 @@ import math
 from mmad_rag.benchmark.data.draws import own_letter, shown_choices
 from mmad_rag.benchmark.run.first_token import letter_probabilities
 from mmad_rag.benchmark.run.records import OutcomeRow
+from mmad_rag.models.finish_reason import was_cut
 from mmad_rag.reading.parse import read_choice
 from mmad_rag.records import Outcome, Question, Reply
 
@@ -52,7 +53,8 @@ def regrade(row: OutcomeRow, question: Question, shuffle: int | None) -> Outcome
     """The row with what this version reads in its reply; a row without a reply stays as it is."""
     if row.reply is None:
         return row
-    shown = read_choice(row.reply, shown_choices(question, shuffle, row.rotation))
+    choices = shown_choices(question, shuffle, row.rotation)
+    shown = read_choice(row.reply, choices, cut=was_cut(row.finish))
     if shown is None:
         return dataclasses.replace(row, letter=None, outcome=Outcome.INVALID)
     letter = own_letter(question, shuffle, shown, row.rotation)

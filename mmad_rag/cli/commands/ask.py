@@ -78,7 +78,7 @@ def ask(
     from mmad_rag.images import open_image
     from mmad_rag.index import KnowledgeIndex
     from mmad_rag.models import load_model
-    from mmad_rag.models.finish_reason import Ending, ending_of
+    from mmad_rag.models.finish_reason import was_cut
     from mmad_rag.rag import RagWrapper, run_sync
     from mmad_rag.reading.citations import cited_passages
     from mmad_rag.reading.parse import read_choice
@@ -93,14 +93,15 @@ def ask(
     if not no_knowledge:
         asked = RagWrapper(asked, KnowledgeIndex.load(index_folder), budget=tokens, encoder=encoder)
     reply = run_sync(asked.answer(prompt))
-    letter = read_choice(reply.text, choices) if choices else None
+    cut = was_cut(reply.finish)
+    letter = read_choice(reply.text, choices, cut=cut) if choices else None
     cited = [passage.id for passage in cited_passages(reply.text, reply.knowledge)]
     if as_json:
         print_json({"image": image, "question": question, "choice": letter, "cited": cited, "reply": reply})
         return
     console = out()
     console.print(reply.text, markup=False)
-    if ending_of(reply.finish) is Ending.LENGTH:
+    if cut:
         note("the reply ended at the token limit; --option max_tokens=N raises it")
     if choices:
         console.print(f"choice: {letter or 'none could be read'}", markup=False)

@@ -46,11 +46,6 @@ def data(tmp_path: Path) -> Path:
     return make_benchmark(tmp_path / "data")
 
 
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return Cli(capsys, monkeypatch)
-
-
 def go(
     data: Path, out: Path, model: Provider, *, retry_empty: bool = False, usd: float | None = None
 ) -> RunResult:

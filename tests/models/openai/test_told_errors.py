@@ -8,6 +8,8 @@ import pytest
 
 from mmad_rag.errors import ModelActionError, ModelRetryError
 from mmad_rag.models.finish_reason import Ending, ending_of
+from mmad_rag.rag.answer import Timings, answer_from
+from mmad_rag.records import Choice, Reply
 from tests.support.servers.openai_asking import Naps, ask
 from tests.support.servers.openai_server import OpenAIServer, json_body, replies
 from tests.support.shared import SHARED
@@ -94,6 +96,17 @@ def test_a_body_without_a_completion_fails_the_question_and_is_quoted(
 @pytest.mark.parametrize("finish", ["stop", "length", "content_filter", "eos", None])
 def test_the_reason_of_the_end_is_kept_as_it_came(openai_server: OpenAIServer, finish: str | None) -> None:
     assert ask(openai_server, json_body(choice("A", finish=finish))).finish == finish
+
+
+def test_a_reply_cut_at_the_limit_is_read_as_such() -> None:
+    text = "The teeth look even, so the answer is A, but let me check the"
+    choices = [Choice("A", "Yes."), Choice("B", "No.")]
+    found = {
+        finish: answer_from(Reply(text, "m", finish=finish), choices, Timings(0.0, 0.0, 0.0))
+        for finish in ("length", "stop")
+    }
+    assert found["length"].choice is None
+    assert (found["length"].finish, found["stop"].finish) == ("length", "stop")
 
 
 @pytest.mark.parametrize(
