@@ -209,6 +209,9 @@ class Reply:
     finish: str | None = None
     """Why the reply ended, in the provider's words (`finish_reason`), e.g. `stop` or `length`; None if the
     provider does not say."""
+    odds: Mapping[str, float] | None = None
+    """Letter -> probability that the model replies with it, of a model that draws among options that tie;
+    None for every other model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,7 +229,7 @@ def test_knowledge_bases_are_measured_with_the_models_own_tokens(house: House) -
             shown.append(prompt.knowledge)
             return Reply("A", "noting")
 
-    (arm, _) = base_arms(Noting(), {"ours": house.index}, [BUDGET])
+    arm, *_ = base_arms(Noting(), {"ours": house.index}, [BUDGET], datasets={})
     asyncio.run(arm.model_for(house.question).answer(Prompt(house.question.text, None)))
     told = FixedProductRetriever(
         house.index, house.question.product, budget=BUDGET, counter=counter_for(SPEC)

@@ -228,7 +228,7 @@ def test_an_open_question_that_nothing_fits_gets_no_text(knowledge: Knowledge | 
 
 def test_the_reply_names_the_reader_and_its_version() -> None:
     reply = asyncio.run(READER.answer(QUESTION))
-    assert reply.model == READER.identity == "builtin:reader/1"
+    assert reply.model == READER.identity == "builtin:reader/2"
     assert reply.usage is None
 
 

@@ -22,7 +22,7 @@ from mmad_rag.benchmark.stats.resample import (
     interval_of,
     strata_of,
 )
-from mmad_rag.records import Outcome, Question
+from mmad_rag.records import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,7 @@ def product_specific_gains(
     gains = np.array(
         [
             [
-                float(marks[pair.true][item.id].outcome is Outcome.CORRECT)
-                - float(marks[pair.wrong][item.id].outcome is Outcome.CORRECT)
+                marks[pair.true][item.id].credit - marks[pair.wrong][item.id].credit
                 for pair in (baseline, base)
             ]
             for item in questions

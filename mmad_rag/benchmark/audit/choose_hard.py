@@ -34,8 +34,9 @@ from mmad_rag.errors import DataError
 from mmad_rag.knowledge import KnowledgeBase
 from mmad_rag.records import Question
 
-RULE = "hard/1"
-"""Name and version of the rule."""
+RULE = "hard/2"
+"""Name and version of the rule; version 1 had no reader of a wrong product of the same dataset, and its
+readers kept British and American spelling apart."""
 
 _LEAST = 1e-9  # below it a surplus is rounding
 

@@ -1,8 +1,7 @@
 """What a question gives away to a rule that sees no image.
 
 Each shortcut gets a *credit* per question, its chance of being right in [0, 1]: where a rule picks several
-options alike, it draws one of them, so that ties are worth what they are worth on average, with no lots
-drawn.
+options alike, it draws one of them, so that a tie of k options that holds the right one is worth 1/k.
 """
 
 from __future__ import annotations
@@ -40,6 +39,8 @@ class ShortcutName(StrEnum):
     """`builtin:reader` (`mmad_rag.models.builtin.reader`) with everything about the true product."""
     READER_WRONG = "reader, wrong"
     """The same with everything about another product, drawn by the image's path as in the arm `wrong`."""
+    READER_ALIKE = "reader, wrong, same dataset"
+    """The same with everything about another product of the image's dataset, whose text is alike in style."""
     READER_NONE = "reader, none"
     """The same without knowledge: every option scores alike, so it is at chance, which checks the table."""
 
@@ -79,6 +80,9 @@ def shortcut_credits(
         if len(products) > 1:
             drawn = [other_product(item, tuple(products)) for item in questions]
             found[ShortcutName.READER_WRONG] = _read(questions, drawn, products)
+            datasets = {item.product: item.dataset for item in questions}
+            alike = [other_product(item, tuple(products), datasets=datasets) for item in questions]
+            found[ShortcutName.READER_ALIKE] = _read(questions, alike, products)
         found[ShortcutName.READER_NONE] = [
             _credit(item, choice_scores(item.choices, None)) for item in questions
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -113,13 +113,21 @@ class _Nothing:
         return Knowledge(Route(RouteOutcome.UNKNOWN, (), (), 0.0), (), self._index.fingerprint)
 
 
-def other_product(question: Question, products: Sequence[str], *, seed: int = 0) -> str:
+def other_product(
+    question: Question,
+    products: Sequence[str],
+    *,
+    seed: int = 0,
+    datasets: Mapping[str, str] | None = None,
+) -> str:
     """A product other than the question's, drawn by the path of its image: the same in every run.
 
     Args:
         question: The question whose image path decides the draw.
         products: The products to draw from.
         seed: Seed for the draw; 0 draws by the path alone.
+        datasets: Product -> dataset, to draw among the products of the question's dataset only: their texts
+            are alike in style, because each source wrote its own. All are drawn from if it has no other.
 
     Raises:
         SpecError: there is no other product.
@@ -127,6 +135,9 @@ def other_product(question: Question, products: Sequence[str], *, seed: int = 0)
     others = [product for product in products if product != question.product]
     if not others:
         raise SpecError(f"there is no product but {question.product}; a wrong product needs a second one")
+    if datasets is not None:
+        alike = [product for product in others if datasets.get(product) == question.dataset]
+        others = alike or others
     drawn_from = f"{question.image_path}#{seed}" if seed else question.image_path
     draw = hashlib.sha256(drawn_from.encode("utf-8", "surrogatepass")).digest()
     return others[int.from_bytes(draw[:8], "big") % len(others)]

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 
 from mmad_rag.benchmark.run.arm_retrievers import ArmRetrievers, other_product
 from mmad_rag.errors import SpecError
@@ -114,20 +114,29 @@ def build_arms(
     return tuple(arms)
 
 
-def base_arms(model: Model, indexes: Mapping[str, IndexData], budgets: Sequence[int]) -> tuple[Arm, ...]:
+def base_arms(
+    model: Model,
+    indexes: Mapping[str, IndexData],
+    budgets: Sequence[int],
+    *,
+    datasets: Mapping[str, str],
+) -> tuple[Arm, ...]:
     """Arms that compare knowledge bases: passages about the true product from each base, at each budget.
 
-    Each arm has a control: the passages of another product, drawn per image and the same for every
-    base. Passages are found by their words, whatever vectors an index holds, so that nothing but the base
-    differs.
+    Each arm has two controls: the passages of another product, drawn per image and the same for every base,
+    from all products (`/wrong`) and from those of the same dataset (`/alike`). The texts of a base may differ
+    in style from dataset to dataset, and what style gives away is not specific to the product. Passages are
+    found by their words, whatever vectors an index holds, so that nothing but the base differs.
 
     Args:
         model: The model that every arm asks.
         indexes: Name of a base -> its index.
         budgets: Tokens of knowledge per prompt, counted by the model's tokenizer where it is known.
+        datasets: Product -> dataset, of all products of the question set.
 
     Returns:
-        Arms named `base@budget` and `base@budget/wrong`, in the order of budgets, then of bases.
+        Arms named `base@budget`, `base@budget/wrong` and `base@budget/alike`, in the order of budgets, then
+        of bases.
     """
     shared = sorted(set.intersection(*(set(index.products) for index in indexes.values())))
     arms = []
@@ -136,15 +145,11 @@ def base_arms(model: Model, indexes: Mapping[str, IndexData], budgets: Sequence[
             retrievers = ArmRetrievers(index, RetrievalConfig.for_model(model, budget=budget), by_words=True)
             settings = retrievers.settings
             arms.append(_told(f"{name}@{budget}", model, retrievers, settings=settings))
-            arms.append(
-                _told(
-                    f"{name}@{budget}/wrong",
-                    model,
-                    retrievers,
-                    product=lambda question: other_product(question, shared),
-                    settings=settings,
-                )
-            )
+            controls: dict[str, Mapping[str, str] | None] = {"wrong": None, "alike": datasets}
+            for control, among in controls.items():
+                drawn = partial(other_product, products=shared, datasets=among)
+                label = f"{name}@{budget}/{control}"
+                arms.append(_told(label, model, retrievers, product=drawn, settings=settings))
     return tuple(arms)
 
 

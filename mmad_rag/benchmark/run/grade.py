@@ -30,6 +30,7 @@ def graded(row: OutcomeRow, question: Question, reply: Reply, shuffle: int | Non
             dataclasses.replace(row, reply=writable(reply.text), finish=_finish(reply)), question, shuffle
         ),
         probabilities=_probabilities(row, question, reply, shuffle),
+        expected=_expected(row, question, reply, shuffle),
         model=writable(reply.model),
         usage=reply.usage,
         latency_s=reply.latency_s if math.isfinite(reply.latency_s) else 0.0,
@@ -71,6 +72,18 @@ def _probabilities(
     letters = [choice.letter for choice in question.choices]
     found = letter_probabilities(reply.first_token, letters)
     return {own_letter(question, shuffle, letter, row.rotation): found[letter] for letter in letters}
+
+
+def _expected(row: OutcomeRow, question: Question, reply: Reply, shuffle: int | None) -> float | None:
+    """The probability of the right choice, of a model that draws among options that tie."""
+    if reply.odds is None:
+        return None
+    right = (
+        odds
+        for letter, odds in reply.odds.items()
+        if own_letter(question, shuffle, letter, row.rotation) == question.answer
+    )
+    return math.fsum(right)
 
 
 def _finish(reply: Reply) -> str | None:

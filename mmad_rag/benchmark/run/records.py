@@ -144,6 +144,14 @@ class OutcomeRow:
     finish: str | None = None
     """Why the reply ended, in the provider's words, see `Reply.finish`; None if it does not say, and in runs
     of versions that did not record it."""
+    expected: float | None = None
+    """Probability, in [0, 1], that the model's draw among tied options is right, see `Reply.odds`; None for a
+    model that does not draw."""
+
+    @property
+    def credit(self) -> float:
+        """How much the answer counts, in [0, 1]: what is expected of a draw, else 1 for a correct answer."""
+        return float(self.outcome is Outcome.CORRECT) if self.expected is None else self.expected
 
     @property
     def has_no_text(self) -> bool:

@@ -24,7 +24,6 @@ NAME = "fixed"
 """Name of the rule."""
 
 _OUTCOMES = tuple(Outcome)
-_CORRECT = _OUTCOMES.index(Outcome.CORRECT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,8 @@ class _Mark:
     subtask: str
     side: int
     outcome: Outcome
+    credit: float
+    """How much the answer counts, in [0, 1]."""
     miscalled: bool
     """Whether the answer says the opposite, see `DetectionAnswer`; meaningless outside the detection
     column."""
@@ -75,7 +76,8 @@ def score_rows(
 
 def _judged(question: Question, row: OutcomeRow) -> _Mark:
     opposite = says_the_opposite(question, row.letter, row.outcome)
-    return _Mark(question.dataset, question.subtask, side_of(question.label), row.outcome, opposite)
+    side = side_of(question.label)
+    return _Mark(question.dataset, question.subtask, side, row.outcome, row.credit, opposite)
 
 
 def _marked(record: AnswerRecord, folds: Mapping[str, str], where: str) -> _Mark:
@@ -88,7 +90,8 @@ def _marked(record: AnswerRecord, folds: Mapping[str, str], where: str) -> _Mark
     else:
         outcome = Outcome.CORRECT if record.correct_answer == record.gpt_answer else Outcome.WRONG
     subtask = folds.get(record.question_type, record.question_type)
-    return _Mark(parts.dataset, subtask, side_of(parts.label), outcome, outcome is Outcome.WRONG)
+    credit, opposite = float(outcome is Outcome.CORRECT), outcome is Outcome.WRONG
+    return _Mark(parts.dataset, subtask, side_of(parts.label), outcome, credit, opposite)
 
 
 def _table(marks: Sequence[_Mark], columns: Columns) -> ScoreTable:
@@ -96,10 +99,12 @@ def _table(marks: Sequence[_Mark], columns: Columns) -> ScoreTable:
     rows_of = {name: row for row, name in enumerate(datasets)}
     places = columns.places
     counts = np.zeros((len(datasets), len(places), 2, len(_OUTCOMES)))
+    credited = np.zeros(counts.shape[:-1])
     for mark in marks:
         place = (rows_of[mark.group], places[mark.subtask])
+        credited[(*place, mark.side)] += mark.credit
         counts[(*place, mark.side, _OUTCOMES.index(mark.outcome))] += 1
-    table = nested_macro(counts[..., _CORRECT], counts.sum(axis=-1), columns)
+    table = nested_macro(credited, counts.sum(axis=-1), columns)
     by_cell = _with_sums(counts.sum(axis=2))
     rows = [
         ScoreRow(name, tuple(_cell(*both) for both in zip(percents, outcomes, strict=True)))

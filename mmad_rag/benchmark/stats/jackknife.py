@@ -52,26 +52,26 @@ class LeftOut:
 
 
 def leave_out(
-    questions: Sequence[Question], right: npt.NDArray[np.bool_], columns: Columns | None = None
+    questions: Sequence[Question], credit: npt.NDArray[np.float64], columns: Columns | None = None
 ) -> LeftOut:
     """Leave out each product once; a product in two datasets is two products.
 
     Args:
         questions: The questions that were asked.
-        right: Whether each question was answered correctly, by arm: (questions, arms).
+        credit: How much each answer counts, in [0, 1], by arm: (questions, arms).
         columns: Columns of the table; None takes those of the questions.
     """
     wanted = columns_of(questions) if columns is None else columns
     subtasks = wanted.places
     datasets = list(dict.fromkeys(question.dataset for question in questions))
     places = {key: row for row, key in enumerate(dict.fromkeys((q.dataset, q.product) for q in questions))}
-    counts = np.zeros((len(places), len(subtasks), 2, 1 + right.shape[1]))
+    counts = np.zeros((len(places), len(subtasks), 2, 1 + credit.shape[1]))
     where = (
         np.array([places[question.dataset, question.product] for question in questions]),
         np.array([subtasks[question.subtask] for question in questions]),
         np.array([side_of(question.label) for question in questions]),
     )
-    np.add.at(counts, where, np.column_stack([np.ones(len(questions)), right]))
+    np.add.at(counts, where, np.column_stack([np.ones(len(questions)), credit]))
     dataset = np.array([datasets.index(name) for name, _ in places])
     totals = np.zeros((len(datasets), *counts.shape[1:]))
     np.add.at(totals, dataset, counts)

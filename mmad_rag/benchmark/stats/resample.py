@@ -46,21 +46,21 @@ Weights: TypeAlias = Sequence[npt.NDArray[np.float64]]
 
 def strata_of(
     questions: Sequence[Question],
-    right: npt.NDArray[np.bool_] | npt.NDArray[np.float64],
+    credit: npt.NDArray[np.float64],
     columns: Columns | None = None,
 ) -> tuple[Stratum, ...]:
     """Sort images into strata.
 
     Args:
         questions: The questions that were asked.
-        right: Whether each was answered correctly, or how much was gained, by arm: shape (questions, arms).
+        credit: How much each answer counts or gains, by arm: shape (questions, arms).
         columns: Of the table; None takes those of the questions.
     """
     wanted = columns_of(questions) if columns is None else columns
     places = wanted.places
     datasets = tuple(dict.fromkeys(question.dataset for question in questions))
     counts: dict[tuple[int, int], dict[str, npt.NDArray[np.float64]]] = {}
-    measures = np.column_stack([np.ones(len(questions)), right])
+    measures = np.column_stack([np.ones(len(questions)), credit])
     for question, measured in zip(questions, measures, strict=True):
         images = counts.setdefault((datasets.index(question.dataset), side_of(question.label)), {})
         image = images.setdefault(question.image_path, np.zeros((len(places), measures.shape[1])))
@@ -169,12 +169,13 @@ def join_arms(
         raise DataError(f"{replicates} bootstrap draws give no interval; give 1 or more")
     sides = tuple(rows_of_arm(rows, questions, arm) for arm in arms)
     right = np.array([[side[item.id].outcome is Outcome.CORRECT for side in sides] for item in questions])
+    credit = np.array([[side[item.id].credit for side in sides] for item in questions])
     wanted = columns_of(questions) if columns is None else columns
-    strata = strata_of(questions, right, wanted)
+    strata = strata_of(questions, credit, wanted)
     observed = np.stack([average[0] for average in averages_over(strata, [every_image_once(strata)])])
     drawn = np.stack(averages_over(strata, drawn_images(strata, replicates, seed)), axis=1)
     images = sum(len(stratum.counts) for stratum in strata)
-    left_out = leave_out(questions, right, wanted)
+    left_out = leave_out(questions, credit, wanted)
     return PairedReplicates(
         tuple(arms), sides, tuple(questions), wanted, right, observed, drawn, left_out, images, seed
     )

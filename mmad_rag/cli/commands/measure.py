@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FULL = 1_000_000
 """A budget that every product fits into."""
 _OURS, _THEIRS = "this", "other"
+_CONTROLS = {"alike": "drawn in its dataset", "wrong": "drawn among all"}
+"""Control arm -> where the wrong product is drawn."""
 
 
 def measure(
@@ -44,8 +46,9 @@ def measure(
 ) -> None:
     """Compare two knowledge bases by a text-only reader.
 
-    Both are asked the same questions with the true product given, and again with another one as a control, at
-    equal budgets and at full length.
+    Both are asked the same questions with the true product given, at equal budgets and at full length, and
+    again with a wrong product as a control: one of the same dataset, whose texts are alike in style, and one
+    of all. The reader's ties count as what is expected of a draw.
     """
     from mmad_rag.benchmark.analysis.compare import compare_arms
     from mmad_rag.benchmark.analysis.knowledge_value import product_specific_gains
@@ -71,38 +74,44 @@ def measure(
         indexes = {name: KnowledgeIndex.build(base, "builtin:tiny") for name, base in bases.items()}
         sizes = knowledge_sizes(bases, sorted({question.product for question in questions}))
         folder = out_folder or Path(scratch) / "run"
-        arms = base_arms(load_model(model), indexes, budgets)
+        datasets = {question.product: question.dataset for question in benchmark.questions}
+        arms = base_arms(load_model(model), indexes, budgets, datasets=datasets)
         with asking_progress(folder, goes_on=out_folder is not None) as advance:
             run_sync(run_arms(benchmark, arms, out=folder, settings=settings, progress=advance))
         run = read_run(folder)
     tables = arm_tables(run, [arm.name for arm in arms])
     specific = {
-        size: product_specific_gains(
-            run.rows, run.questions, _pair(_THEIRS, size), _pair(_OURS, size), seed=seed
+        (size, control): product_specific_gains(
+            run.rows, run.questions, _pair(_THEIRS, size, control), _pair(_OURS, size, control), seed=seed
         )
         for size in budgets
+        for control in _CONTROLS
     }
     comparisons = [
         compare_arms(run.rows, run.questions, f"{_THEIRS}@{size}", f"{_OURS}@{size}", seed=seed)
         for size in budgets
     ]
     if as_json:
-        print_json({"sizes": sizes, "scores": dict(tables), "comparisons": comparisons, "specific": specific})
+        by_control = {control: {size: specific[size, control] for size in budgets} for control in _CONTROLS}
+        print_json(
+            {"sizes": sizes, "scores": dict(tables), "comparisons": comparisons, "specific": by_control}
+        )
     else:
         print_table(sizes_table(sizes))
         print_table(arms_table(tables, comparisons))
         for line in arms_notes(comparisons):
             note(line)
-        for size, values in specific.items():
-            print_table(specific_table(values, f"True less wrong product's text, budget {size}"))
+        for (size, control), values in specific.items():
+            said = _CONTROLS[control]
+            print_table(specific_table(values, f"True less wrong product's text, {said}, budget {size}"))
         note(f"{_OURS}: {knowledge}, {_THEIRS}: {against}; @{FULL}: full length")
     end_with_failures(run, goes_on=out_folder is not None)
 
 
-def _pair(base: str, budget: int) -> ArmPair:
+def _pair(base: str, budget: int, control: str) -> ArmPair:
     from mmad_rag.benchmark.analysis.knowledge_value import ArmPair
 
-    return ArmPair(f"{base}@{budget}", f"{base}@{budget}/wrong")
+    return ArmPair(f"{base}@{budget}", f"{base}@{budget}/{control}")
 
 
 def _load(source: Path, scratch: Path) -> KnowledgeBase:

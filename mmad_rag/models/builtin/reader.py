@@ -8,10 +8,11 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from mmad_rag.models.builtin.ties import best_choices, even_odds
 from mmad_rag.records import Choice, Hit, Knowledge, Prompt, Reply
 from mmad_rag.words import content_words
 
-READER_IDENTITY = "builtin:reader/1"
+READER_IDENTITY = "builtin:reader/2"
 """Identity with the version of the rules, which rises when the same prompt may get another reply."""
 
 _DIGITS = 9
@@ -30,8 +31,9 @@ class ReaderModel:
        (Salton and Buckley, Term-weighting approaches in automatic text retrieval, 1988). There is no inverse
        document frequency: inside one product's knowledge, a word of many passages is typical, not trivial.
     4. The best score wins. Ties are broken by a hash of question, image and choice: a fixed but arbitrary
-       pick that depends on neither position, letter nor length. All choices of a prompt without knowledge
-       tie, and so do "Yes." and "No.", which hold no content words.
+       pick that depends on neither position, letter nor length. `Reply.odds` tells that each of k tied
+       choices is as likely, so that a run scores a tie as 1/k if the right choice is among them. All choices
+       of a prompt without knowledge tie, and so do "Yes." and "No.", which hold no content words.
 
     Without choices it replies with the passage that shares most words with the question, or with an empty
     text.
@@ -44,21 +46,17 @@ class ReaderModel:
 
     async def answer(self, prompt: Prompt) -> Reply:
         """Reply with a letter, or with a passage if the prompt has no choices; raises nothing."""
-        text = _letter(prompt) if prompt.choices else _best_passage(prompt)
-        return Reply(text=text, model=READER_IDENTITY)
+        if not prompt.choices:
+            return Reply(text=_best_passage(prompt), model=READER_IDENTITY)
+        tied = best_choices(prompt.choices, choice_scores(prompt.choices, prompt.knowledge))
+        drawn = min(tied, key=lambda choice: _lot(prompt, choice))
+        return Reply(text=drawn.letter, model=READER_IDENTITY, odds=even_odds(tied))
 
 
 def choice_scores(choices: Sequence[Choice], knowledge: Knowledge | None) -> tuple[float, ...]:
     """One score per choice, in order, at least 0; all 0 without common words. Formula: see `ReaderModel`."""
     counts = _piece_counts(knowledge)
     return tuple(_overlap(content_words(choice.text), counts) for choice in choices)
-
-
-def _letter(prompt: Prompt) -> str:
-    scores = choice_scores(prompt.choices, prompt.knowledge)
-    best = max(scores)
-    tied = [choice for choice, score in zip(prompt.choices, scores, strict=True) if score == best]
-    return min(tied, key=lambda choice: _lot(prompt, choice)).letter
 
 
 def _best_passage(prompt: Prompt) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from mmad_rag.models.builtin.ties import best_choices, even_odds
 from mmad_rag.records import Choice, Prompt, Reply
 
 
@@ -11,9 +12,9 @@ class Shortcut(StrEnum):
     """The option that a control always chooses."""
 
     LONGEST = "longest"
-    """The option with most characters; the first one if several are equal."""
+    """The option with most characters; the first one if several are equal, see `Reply.odds`."""
     SHORTEST = "shortest"
-    """The option with fewest characters; the first one if several are equal."""
+    """The option with fewest characters; the first one if several are equal, see `Reply.odds`."""
     FIRST = "first"
     """The option that is shown first."""
 
@@ -34,12 +35,13 @@ class ShortcutModel:
 
     async def answer(self, prompt: Prompt) -> Reply:
         """Reply with the letter that the rule picks; raises nothing."""
-        text = self._pick(prompt.choices).letter if prompt.choices else ""
-        return Reply(text=text, model=self.identity)
+        if not prompt.choices:
+            return Reply(text="", model=self.identity)
+        tied = best_choices(prompt.choices, self._scores(prompt.choices))
+        return Reply(text=tied[0].letter, model=self.identity, odds=even_odds(tied))
 
-    def _pick(self, choices: tuple[Choice, ...]) -> Choice:
-        if self._shortcut is Shortcut.LONGEST:
-            return max(choices, key=lambda choice: len(choice.text))
-        if self._shortcut is Shortcut.SHORTEST:
-            return min(choices, key=lambda choice: len(choice.text))
-        return choices[0]
+    def _scores(self, choices: tuple[Choice, ...]) -> list[int]:
+        if self._shortcut is Shortcut.FIRST:
+            return [-place for place in range(len(choices))]
+        sign = 1 if self._shortcut is Shortcut.LONGEST else -1
+        return [sign * len(choice.text) for choice in choices]

@@ -88,6 +88,7 @@ def test_the_reader_hits_by_true_knowledge_only(world: World) -> None:
     assert found[ShortcutName.READER_NONE].tolist() == [0.5, 0.5]
     only = shortcut_credits(questions, {"red_disc": products["red_disc"]})
     assert ShortcutName.READER_WRONG not in only
+    assert ShortcutName.READER_ALIKE not in only
 
 
 def test_the_hard_subset_takes_out_as_many_hits_as_outweigh_misses() -> None:
@@ -191,7 +192,7 @@ def test_the_command_writes_tables_and_the_subset(cli: Cli, data: Path, world: W
     assert "longest" in done.out
     assert max(map(len, done.out.splitlines())) <= 80
     written = json.loads(target.read_text())
-    assert (written["rule"], len(written["questions"]), written["of_questions"]) == ("hard/1", 2, 4)
+    assert (written["rule"], len(written["questions"]), written["of_questions"]) == ("hard/2", 2, 4)
     assert written["data_sha256"] == load_questions(data).sha256
     document = json.loads(cli(*words, "--json").out)
     assert document["leak"] is None

@@ -213,24 +213,25 @@ def test_all_arms_in_one_run(index: KnowledgeIndex, encoder: Encoder, tmp_path: 
     assert bare == {row.prompt for row in run.rows}
 
 
-def test_bases_are_compared_by_words_at_each_budget_beside_a_wrong_product(index: KnowledgeIndex) -> None:
+def test_bases_are_compared_by_words_at_each_budget_beside_wrong_products(index: KnowledgeIndex) -> None:
     """No encoder is loaded: the bases differ in their texts and in nothing else."""
     other = dataclasses.replace(index, manifest=index.manifest.model_copy(update={"library": "other"}))
-    arms = base_arms(scripted("A"), {"this": index, "other": other}, [40, 1000])
+    datasets = dict.fromkeys(index.products, "VisA") | {"blue_bar": "DS-MVTec"}
+    arms = base_arms(scripted("A"), {"this": index, "other": other}, [40, 1000], datasets=datasets)
     assert [arm.name for arm in arms] == [
         f"{base}@{budget}{control}"
         for budget in (40, 1000)
         for base in ("this", "other")
-        for control in ("", "/wrong")
+        for control in ("", "/wrong", "/alike")
     ]
-    assert len({arm.identity for arm in arms}) == 8
+    assert len({arm.identity for arm in arms}) == 12
     found = [ask(arm, PROMPT).knowledge for arm in arms]
     products = [knowledge.route.products for knowledge in found if knowledge is not None]
-    assert products == [("red_disc",), products[1]] * 4
+    assert products == [("red_disc",), products[1], ("green_square",)] * 4
     assert products[1] != ("red_disc",)
     sizes = [len(knowledge.hits) for knowledge in found if knowledge is not None]
-    assert 0 < sizes[0] == sizes[2] < 6
-    assert sizes[4:] == [17] * 4
+    assert 0 < sizes[0] == sizes[3] < 6
+    assert sizes[6:] == [17] * 6
 
 
 def test_the_wrong_product_is_drawn_by_the_picture_and_never_the_true_one() -> None:
@@ -243,6 +244,18 @@ def test_the_wrong_product_is_drawn_by_the_picture_and_never_the_true_one() -> N
     assert other_product(first, ["blue_bar", "green_square"]) == drawn[7]
     with pytest.raises(SpecError, match="needs a second one"):
         other_product(first, ["red_disc"])
+
+
+def test_a_wrong_product_of_the_same_dataset_is_drawn_among_its_products() -> None:
+    """Texts of one source are alike in style; where the dataset has no other product, all are drawn from."""
+    known = ["blue_bar", "green_square", "pcb1", "red_disc"]
+    datasets = {"blue_bar": "DS-MVTec", "green_square": "VisA", "pcb1": "VisA", "red_disc": "VisA"}
+    asked = [question(f"VisA/red_disc/test/bad/{number}.png") for number in range(60)]
+    drawn = [other_product(item, known, datasets=datasets) for item in asked]
+    assert set(drawn) == {"green_square", "pcb1"}
+    assert 15 < drawn.count("pcb1") < 45
+    alone = [question(f"DS-MVTec/blue_bar/image/bad/{number}.png") for number in range(60)]
+    assert {other_product(item, known, datasets=datasets) for item in alone} == set(known) - {"blue_bar"}
 
 
 def test_a_seed_draws_other_wrong_products() -> None:

@@ -344,7 +344,7 @@ def test_blind_shows_what_rag_shows_without_the_picture(index: KnowledgeIndex, e
 
 
 def test_a_blind_model_says_so() -> None:
-    assert BlindModel(ReaderModel()).identity == "blind/builtin:reader/1"
+    assert BlindModel(ReaderModel()).identity == "blind/builtin:reader/2"
 
 
 # --- together
