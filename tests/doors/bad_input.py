@@ -151,6 +151,11 @@ CASES: Mapping[str, Case] = {
     "HTML instead of JSON (200)": Case(behaviour=answers(b"<html>Welcome</html>", "text/html")),
     "half a JSON (200)": Case(behaviour=answers(json.dumps(completion()).encode()[:60])),
     "nothing instead of JSON (200)": Case(behaviour=answers(b"")),
+    "error in place of a reply (200)": Case(reply={"error_code": 17, "error_msg": "daily limit reached"}),
+    "error with a status (200)": Case(reply={"code": 404, "message": "no such model"}),
+    "error inside a reply (200)": Case(
+        reply={"choices": [{**completion("B")["choices"][0], "error": {"code": 400, "message": "lost"}}]}
+    ),
     "empty reply": Case(reply=completion("")),
     "tool call instead of text": Case(reply=completion(None, tool_calls=[_TOOL])),
 }

@@ -55,9 +55,9 @@ class OpenAIModel(EndpointModel):
     reports overload, fewer are, see `Throttle`.
 
     Example:
-        >>> options = ModelOptions(base_url="http://localhost:8000/v1", max_tokens=16)
+        >>> options = ModelOptions(base_url="http://localhost:8000/v1", seed=1)
         >>> OpenAIModel("qwen", options).identity
-        'openai:qwen at localhost:8000/v1, temperature=0.0, max_tokens=16'
+        'openai:qwen at localhost:8000/v1, temperature=0.0, max_tokens=256, seed=1'
     """
 
     def __init__(
