@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -30,6 +32,9 @@ from mmad_rag.serve.upstream import Upstream
 CHAT = "/v1/chat/completions"
 """Path of the requests to which knowledge is added."""
 
+_LONGEST_NAME = 500
+"""Longest name of a model in characters."""
+_MARKS = frozenset("/-_.:@+=~, ()")
 _PATHS = frozenset({CHAT, "/v1/models", "/healthz", "/metrics"})
 _KNOWN = "POST /v1/chat/completions, GET /v1/models, /healthz and /metrics"
 
@@ -69,7 +74,7 @@ def make_app(
             await upstream.close()
             lookup.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route(CHAT, handlers.chat, methods=["POST"]),
             Route("/v1/models", handlers.models, methods=["GET"]),
@@ -81,6 +86,8 @@ def make_app(
         exception_handlers={RefusalError: _refuse, HTTPException: _refuse_http},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a path with a slash more is another path
+    return app
 
 
 class _Handlers:
@@ -102,12 +109,13 @@ class _Handlers:
         self._metrics.count_knowledge(added.outcome, added.products, spent)
         names = f" {','.join(added.products)}" if added.products else ""
         request.scope["mmad_rag.added"] = f" {added.outcome}{names} lookup {spent * 1000:.1f} ms"
-        return self._forward(request, "/chat/completions", added.data, added.headers)
+        return self._forward(request, "/chat/completions", added.data, added.headers, streamed=added.streamed)
 
     async def models(self, request: Request) -> Response:
         """Forward a request for the upstream's models."""
+        path = _models_path(request)
         await read_body(request, self._limits)
-        return self._forward(request, request.scope["path"].removeprefix("/v1"), b"", {})
+        return self._forward(request, path, b"", {}, streamed=False)
 
     async def health(self, _request: Request) -> Response:
         """Say that this server is running; the upstream is not checked."""
@@ -117,11 +125,44 @@ class _Handlers:
         """Give counts and times as Prometheus text."""
         return Response(self._metrics.text(), media_type=MEDIA_TYPE)
 
-    def _forward(self, request: Request, path: str, data: bytes, report: Mapping[str, str]) -> Response:
+    def _forward(
+        self, request: Request, path: str, data: bytes, report: Mapping[str, str], *, streamed: bool
+    ) -> Response:
         own = bool(request.scope.get("mmad_rag.own_authorization"))
         headers = list(to_upstream(request.headers.items(), own_authorization=own))
-        forward = Forward(request.method, path, headers, data, report)
+        forward = Forward(request.method, path, headers, data, report, streamed)
         return Relay(forward, self._upstream, self._limits, self._metrics)  # type: ignore[return-value]
+
+
+def _models_path(request: Request) -> str:
+    """The upstream's path for a request for models: a model's name becomes one quoted segment of it.
+
+    Raises:
+        HTTPException: 405 for another method than GET; 404 if the name is not one that a model can have.
+    """
+    if request.method != "GET":  # Starlette adds HEAD to GET
+        raise HTTPException(405, headers={"Allow": "GET"})
+    name = request.path_params.get("name")
+    if name is None:
+        return "/models"
+    if not _is_name(name):
+        raise HTTPException(404)
+    return f"/models/{quote(name, safe='')}"
+
+
+def _is_name(name: str) -> bool:
+    """Whether a model can have this name: letters, digits and a few marks, in parts that are not dots.
+
+    An upstream may unquote the name once more, or normalize it, and must not get to another path by that. So
+    `%`, `\\`, `;`, `?`, `#`, control characters, empty parts, and characters that stand for others are
+    refused.
+    """
+    return (
+        len(name) <= _LONGEST_NAME
+        and unicodedata.normalize("NFKC", name) == name
+        and all(char.isalnum() or char in _MARKS for char in name)
+        and all(part.strip(". ") for part in name.split("/"))
+    )
 
 
 async def _refuse(_request: Request, error: Exception) -> Response:

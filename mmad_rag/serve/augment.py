@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from mmad_rag.rag.augment import Hindrance, find_consultation, with_knowledge
-from mmad_rag.records import Knowledge, RouteOutcome
+from mmad_rag.records import Json, Knowledge, RouteOutcome
 from mmad_rag.serve.body import encode, parse_body
 from mmad_rag.serve.fetch import ImageFetcher
 from mmad_rag.serve.retrieval_pool import Lookup
@@ -44,6 +44,8 @@ class Augmented:
     """The products whose knowledge was added."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers for the response, ASCII only."""
+    streamed: bool = False
+    """Whether the client asks for a stream."""
 
 
 class Augmenter:
@@ -65,8 +67,13 @@ class Augmenter:
             RefusalError: the body is not JSON, or its image cannot be used.
         """
         body = parse_body(data)
-        messages = body.get("messages") if body is not None else None
-        if body is None or not isinstance(messages, list):
+        if body is None:
+            return _untouched(data, _UNTOUCHED[Hindrance.NO_IMAGE])
+        return replace(await self._augment(data, body), streamed=bool(body.get("stream")))
+
+    async def _augment(self, data: bytes, body: Json) -> Augmented:
+        messages = body.get("messages")
+        if not isinstance(messages, list):
             return _untouched(data, _UNTOUCHED[Hindrance.NO_IMAGE])
         found = find_consultation(messages, "text")
         asked = found.query

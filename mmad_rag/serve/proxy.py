@@ -66,6 +66,10 @@ def _travelling(headers: Iterable[tuple[str, str]], dropped: frozenset[str]) -> 
 
 _QUOTED = 200
 _STREAM = "text/event-stream"
+_EVENT = (b"data:", b"event:", b"id:", b"retry:", b":")
+"""Beginnings of a stream of server-sent events."""
+_BLANK = b" \t\r\n\xef\xbb\xbf"
+"""White space and the mark of UTF-8, which may stand before the first word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,8 @@ class Forward:
     """The body; may be empty."""
     report: Mapping[str, str]
     """Our own headers for the client, also on errors."""
+    streamed: bool = False
+    """Whether the client asks for a stream."""
 
 
 class Relay:
@@ -118,24 +124,47 @@ class Relay:
         try:
             async with self._upstream.ask(ask.method, ask.path, ask.headers, ask.data) as reply:
                 self._metrics.count_upstream(time.perf_counter() - start)
-                if reply.content_type == _STREAM:
-                    await self._stream(reply, send)
-                else:
-                    await self._whole(reply, send)
+                await self._pass_on(reply, send)
         except RefusalError as refusal:
             refusal.headers.update(ask.report)
             await refusal.response()(scope, receive, send)
 
-    async def _whole(self, reply: aiohttp.ClientResponse, send: Send) -> None:
-        data = await self._read(reply)
+    async def _pass_on(self, reply: aiohttp.ClientResponse, send: Send) -> None:
+        """Pass on a stream as it arrives, and anything else as a whole.
+
+        Not every server calls its streams `text/event-stream`. So where the client asks for a stream, each
+        successful answer with a body is one, whatever its media type, unless it begins like a web page.
+        """
+        if reply.content_type == _STREAM:
+            await self._stream(reply, b"", send)
+            return
+        first = b""
+        if self._forward.streamed and 200 <= reply.status < 300:
+            first = await self._first(reply)
+            if first and not first.lstrip(_BLANK).startswith(b"<"):
+                await self._stream(reply, first, send)
+                return
+        await self._whole(reply, first, send)
+
+    async def _whole(self, reply: aiohttp.ClientResponse, first: bytes, send: Send) -> None:
+        data = await self._read(reply, first)
         if reply.status < 400:
             self._check(reply, data)
         await send(self._start(reply, [("content-length", str(len(data)))]))
         await send({"type": "http.response.body", "body": data})
 
-    async def _read(self, reply: aiohttp.ClientResponse) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
+    async def _first(self, reply: aiohttp.ClientResponse) -> bytes:
+        """The beginning of the body, as it arrives; empty if there is no body."""
+        try:
+            return await reply.content.readany()
+        except TimeoutError:
+            raise self._upstream.silent() from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._bad(reply, f"half a reply ({type(error).__name__})") from None
+
+    async def _read(self, reply: aiohttp.ClientResponse, first: bytes) -> bytes:
+        chunks = [first]
+        size = len(first)
         try:
             async for chunk in reply.content.iter_any():
                 size += len(chunk)
@@ -159,14 +188,18 @@ class Relay:
             quoted = " ".join(data[:_QUOTED].decode("utf-8", "replace").split())
             raise self._bad(reply, f"{reply.content_type} instead of JSON, beginning {quoted!r}") from None
 
-    async def _stream(self, reply: aiohttp.ClientResponse, send: Send) -> None:
+    async def _stream(self, reply: aiohttp.ClientResponse, first: bytes, send: Send) -> None:
         await send(self._start(reply, [("cache-control", "no-cache"), ("x-accel-buffering", "no")]))
+        events = reply.content_type == _STREAM or first.lstrip(_BLANK).startswith(_EVENT)
         try:
+            if first:
+                await send({"type": "http.response.body", "body": first, "more_body": True})
             async for chunk in reply.content.iter_any():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         except TimeoutError:
-            event = b"data: " + self._upstream.silent().body() + b"\n\n"
-            await send({"type": "http.response.body", "body": event, "more_body": True})
+            error = self._upstream.silent().body()
+            told = b"data: " + error + b"\n\n" if events else b"\n" + error + b"\n"
+            await send({"type": "http.response.body", "body": told, "more_body": True})
             return  # the body stays incomplete, so that the server closes the connection
         except (aiohttp.ClientError, OSError):
             return

@@ -15,6 +15,7 @@ from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.retrieve.config import RequestCounters
 from mmad_rag.retrieve.route_cache import SeenImage, SeenImages, recall, see
 from mmad_rag.retrieve.selection.tokenizers import NamedCounter
+from mmad_rag.serve.errors import RefusalError
 from mmad_rag.serve.images import data_url_bytes, open_limited
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.metrics import Metrics
@@ -70,7 +71,7 @@ class Lookup:
         self._seen = SeenImages(limits.images_kept)
 
     async def find(self, source: str | bytes, question: str, *, model: object = None) -> Found:
-        """Look up the knowledge about an image.
+        """Look up the knowledge about an image, within `Limits.lookup_s`.
 
         Args:
             source: The image as a `data:` URL or as bytes.
@@ -78,8 +79,20 @@ class Lookup:
             model: The value of the request's field `model`.
 
         Raises:
-            RefusalError: 400 if the image is not complete, 413 if it is too large.
+            RefusalError: 400 if the image is not complete, 413 if it is too large, 504 if it takes too long.
         """
+        try:
+            async with asyncio.timeout(self._limits.lookup_s):
+                return await self._found(source, question, model)
+        except TimeoutError:
+            raise RefusalError(
+                504,
+                f"the knowledge was not found within {self._limits.lookup_s:g} s; ask again, send a smaller "
+                "image, or start the server with a larger --lookup-timeout",
+                code="lookup_timeout",
+            ) from None
+
+    async def _found(self, source: str | bytes, question: str, model: object) -> Found:
         if len(source) <= _SMALL:
             seen = self._seen.get(source)
         else:

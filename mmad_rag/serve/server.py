@@ -14,7 +14,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from mmad_rag.errors import InputError
+from mmad_rag.serve.connections import guarded
 from mmad_rag.serve.fetch import is_loopback
+from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.token import VARIABLE, Token
 
 
@@ -57,16 +59,19 @@ def address_of(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
 
 
-def run(app: Starlette, listener: socket.socket, *, grace_s: float) -> None:
+def run(app: Starlette, listener: socket.socket, *, grace_s: float, limits: Limits | None = None) -> None:
     """Serve until SIGINT or SIGTERM, then let requests in flight finish.
 
     Args:
         app: The application that `make_app` makes.
         listener: The socket that `listen` opens; it is closed at the end.
         grace_s: Time in seconds for requests in flight to finish before they are cancelled.
+        limits: Limits on connections and the heads of requests; None takes the defaults.
     """
     config = uvicorn.Config(
         app,
+        http=guarded(limits if limits is not None else Limits()),
+        ws="none",
         access_log=False,  # the gate logs requests without queries, which may hold keys
         log_level="critical",  # a stream that breaks off is not an error of this server
         server_header=False,

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 from mmad_rag.errors import SpecError
 from mmad_rag.models.openai.endpoint import find_endpoint
@@ -43,7 +44,7 @@ class Upstream:
         endpoint = find_endpoint(base_url, key or "none")
         self.place = endpoint.place
         """Host, port and path of the endpoint, for messages."""
-        self._url = endpoint.url
+        self._base = str(URL(endpoint.url)).rstrip("/")
         self._key = key
         self._limits = limits
         self._proxy = _proxy_for(endpoint.url)
@@ -77,7 +78,7 @@ class Upstream:
 
         Args:
             method: HTTP method, GET or POST.
-            path: Path below the base URL, e.g. `/chat/completions`.
+            path: Path below the base URL, e.g. `/chat/completions`, quoted where necessary.
             headers: Headers as `proxy.to_upstream` returns them.
             data: The body; may be empty.
 
@@ -91,7 +92,7 @@ class Upstream:
         try:
             reply = await self._session.request(
                 method,
-                f"{self._url}{path}",
+                URL(f"{self._base}{path}", encoded=True),  # as it is: a quoted `/` stays quoted
                 headers=sent,
                 data=_payload(data),
                 allow_redirects=False,

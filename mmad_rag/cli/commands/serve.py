@@ -50,6 +50,12 @@ def serve(
     max_requests: Annotated[
         int, typer.Option("--max-requests", min=1, help="Requests under way at a time; further ones get 503.")
     ] = 128,
+    max_connections: Annotated[
+        int, typer.Option("--max-connections", min=1, help="Open connections; further ones get 503.")
+    ] = 512,
+    lookup_timeout: Annotated[
+        float, typer.Option("--lookup-timeout", min=0.1, help="Seconds for looking up knowledge before 504.")
+    ] = 30.0,
     grace: Annotated[
         float, typer.Option("--grace", min=1, help="Seconds that requests may go on after a stop signal.")
     ] = 30.0,
@@ -61,7 +67,8 @@ def serve(
     clients send no key of their own.
     """
     try:
-        import aiohttp  # noqa: F401 - all three of the extra, so that the message names it
+        import aiohttp  # noqa: F401 - all four of the extra, so that the message names it
+        import httptools  # noqa: F401
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
@@ -81,6 +88,8 @@ def serve(
         body_bytes=max_body_mb * _MEGA,
         image_bytes=max_image_mb * _MEGA,
         in_flight=max_requests,
+        connections=max_connections,
+        lookup_s=lookup_timeout,
         timeout_s=timeout,
     )
     token = find_token(token_file)
@@ -100,5 +109,5 @@ def serve(
         logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
         logging.getLogger("mmad_rag.serve").setLevel(logging.WARNING if quiet else logging.INFO)
         note(f"listening on {address_of(listener)}, forwarding to {target.place}; Ctrl-C stops")
-        run(app, listener, grace_s=grace)
+        run(app, listener, grace_s=grace, limits=limits)
     note("stopped")
