@@ -83,11 +83,14 @@ def _sync_folder(folder: Path) -> None:
 class FolderLock:
     """Keeps other processes from writing a folder, by a lock on one of its files; a context manager.
 
-    The system releases the lock when the process ends, however it ends.
+    The system releases the lock when the process ends, however it ends. Some file systems (network folders,
+    mounts of containers) know no locks: their folders are refused, unless the environment's MMAD_RAG_LOCK is
+    `off`. That variable changes nothing where locks work.
 
     Args:
         path: The file, which is created if needed, in an existing folder.
-        busy: The error to raise if another process holds the lock.
+        busy: The error to raise if another process holds the lock; an error of the same class is raised if
+            the file system knows no locks.
         wait_s: Seconds to wait for the other process to release the lock.
 
     Raises:
@@ -101,8 +104,19 @@ class FolderLock:
             deadline = time.monotonic() + wait_s
             while not _hold(self.file):
                 if time.monotonic() >= deadline:
-                    raise busy
+                    if _locks_files(path.parent):
+                        raise busy
+                    if _goes_on_without():
+                        break
+                    raise _NoLocksError("even a new file is said to be locked")
                 time.sleep(_PAUSE_S)
+        except _NoLocksError as error:
+            self.release()
+            raise type(busy)(
+                f"the file system of {path.parent} cannot lock files ({error}), so nothing would keep two "
+                "processes from writing there at once; take a folder on a local disk and copy it later, "
+                f"or set {_LOCK_VARIABLE}=off if no other process writes there"
+            ) from None
         except BaseException:
             self.release()
             raise
@@ -122,23 +136,61 @@ class FolderLock:
         self.release()
 
 
+_LOCK_VARIABLE = "MMAD_RAG_LOCK"
+_NO_LOCKS = frozenset(
+    {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.ENOTTY}
+)
+"""What `flock` answers on file systems without locks."""
+_HELD = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK})
+"""What it answers where another process has the lock."""
+
+
+class _NoLocksError(Exception):
+    """The file system knows no locks."""
+
+
 def _hold(file: int) -> bool:
-    """Take the lock; False if another process has it."""
+    """Take the lock; False if another process has it.
+
+    Raises:
+        _NoLocksError: the file system knows no locks, and the user did not say to go on without them.
+    """
+    try:
+        _lock(file)
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        if error.errno not in _NO_LOCKS:
+            raise
+        if not _goes_on_without():
+            raise _NoLocksError(error.strerror) from None
+    return True
+
+
+def _lock(file: int) -> None:
     if sys.platform == "win32":  # pragma: no cover
         import msvcrt
 
-        try:
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-    import fcntl
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _goes_on_without() -> bool:
+    return os.environ.get(_LOCK_VARIABLE, "").strip().lower() == "off"
+
+
+def _locks_files(folder: Path) -> bool:
+    """Whether a new file, which nobody has locked, can be locked; some file systems say that each one is."""
+    import tempfile
 
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        with tempfile.TemporaryFile(dir=folder) as fresh:
+            return _hold(fresh.fileno())
+    except OSError:
+        return True
 
 
 # --- errors that others raise

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mmad_rag.cli.console import note
+from mmad_rag.cli.console import note, print_what_can_be_printed
 from mmad_rag.cli.lazy_commands import SETTINGS, Entry, lazy_commands, lazy_group
 from mmad_rag.errors import MmadRagError
 from mmad_rag.version import __version__
@@ -122,6 +122,7 @@ def root(
 
 def main() -> None:
     """Run the command line: exit code 0 done, 1 the user must act (one message), 2 wrong usage."""
+    print_what_can_be_printed()
     try:
         app(prog_name="mmad-rag")
     except MmadRagError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -35,6 +36,16 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def print_what_can_be_printed() -> None:
+    """Replace characters that the console or the file behind an output cannot hold, instead of failing.
+
+    Consoles of older systems know one code page, and outputs of a pipe take that of the locale.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def note(text: str) -> None:
     """One line on standard error."""
     err().print(text, markup=False)
@@ -51,8 +62,16 @@ def print_table(table: Table) -> None:
 
 
 def print_json(value: object) -> None:
-    """One JSON document on standard output; records become objects, images and bytes never appear."""
-    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    """One JSON document on standard output; records become objects, images and bytes never appear.
+
+    Where the output cannot hold a character, all that is not ASCII is escaped, as JSON allows.
+    """
+    text = json.dumps(plain(value), ensure_ascii=False, indent=2, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        text = json.dumps(plain(value), indent=2, allow_nan=False)
+    sys.stdout.write(text + "\n")
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - JSON is dynamic by nature

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mmad_rag.encoders.load import load_encoder
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import EncoderError
+from mmad_rag.network import settings_fault
 
 AUTO = "auto"
 """Selects the default text encoder if it is available, otherwise words."""
@@ -65,7 +66,8 @@ def _automatic(encoder: Encoder) -> TextEncoderChoice:
     if encoder.spec.startswith(_BUILTIN):
         return _words(f"nothing is fetched beside {encoder.spec}, whose own texts are captions of drawings")
     if not (_cached() or _hub_answers()):
-        return _words(f"{DEFAULT_TEXT_ENCODER} is not cached and the model hub cannot be reached")
+        why = f": {fault}" if (fault := settings_fault()) else ""
+        return _words(f"{DEFAULT_TEXT_ENCODER} is not cached and the model hub cannot be reached{why}")
     try:
         loaded = load_encoder(DEFAULT_TEXT_ENCODER)
     except EncoderError as error:

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from mmad_rag.errors import EncoderError
+from mmad_rag.network import settings_fault
+
 _CONNECT_TIMEOUT_S = 5.0
 
 
@@ -22,13 +25,26 @@ def quick_hub() -> Iterator[None]:
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE or _reachable(constants.ENDPOINT):
-        yield
+        with _named_setting():
+            yield
         return
     constants.HF_HUB_OFFLINE = True
     try:
         yield
     finally:
         constants.HF_HUB_OFFLINE = False
+
+
+@contextlib.contextmanager
+def _named_setting() -> Iterator[None]:
+    """Add the environment's setting that cannot be used, if there is one, to an error of the hub's client."""
+    try:
+        yield
+    except Exception as error:
+        fault = settings_fault()
+        if fault is None:
+            raise
+        raise EncoderError(f"{fault} ({type(error).__name__})") from error
 
 
 def _reachable(endpoint: str) -> bool:

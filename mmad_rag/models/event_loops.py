@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 import threading
+import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
@@ -49,9 +51,56 @@ class PerLoop(Generic[T]):
             self._living.pop(loop, None)
 
 
+_made: weakref.WeakSet[ForkedAnew] = weakref.WeakSet()
+
+
+class ForkedAnew:
+    """Something with threads, which a forked process does not inherit and has to start again."""
+
+    def __init__(self) -> None:
+        _made.add(self)
+
+    def forget(self) -> None:
+        """Forget threads and locks of the process that was forked; called in the new one."""
+        raise NotImplementedError
+
+
+def _forget_all() -> None:
+    for item in list(_made):
+        item.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
+
+
+class WaitingThreads(ForkedAnew):
+    """Threads for calls that mostly wait; a forked process starts threads of its own.
+
+    Args:
+        most: Largest number of calls that run at once; further calls queue.
+        name: Prefix of the threads' names.
+    """
+
+    def __init__(self, most: int, name: str) -> None:
+        super().__init__()
+        self._most = most
+        self._name = name
+        self.forget()
+
+    def forget(self) -> None:
+        """Take a new pool, whose threads start when they are needed."""
+        self._pool = ThreadPoolExecutor(self._most, self._name)
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Run a call in a thread, with this task's context variables, and return its result."""
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: context.run(call))
+
+
 MOST_AT_ONCE = 64
 """Largest number of calls that wait in threads at once; further calls queue."""
-_POOL = ThreadPoolExecutor(MOST_AT_ONCE, "mmad-rag-model")
+_THREADS = WaitingThreads(MOST_AT_ONCE, "mmad-rag-model")
 
 
 async def in_thread(call: Callable[[], T]) -> T:
@@ -60,18 +109,22 @@ async def in_thread(call: Callable[[], T]) -> T:
     Calls to models mostly wait for a network. The pool of `asyncio.to_thread` is meant for computation and
     has four threads more than the machine has cores: too few for waiting, and look-ups run in it.
     """
-    context = contextvars.copy_context()
-    return await asyncio.get_running_loop().run_in_executor(_POOL, lambda: context.run(call))
+    return await _THREADS.run(call)
 
 
-class BackgroundLoop:
-    """Runs coroutines of any caller on one background loop.
+class BackgroundLoop(ForkedAnew):
+    """Runs coroutines of any caller on one background loop; a forked process starts one of its own.
 
     An asynchronous client keeps its connections for the loop that opened them, and `asyncio.run` closes its
     loop each time; a client that this library did not make would try to use a closed loop.
     """
 
     def __init__(self) -> None:
+        super().__init__()
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget the loop, whose thread is in another process."""
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 

@@ -78,6 +78,7 @@ async def ask_all(
         finally:
             for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)  # nothing is under way after this
     return [results[number] for number in sorted(results)]
 
 

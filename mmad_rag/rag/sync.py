@@ -3,31 +3,77 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 _T = TypeVar("_T")
 
 
+_PATIENCE_S = 2.5
+"""Seconds to wait, after an interrupt, until what was under way has ended."""
+
+
 def run_sync(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run a coroutine and return its result, in a separate thread if an event loop is running here."""
+    """Run a coroutine and return its result, in a separate thread if an event loop is running here.
+
+    An interrupt (Ctrl-C, or a notebook's stop button) cancels the coroutine, waits until it has ended, and is
+    raised here.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
-    results: list[_T] = []
-    errors: list[BaseException] = []
+    return _Beside(work).result()
 
-    def target() -> None:
+
+class _Beside(Generic[_T]):
+    """A coroutine that runs in a thread beside the caller's event loop."""
+
+    def __init__(self, work: Coroutine[Any, Any, _T]) -> None:
+        self._work = work
+        self._lock = threading.Lock()
+        self._task: asyncio.Task[Any] | None = None
+        self._stopped = False
+        self._ended = threading.Event()
+        self._results: list[_T] = []
+        self._errors: list[BaseException] = []
+
+    def result(self) -> _T:
+        """Run the coroutine to its end, unless this thread is interrupted."""
+        threading.Thread(target=self._run, name="mmad-rag-ask", daemon=True).start()
         try:
-            results.append(asyncio.run(work))
-        except BaseException as error:
-            errors.append(error)
+            self._ended.wait()  # joining a thread cannot be repeated after an interrupt before Python 3.13
+        except BaseException:
+            self._cancel()
+            self._ended.wait(_PATIENCE_S)
+            raise
+        if self._errors:
+            raise self._errors[0]
+        return self._results[0]
 
-    thread = threading.Thread(target=target, name="mmad-rag-ask")
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]
+    def _run(self) -> None:
+        try:
+            self._results.append(asyncio.run(self._started()))
+        except BaseException as error:
+            self._errors.append(error)
+        finally:
+            self._ended.set()
+
+    async def _started(self) -> _T:
+        with self._lock:
+            self._task = asyncio.current_task()
+            stopped = self._stopped
+        if stopped:
+            self._work.close()
+            raise asyncio.CancelledError
+        return await self._work
+
+    def _cancel(self) -> None:
+        with self._lock:
+            self._stopped = True
+            task = self._task
+        if task is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has just been closed
+                task.get_loop().call_soon_threadsafe(task.cancel)

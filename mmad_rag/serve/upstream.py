@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import urllib.request
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from yarl import URL
 
 from mmad_rag.errors import SpecError
 from mmad_rag.models.openai.endpoint import find_endpoint
+from mmad_rag.network import certificate_fault, proxy_fault, proxy_setting
 from mmad_rag.serve.errors import RefusalError
 from mmad_rag.serve.limits import Limits
 
@@ -44,10 +44,12 @@ class Upstream:
         endpoint = find_endpoint(base_url, key or "none")
         self.place = endpoint.place
         """Host, port and path of the endpoint, for messages."""
-        self._base = str(URL(endpoint.url)).rstrip("/")
+        self._base = _quoted(endpoint.url)
         self._key = key
         self._limits = limits
         self._proxy = _proxy_for(endpoint.url)
+        if self._base.startswith("https:") and (fault := certificate_fault()):
+            raise SpecError(f"the upstream's certificate cannot be checked: {fault}")
         way = urlsplit(self._proxy or "")
         self._by = f" by the proxy {way.hostname}:{way.port or 80}" if self._proxy else ""
         self._session: aiohttp.ClientSession | None = None
@@ -131,6 +133,14 @@ class Upstream:
         )
 
 
+def _quoted(url: str) -> str:
+    """The base URL as it is sent, without a slash at its end."""
+    try:
+        return str(URL(url)).rstrip("/")
+    except ValueError as error:
+        raise SpecError(f"the upstream's address cannot be used ({error}); correct --upstream") from None
+
+
 def _payload(data: bytes) -> bytes | io.BytesIO | None:
     """The body to send; a large one is a stream, written in pieces so that other requests can proceed."""
     if len(data) > _LARGE:
@@ -144,19 +154,13 @@ def _proxy_for(url: str) -> str | None:
     aiohttp's option `trust_env` would look it up in a thread at every request, and also read keys from
     `.netrc`.
     """
-    parts = urlsplit(url)
-    found = urllib.request.getproxies().get(parts.scheme)
-    if not found or urllib.request.proxy_bypass(parts.hostname or ""):
+    found = proxy_setting(url)
+    if found is None:
         return None
-    proxy = found if "://" in found else f"http://{found}"
-    try:
-        usable = urlsplit(proxy).scheme in ("http", "https") and bool(urlsplit(proxy).hostname)
-        _ = urlsplit(proxy).port
-    except ValueError:
-        usable = False
-    if not usable:
+    name, proxy = found
+    if fault := proxy_fault(name, socks=False):
         raise SpecError(
-            f"the environment's proxy for {parts.scheme}: addresses is not an http address with a port; "
-            f"correct {parts.scheme.upper()}_PROXY, or name the upstream's host in NO_PROXY"
+            f"the environment's proxy for {urlsplit(url).scheme}: addresses is not an http address with a "
+            f"port: {fault}, or name the upstream's host in NO_PROXY"
         )
     return proxy

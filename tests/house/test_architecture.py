@@ -29,6 +29,7 @@ ROOMS = (
     "errors",
     "fields",
     "files",
+    "network",
     "installed",
     "records",
     "words",

@@ -22,6 +22,7 @@ from mmad_rag.benchmark.dataset.file_hash import HashedFile, HashKind
 from mmad_rag.benchmark.dataset.hub_errors import HubRetryError, refusal, unreachable
 from mmad_rag.benchmark.dataset.manifest import checked_file
 from mmad_rag.errors import DataError
+from mmad_rag.network import usable_settings
 
 if TYPE_CHECKING:
     import httpx
@@ -77,7 +78,8 @@ class Hub:
         headers = {"Accept-Encoding": "identity"}
         if token := token or _stored_token():
             headers["Authorization"] = f"Bearer {token}"
-        self._client = httpx.Client(headers=headers, follow_redirects=True, timeout=_TIMEOUT_S)
+        with usable_settings(DataError):
+            self._client = httpx.Client(headers=headers, follow_redirects=True, timeout=_TIMEOUT_S)
 
     def __enter__(self) -> Self:
         return self

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mmad_rag.errors import DataError
+from mmad_rag.network import certificate_fault
 
 if TYPE_CHECKING:
     import httpx
@@ -76,6 +77,8 @@ def unreachable(error: Exception, endpoint: str) -> DataError:
     if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL | httpx.TooManyRedirects):
         return DataError(f"{endpoint} is not an address of a hub ({reason}); correct HF_ENDPOINT")
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+        if "CERT" in reason and (fault := certificate_fault()):
+            return DataError(f"{endpoint} cannot be reached ({reason}); {fault}")
         return HubRetryError(
             f"{endpoint} cannot be reached ({reason}); check the network, the proxy settings and "
             "HF_ENDPOINT, then give the same command again: it goes on where it stopped"

@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from mmad_rag.errors import ModelActionError, ModelError, ModelRetryError
+from mmad_rag.network import settings_fault
 
 _STOPPING = {
     401: "check the key of its provider",
@@ -46,6 +47,8 @@ def translate(error: Exception, name: str, *, hide: Callable[[str], str]) -> Mod
         return _answered(status, f"{name} was answered HTTP {status} ({_quote(error, hide)})", error)
     if any(_is_unconnected(one) for one in chain):
         reason = _quote(chain[-1], hide)
+        if fault := settings_fault():
+            return ModelActionError(f"{name} cannot connect ({reason}); {fault}")
         return ModelActionError(f"{name} cannot connect ({reason}); start its server, or correct its address")
     advice = None
     if isinstance(error, ImportError):
@@ -54,6 +57,8 @@ def translate(error: Exception, name: str, *, hide: Callable[[str], str]) -> Mod
         advice = "take an LLM that chats"
     elif _NO_KEY.search(str(error)):
         advice = "set the API key of its provider"
+    if not isinstance(error, NotImplementedError) and (fault := settings_fault()):
+        return ModelActionError(f"{name} gave no reply ({type(error).__name__}); {fault}")
     happened = f"{name} gave no reply ({_quote(error, hide)})"
     if advice is not None:
         return ModelActionError(f"{happened}; {advice}")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import math
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from mmad_rag.errors import InputError, ModelActionError, ModelRetryError
-from mmad_rag.models.event_loops import BACKGROUND
+from mmad_rag.models.event_loops import BACKGROUND, WaitingThreads
 from mmad_rag.models.finish_reason import Ending, ending_of
 from mmad_rag.models.llama_index.errors import translate
 from mmad_rag.models.llama_index.settings import describe, hide_secrets, model_name
@@ -139,7 +137,7 @@ class LlamaIndexModel:
         self._identity = describe(llm)
         self.tokenizer = f"llama_index:{model_name(llm)}"
         """Spec of the model's tokenizer: `llama_index:` with the model's name."""
-        self._blocking = ThreadPoolExecutor(1, "mmad-rag-llama-index") if _only_blocks(llm) else None
+        self._blocking = WaitingThreads(1, "mmad-rag-llama-index") if _only_blocks(llm) else None
 
     @property
     def identity(self) -> str:
@@ -179,9 +177,7 @@ class LlamaIndexModel:
     async def _chat(self, messages: list[ChatMessage]) -> ChatResponse:
         if self._blocking is None:
             return await BACKGROUND.run(lambda: self._llm.achat(messages))
-        context = contextvars.copy_context()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._blocking, lambda: context.run(self._llm.chat, messages))
+        return await self._blocking.run(lambda: self._llm.chat(messages))
 
     def _see_that_it_sees(self) -> None:
         from llama_index.core.llms import CustomLLM

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from typing import TYPE_CHECKING, Any
 
-from mmad_rag.errors import InputError
+from mmad_rag.errors import InputError, MmadRagError, ModelActionError
 from mmad_rag.models.event_loops import PerLoop, in_thread
-from mmad_rag.models.openai.endpoint import find_endpoint
+from mmad_rag.models.openai.endpoint import given_endpoint
 from mmad_rag.models.openai.endpoint_model import EndpointModel
 from mmad_rag.models.openai.errors import late_failure
 from mmad_rag.models.openai.request import RequestMaker
 from mmad_rag.models.openai.response import Completion, read_answer
 from mmad_rag.models.openai.retry import Failure, Patience
 from mmad_rag.models.options import ModelOptions
+from mmad_rag.network import usable_settings
 from mmad_rag.prompt import render
 from mmad_rag.records import Prompt, Reply
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
     from openai.types.chat import ChatCompletionMessageParam
-
-_ANY_KEY = "given-by-the-client"
 
 
 class ClientModel(EndpointModel):
@@ -53,8 +51,8 @@ class ClientModel(EndpointModel):
     ) -> None:
         if not name.strip():
             raise InputError("an OpenAI client needs the name of a model; give model_name, e.g. 'gpt-4o'")
-        # The key is needed to hide it in messages; a client may also obtain one later, when it asks.
-        endpoint = find_endpoint(str(client.base_url), client.api_key or _ANY_KEY)
+        # The key is the client's own matter: it may obtain one later, and hold another text until then.
+        endpoint = given_endpoint(str(client.base_url), client.api_key)
         super().__init__(name, endpoint, RequestMaker(options), Patience(attempts=1, connect_attempts=1))
         self._client = client
         self._copies = PerLoop(self._copy, self._close)
@@ -85,12 +83,12 @@ class ClientModel(EndpointModel):
             return late_failure(endpoint=endpoint, patience=patience)
         except (UnicodeEncodeError, openai.APIConnectionError, openai.APIStatusError) as error:
             return self._failure_of(error)
-        except (
-            openai.OpenAIError,
-            TypeError,
-        ) as error:  # of a missing key, a TypeError
+        except MmadRagError:
+            raise
+        except Exception as error:  # what obtains its key runs code of its own
+            said = str(error) or type(error).__name__
             return Failure(
-                f"the client for {endpoint.place} cannot ask ({endpoint.quote(str(error))})",
+                f"the client for {endpoint.place} cannot ask ({endpoint.quote(said)})",
                 "set up its key and address",
                 stops_run=True,
             )
@@ -117,9 +115,10 @@ class ClientModel(EndpointModel):
         import openai
 
         client: Any = self._client
-        if type(client._client) is not own_connections():
+        if not made_by_sdk(client._client):
             return client  # type: ignore[no-any-return]  # called for an AsyncOpenAI only
-        return client.copy(http_client=openai.DefaultAsyncHttpxClient())  # type: ignore[no-any-return]
+        with usable_settings(ModelActionError):
+            return client.copy(http_client=openai.DefaultAsyncHttpxClient())  # type: ignore[no-any-return]
 
     async def _close(self, copy: AsyncOpenAI) -> None:
         """Close the connections of a copy if they were made here."""
@@ -127,15 +126,15 @@ class ClientModel(EndpointModel):
             await copy.close()
 
 
-@functools.cache
-def own_connections() -> type:
-    """The class of the HTTP client that an `AsyncOpenAI` makes when it is given none.
+def made_by_sdk(http_client: object) -> bool:
+    """Whether an `AsyncOpenAI` made its HTTP client itself.
 
     The SDK does not say whether an HTTP client was given to it, and its `copy` passes on both kinds. But the
-    ones that the SDK makes have a private class, while a caller gives httpx's class, a
-    `DefaultAsyncHttpxClient`, or another one. So an `AsyncOpenAI` is made for inspection only; it sends
-    nothing.
+    ones that the SDK makes have a private class of the SDK, while a caller gives httpx's class, one of the
+    SDK's public classes, or another one.
     """
     import openai
 
-    return type(openai.AsyncOpenAI(api_key=_ANY_KEY, base_url="http://localhost")._client)
+    kind = type(http_client)
+    public = {value for value in vars(openai).values() if isinstance(value, type)}
+    return kind.__module__.partition(".")[0] == "openai" and kind not in public

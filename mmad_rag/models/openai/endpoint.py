@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from mmad_rag.errors import ModelActionError, SpecError
@@ -33,6 +33,11 @@ class Endpoint:
     """Host, port and path, e.g. `api.openai.com/v1`, for identities and messages."""
     secrets: tuple[str, ...] = field(repr=False)
     """Texts that must never be shown."""
+
+    def hiding(self, more: Iterable[str]) -> Endpoint:
+        """The same endpoint, with further texts that must never be shown."""
+        new = tuple(text for text in more if len(text) >= _SHORTEST_SECRET and text not in self.secrets)
+        return replace(self, secrets=(*new, *self.secrets)) if new else self
 
     def quote(self, text: str) -> str:
         """A server's text for a message: one line of at most 300 characters with secrets hidden."""
@@ -62,9 +67,29 @@ def find_endpoint(base_url: str | None, api_key: str | None) -> Endpoint:
         raise ModelActionError(
             "the API key holds spaces, line breaks or characters outside ASCII; set OPENAI_API_KEY again"
         )
+    return Endpoint(url, key or _NO_KEY, place, _secrets(parts, key))
+
+
+def given_endpoint(base_url: str, api_key: object) -> Endpoint:
+    """The endpoint of a client that the caller has configured; its key is only hidden in messages.
+
+    Args:
+        base_url: The client's base URL.
+        api_key: What the client holds as its key: a key, a text in its place, or nothing yet.
+
+    Raises:
+        SpecError: the base URL is not an http(s) address, or has a query or fragment.
+    """
+    url = base_url.strip().rstrip("/")
+    parts = _split(url)
+    key = api_key.strip() if isinstance(api_key, str) else ""
+    return Endpoint(url, key, _place(parts), _secrets(parts, key))
+
+
+def _secrets(parts: SplitResult, key: str) -> tuple[str, ...]:
     own = key if len(key) >= _SHORTEST_SECRET else ""
     hidden = (own, parts.password or "", unquote(parts.password or ""), *_custom_headers())
-    return Endpoint(url, key or _NO_KEY, place, tuple(dict.fromkeys(secret for secret in hidden if secret)))
+    return tuple(dict.fromkeys(secret for secret in hidden if secret))
 
 
 def _custom_headers() -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mmad_rag.models.openai.endpoint import Endpoint
@@ -10,6 +12,7 @@ from mmad_rag.models.openai.request import RequestMaker
 from mmad_rag.models.openai.response import Completion
 from mmad_rag.models.openai.retry import Failure, Patience
 from mmad_rag.models.openai.setup_check import FirstAnswers
+from mmad_rag.network import certificate_fault, proxy_setting
 from mmad_rag.records import Reply
 
 if TYPE_CHECKING:
@@ -61,12 +64,31 @@ class EndpointModel:
 
         if isinstance(error, UnicodeEncodeError):
             return unsendable_failure()
+        endpoint = self._endpoint.hiding(_keys_of(error))
         if isinstance(error, openai.APIStatusError):
             return status_failure(
                 error.status_code,
                 error.response.headers,
                 error.body,
-                endpoint=self._endpoint,
+                endpoint=endpoint,
                 patience=self._patience,
             )
-        return connection_failure(error, endpoint=self._endpoint, patience=self._patience)
+        return _with_setting(connection_failure(error, endpoint=endpoint, patience=self._patience), endpoint)
+
+
+def _keys_of(error: openai.APIError) -> Iterator[str]:
+    """The keys that a request was sent with: a client may have obtained them a moment before."""
+    for name in ("authorization", "api-key"):
+        value = error.request.headers.get(name, "")
+        yield from (value, value.rpartition(" ")[2])  # the value, and the key in `Bearer KEY`
+
+
+def _with_setting(failure: Failure, endpoint: Endpoint) -> Failure:
+    """The failure, with the environment's setting that may have kept a connection from being made."""
+    if not failure.stops_run:
+        return failure
+    way = proxy_setting(endpoint.url)
+    fault = certificate_fault() if "CERT" in failure.happened else None
+    if fault is None and way is not None:
+        fault = f"{way[0]} names the proxy for it: start that, or correct or unset {way[0]}"
+    return failure if fault is None else replace(failure, advice=f"{failure.advice}; {fault}")

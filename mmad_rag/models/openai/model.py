@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from mmad_rag.errors import ModelActionError
 from mmad_rag.models.event_loops import PerLoop
 from mmad_rag.models.openai.endpoint import find_endpoint
 from mmad_rag.models.openai.endpoint_model import EndpointModel
@@ -16,6 +17,7 @@ from mmad_rag.models.openai.response import Completion, read_answer
 from mmad_rag.models.openai.retry import Failure, Patience, persist
 from mmad_rag.models.openai.throttle import Throttle
 from mmad_rag.models.options import ModelOptions
+from mmad_rag.network import usable_settings
 from mmad_rag.prompt import render
 from mmad_rag.records import Prompt, Reply
 
@@ -147,14 +149,15 @@ class OpenAIModel(EndpointModel):
     def _make_client(self) -> AsyncOpenAI:
         import openai.resources.chat.completions  # imported now, not during the first request
 
-        return openai.AsyncOpenAI(
-            base_url=self._endpoint.url,
-            api_key=self._endpoint.key,
-            organization=self._options.organization,
-            project=self._options.project,
-            timeout=openai.Timeout(None, connect=self._patience.connect_s),  # `_attempt` limits the rest
-            max_retries=0,  # the SDK would obey any Retry-After, even one beyond the timeout
-        )
+        with usable_settings(ModelActionError):
+            return openai.AsyncOpenAI(
+                base_url=self._endpoint.url,
+                api_key=self._endpoint.key,
+                organization=self._options.organization,
+                project=self._options.project,
+                timeout=openai.Timeout(None, connect=self._patience.connect_s),  # `_attempt` limits the rest
+                max_retries=0,  # the SDK would obey any Retry-After, even one beyond the timeout
+            )
 
 
 async def _close_line(line: _Line) -> None:

@@ -11,6 +11,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from mmad_rag.models.event_loops import ForkedAnew
+
 Asked = TypeVar("Asked")
 Given = TypeVar("Given")
 
@@ -29,7 +31,7 @@ class _Call(Generic[Asked, Given]):
     """The result that the caller waits for."""
 
 
-class Batches(Generic[Asked, Given]):
+class Batches(ForkedAnew, Generic[Asked, Given]):
     """Passes calls from any threads and event loops to `work` in batches, in one thread.
 
     After the first call of a batch the thread waits `gather_s` for others of its group. It ends when there
@@ -48,9 +50,14 @@ class Batches(Generic[Asked, Given]):
         gather_s: float = 0.01,
         linger_s: float = 5.0,
     ) -> None:
+        super().__init__()
         self._work = work
         self._gather_s = gather_s
         self._linger_s = linger_s
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget the thread and what it had to do, which stay with the process that was forked."""
         self._calls: queue.Queue[_Call[Asked, Given]] = queue.Queue()
         self._held: list[_Call[Asked, Given]] = []  # taken from the queue, but not yet processed
         self._lock = threading.Lock()

@@ -9,7 +9,7 @@ import httpx
 import openai
 import pytest
 
-from mmad_rag.models.openai.client import ClientModel, own_connections
+from mmad_rag.models.openai.client import ClientModel, made_by_sdk
 from mmad_rag.records import Prompt
 from tests.support.servers.openai_server import OpenAIServer
 
@@ -36,15 +36,15 @@ def made(**options: Any) -> openai.AsyncOpenAI:  # noqa: ANN401 - the SDK's own
 )
 def test_connections_of_the_sdk_are_known_as_such(client: openai.AsyncOpenAI) -> None:
     """If this fails, the SDK has changed how it makes them, and no client may be asked in two loops."""
-    assert type(client._client) is own_connections()
+    assert made_by_sdk(client._client)
 
 
 @pytest.mark.parametrize("make", [httpx.AsyncClient, openai.DefaultAsyncHttpxClient, Own])
 def test_connections_that_were_given_are_known_as_such(make: Any) -> None:  # noqa: ANN401 - three classes
     """If this fails, the SDK gives out what it makes for itself, and a caller's connections are passed by."""
     client = made(http_client=make())
-    assert type(client._client) is not own_connections()
-    assert type(client.with_options(timeout=5)._client) is not own_connections()
+    assert not made_by_sdk(client._client)
+    assert not made_by_sdk(client.with_options(timeout=5)._client)
 
 
 def test_each_loop_asks_through_connections_of_its_own(openai_server: OpenAIServer) -> None:
