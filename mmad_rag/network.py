@@ -158,7 +158,7 @@ def _certificate_faults() -> Iterator[str]:
 
 def _holds_certificates(path: Path) -> bool:
     try:
-        ssl.create_default_context(cafile=str(path))
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=str(path))
     except (OSError, ValueError):
         return False
     return True

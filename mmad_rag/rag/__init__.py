@@ -9,11 +9,11 @@ from mmad_rag.lazy import lazy_names
 if TYPE_CHECKING:
     from mmad_rag.rag.answer import Answer, Timings
     from mmad_rag.rag.augment import Addition
-    from mmad_rag.rag.batch import Inquiry
+    from mmad_rag.rag.batch import AskingInterrupted, Inquiry
     from mmad_rag.rag.sync import run_sync
     from mmad_rag.rag.wrapper import RagWrapper
 
-__all__ = ["Addition", "Answer", "Inquiry", "RagWrapper", "Timings", "run_sync"]
+__all__ = ["Addition", "Answer", "AskingInterrupted", "Inquiry", "RagWrapper", "Timings", "run_sync"]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_names(
@@ -24,7 +24,7 @@ if not TYPE_CHECKING:
                 "Timings",
             ),
             "mmad_rag.rag.augment": ("Addition",),
-            "mmad_rag.rag.batch": ("Inquiry",),
+            "mmad_rag.rag.batch": ("AskingInterrupted", "Inquiry"),
             "mmad_rag.rag.sync": ("run_sync",),
             "mmad_rag.rag.wrapper": ("RagWrapper",),
         },

@@ -27,6 +27,19 @@ class Inquiry:
     """Reference images of normal pieces to show with the query image."""
 
 
+class AskingInterrupted(KeyboardInterrupt):
+    """An interrupt while questions were asked; nothing more is sent.
+
+    Args:
+        answers: What was answered before it, by the position of the question.
+    """
+
+    def __init__(self, answers: Mapping[int, Answer | Exception]) -> None:
+        self.answers: Mapping[int, Answer | Exception] = dict(sorted(answers.items()))
+        """The answers (or errors) so far, by the position of the question; the other questions have none."""
+        super().__init__(f"interrupted; the {len(self.answers)} answers so far are in `.answers`")
+
+
 Asking: TypeAlias = Callable[[Inquiry], Awaitable[Answer]]
 
 
@@ -36,6 +49,7 @@ async def ask_all(
     *,
     concurrency: int,
     progress: bool,
+    answers: dict[int, Answer | Exception] | None = None,
 ) -> list[Answer | Exception]:
     """Ask every item; items are taken from the iterable only as the limit allows.
 
@@ -44,6 +58,7 @@ async def ask_all(
         items: Inquiries, or tuples of an inquiry's fields.
         concurrency: Largest number of questions asked at once, at least 1.
         progress: Whether to show a bar on standard error if that is a terminal or a notebook.
+        answers: Where to keep what is answered, by position, so that an interrupt does not lose it.
 
     Returns:
         The answer to each item, or the error in its place, in the order of the items. After a
@@ -55,7 +70,7 @@ async def ask_all(
     """
     if concurrency < 1:
         raise InputError(f"concurrency={concurrency} asks nothing; give 1 or more")
-    results: dict[int, Answer | Exception] = {}
+    results: dict[int, Answer | Exception] = {} if answers is None else answers
     waiting = enumerate(items)
     stopped: list[ModelActionError] = []
 

@@ -11,6 +11,8 @@ from typing import Any, Generic, TypeVar
 _T = TypeVar("_T")
 
 
+_GLANCE_S = 0.2
+"""Seconds between two glances at whether the caller's task was cancelled."""
 _PATIENCE_S = 2.5
 """Seconds to wait, after an interrupt, until what was under way has ended."""
 
@@ -42,9 +44,15 @@ class _Beside(Generic[_T]):
 
     def result(self) -> _T:
         """Run the coroutine to its end, unless this thread is interrupted."""
-        threading.Thread(target=self._run, name="mmad-rag-ask", daemon=True).start()
+        caller = asyncio.current_task()
+        before = 0 if caller is None else caller.cancelling()
         try:
-            self._ended.wait()  # joining a thread cannot be repeated after an interrupt before Python 3.13
+            threading.Thread(target=self._run, name="mmad-rag-ask", daemon=True).start()
+            # an event is awaited, as before Python 3.13 no thread can be joined again after an interrupt
+            while not self._ended.wait(_GLANCE_S):
+                # `asyncio.run` answers Ctrl-C by cancelling its task, which is blocked here
+                if caller is not None and caller.cancelling() > before:
+                    raise KeyboardInterrupt
         except BaseException:
             self._cancel()
             self._ended.wait(_PATIENCE_S)

@@ -18,7 +18,7 @@ from mmad_rag.models import Model, ModelOptions
 from mmad_rag.models.adapt import ModelSource, as_model
 from mmad_rag.rag.answer import Answer, Timings, answer_from
 from mmad_rag.rag.augment import Addition, add_knowledge
-from mmad_rag.rag.batch import Inquiry, ask_all
+from mmad_rag.rag.batch import AskingInterrupted, Inquiry, ask_all
 from mmad_rag.rag.openai_client import Report, is_wrapped, wrap_client
 from mmad_rag.rag.sync import run_sync
 from mmad_rag.records import CHOICE_LETTERS, Choice, EncodedImage, Knowledge, Prompt, Reply
@@ -160,16 +160,23 @@ class RagWrapper:
             remaining items have that error.
         """
 
-        async def ask(item: Inquiry) -> Answer:
-            return await self.aask(item.image, item.question, item.choices, item.references)
-
-        return await ask_all(ask, items, concurrency=concurrency, progress=progress)
+        return await ask_all(self._ask_inquiry, items, concurrency=concurrency, progress=progress)
 
     def ask_many(
         self, items: Iterable[Inquiry | tuple[Any, ...]], *, concurrency: int = 8, progress: bool = True
     ) -> list[Answer | Exception]:
-        """Ask many questions as `aask_many` does, from synchronous code."""
-        return run_sync(self.aask_many(items, concurrency=concurrency, progress=progress))
+        """Ask many questions as `aask_many` does, from synchronous code; an event loop may run (a notebook).
+
+        Raises:
+            AskingInterrupted: Ctrl-C, or a notebook's stop button. What is under way is cancelled, nothing
+                more is sent, and the answers so far are in the exception's `answers`.
+        """
+        answers: dict[int, Answer | Exception] = {}
+        work = ask_all(self._ask_inquiry, items, concurrency=concurrency, progress=progress, answers=answers)
+        try:
+            return run_sync(work)
+        except KeyboardInterrupt:
+            raise AskingInterrupted(answers) from None
 
     def augment(self, messages: Sequence[Any]) -> list[Any]:
         """New OpenAI-style messages with knowledge added, for asking the model by other means.
@@ -205,6 +212,9 @@ class RagWrapper:
         """
         counters = None if self.config is None else RequestCounters(self.config.counter)
         return wrap_client(client, self.retriever, report, self._seen, counters=counters)
+
+    async def _ask_inquiry(self, item: Inquiry) -> Answer:
+        return await self.aask(item.image, item.question, item.choices, item.references)
 
     async def _look_up(self, prompt: Prompt) -> Knowledge:
         """Look up knowledge in a thread, because embedding an image would block the event loop."""
