@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import os
 from typing import cast
 
 from mmad_rag.encoders.protocol import Encoder, EncoderLoader
@@ -37,6 +39,7 @@ def load_encoder(spec: str, *, device: str = "cpu", batch_size: int = 16) -> Enc
     if parsed.provider not in PROVIDERS:
         return _load_installed(parsed, device=device, batch_size=batch_size)
     _check_device(device)
+    _mind_forks()
     load = cast(EncoderLoader, importlib.import_module(PROVIDERS[parsed.provider].module).load)
     return load(parsed, device=device, batch_size=batch_size)
 
@@ -52,6 +55,19 @@ def _load_installed(spec: EncoderSpec, *, device: str, batch_size: int) -> Encod
     if made is None:
         raise spec_error(spec.text, f"names an unknown provider {spec.provider!r}")
     return made
+
+
+@functools.cache
+def _mind_forks() -> None:
+    """Let torch compute with one thread in forked processes.
+
+    Its threads stay with the process that was forked, and in the new one it would wait for them for ever. A
+    model on a GPU cannot be used after a fork at all; torch says so.
+    """
+    import torch
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def _check_device(device: str) -> None:

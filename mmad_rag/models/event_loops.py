@@ -75,7 +75,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class WaitingThreads(ForkedAnew):
-    """Threads for calls that mostly wait; a forked process starts threads of its own.
+    """Threads for calls that an event loop waits for; a forked process starts threads of its own.
 
     Args:
         most: Largest number of calls that run at once; further calls queue.
@@ -91,6 +91,10 @@ class WaitingThreads(ForkedAnew):
     def forget(self) -> None:
         """Take a new pool, whose threads start when they are needed."""
         self._pool = ThreadPoolExecutor(self._most, self._name)
+
+    def close(self) -> None:
+        """Start no further call; those under way end by themselves."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def run(self, call: Callable[[], T]) -> T:
         """Run a call in a thread, with this task's context variables, and return its result."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 from mmad_rag.images import data_url, open_image
+from mmad_rag.models.event_loops import WaitingThreads
 from mmad_rag.records import EncodedImage, Knowledge
 from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.retrieve.config import RequestCounters
@@ -19,8 +17,6 @@ from mmad_rag.serve.errors import RefusalError
 from mmad_rag.serve.images import data_url_bytes, open_limited
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.metrics import Metrics
-
-_T = TypeVar("_T")
 
 _SMALL = 512 * 1024
 """Length of a `data:` URL in characters, or of an image in bytes, that is hashed in half a millisecond."""
@@ -66,8 +62,8 @@ class Lookup:
         self._limits = limits
         self._metrics = metrics
         self._counters = counters
-        self._eyes = ThreadPoolExecutor(limits.lookups, "mmad-rag-embed")
-        self._hands = ThreadPoolExecutor(1, "mmad-rag-select")  # a retriever selects for one image at a time
+        self._eyes = WaitingThreads(limits.lookups, "mmad-rag-embed")
+        self._hands = WaitingThreads(1, "mmad-rag-select")  # a retriever selects for one image at a time
         self._seen = SeenImages(limits.images_kept)
 
     async def find(self, source: str | bytes, question: str, *, model: object = None) -> Found:
@@ -96,22 +92,22 @@ class Lookup:
         if len(source) <= _SMALL:
             seen = self._seen.get(source)
         else:
-            seen = await _in(self._hands, lambda: self._seen.get(source))
+            seen = await self._hands.run(lambda: self._seen.get(source))
         self._metrics.count_cache(hit=seen is not None)
-        found = seen if seen is not None else await _in(self._eyes, lambda: self._look(source))
+        found = seen if seen is not None else await self._eyes.run(lambda: self._look(source))
         counter = await self._counter(model)
         if self._retriever.selects_by_words and len(question) <= _SHORT:
             knowledge = recall(self._retriever, found, question, counter)
         else:
-            knowledge = await _in(self._hands, lambda: recall(self._retriever, found, question, counter))
+            knowledge = await self._hands.run(lambda: recall(self._retriever, found, question, counter))
         if found.as_given or isinstance(source, bytes) or not knowledge.hits:
             return Found(knowledge)
-        return Found(knowledge, await _in(self._eyes, lambda: data_url(self._opened(source))))
+        return Found(knowledge, await self._eyes.run(lambda: data_url(self._opened(source))))
 
     def close(self) -> None:
         """End the threads; no further look-up is possible."""
-        self._eyes.shutdown(wait=False, cancel_futures=True)
-        self._hands.shutdown(wait=False, cancel_futures=True)
+        self._eyes.close()
+        self._hands.close()
 
     def _look(self, source: str | bytes) -> SeenImage:
         seen = see(self._retriever, self._opened(source))
@@ -127,11 +123,7 @@ class Lookup:
         counters = self._counters
         if counters is None:
             return None
-        return counters.known(model) or await _in(self._hands, lambda: counters.find(model))
-
-
-async def _in(pool: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
-    return await asyncio.get_running_loop().run_in_executor(pool, work)
+        return counters.known(model) or await self._hands.run(lambda: counters.find(model))
 
 
 def warm(retriever: ClipRetriever) -> None:
