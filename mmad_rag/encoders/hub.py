@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -33,6 +34,35 @@ def quick_hub() -> Iterator[None]:
         yield
     finally:
         constants.HF_HUB_OFFLINE = False
+
+
+@contextlib.contextmanager
+def only_cached() -> Iterator[None]:
+    """Prevent every download inside this block; what is in the hub's cache can be loaded."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def refuse_fetching(url: str, cached: Path) -> None:
+    """Refuse a download from elsewhere than the hub where the hub's client may not download either.
+
+    Args:
+        url: The address.
+        cached: The file that an earlier download would have left.
+
+    Raises:
+        EncoderError: there is no such file, and nothing may be fetched.
+    """
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE and not cached.is_file():
+        raise EncoderError(f"{cached.name} is not on this machine, and nothing may be fetched from {url}")
 
 
 @contextlib.contextmanager

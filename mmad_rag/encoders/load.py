@@ -36,6 +36,20 @@ def load_encoder(spec: str, *, device: str = "cpu", batch_size: int = 16) -> Enc
     parsed = parse_spec(spec)
     if batch_size < 1:
         raise InputError(f"the batch size is {batch_size}; give 1 or more")
+    loaded = _load(parsed, device=device, batch_size=batch_size)
+    _loaded.add(spec)
+    return loaded
+
+
+def was_loaded(spec: str) -> bool:
+    """Whether this process has loaded an encoder by this spec."""
+    return spec in _loaded
+
+
+_loaded: set[str] = set()
+
+
+def _load(parsed: EncoderSpec, *, device: str, batch_size: int) -> Encoder:
     if parsed.provider not in PROVIDERS:
         return _load_installed(parsed, device=device, batch_size=batch_size)
     _check_device(device)

@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmad_rag.encoders.fingerprint import fingerprint
-from mmad_rag.encoders.hub import quick_hub
+from mmad_rag.encoders.hub import quick_hub, refuse_fetching
 from mmad_rag.encoders.open_clip_recipe import Recipe, find_recipe
 from mmad_rag.encoders.open_clip_text import ClipTokenizer, load_tokenizer
 from mmad_rag.encoders.protocol import Encoder
@@ -164,7 +165,11 @@ def _load_tag(model: torch.nn.Module, recipe: Recipe) -> None:
 
     try:
         with quick_hub():
-            path = download_pretrained(get_pretrained_cfg(recipe.arch, recipe.tag))
+            found = get_pretrained_cfg(recipe.arch, recipe.tag)
+            if found.get("url") and not found.get("hf_hub"):
+                name = found["url"].rpartition("/")[2]
+                refuse_fetching(found["url"], Path("~/.cache/clip").expanduser() / name)
+            path = download_pretrained(found)
     except Exception as error:  # the hub's client raises many types of errors
         reason = first_line(error)
         name = f"open_clip:{recipe.arch}/{recipe.tag}"

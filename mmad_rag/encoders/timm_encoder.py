@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmad_rag.encoders.fingerprint import fingerprint
-from mmad_rag.encoders.hub import quick_hub
+from mmad_rag.encoders.hub import quick_hub, refuse_fetching
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.encoders.repair import import_torchvision
 from mmad_rag.encoders.spec import EncoderSpec, spec_error
@@ -96,6 +97,7 @@ def load(spec: EncoderSpec, *, device: str, batch_size: int) -> Encoder:
 def _create(spec: EncoderSpec) -> torch.nn.Module:
     """The model without its classifier."""
     import timm
+    import torch
 
     if not timm.is_model(spec.name):
         near = difflib.get_close_matches(spec.name, timm.list_models(), n=3) or ["vit_tiny_patch16_224"]
@@ -114,6 +116,10 @@ def _create(spec: EncoderSpec) -> torch.nn.Module:
         return model
     try:
         with quick_hub():
+            found = timm.get_pretrained_cfg(spec.name)
+            if found is not None and found.url and not found.hf_hub_id:
+                stored = Path(torch.hub.get_dir()) / "checkpoints" / found.url.rpartition("/")[2]
+                refuse_fetching(found.url, stored)
             return timm.create_model(spec.name, pretrained=True, num_classes=0)
     except Exception as error:  # the hub's client raises many types of errors
         reason = first_line(error)

@@ -12,6 +12,7 @@ from mmad_rag.errors import InputError
 from mmad_rag.images.perturb import CHANGES, UNCHANGED, change_named
 from mmad_rag.index.build.embed import Progress
 from mmad_rag.index.data import IndexData
+from mmad_rag.index.named_encoder import chosen_by_index
 from mmad_rag.retrieval_eval.confusion import confused_pairs, confusion
 from mmad_rag.retrieval_eval.decide import Measured, has_evidence, measure
 from mmad_rag.retrieval_eval.defects import defect_figures
@@ -102,7 +103,11 @@ def evaluate_retrieval(
     routable = {key.product for key in index.keys} | {item.product for item in index.references}
     if leave_product_out and len(routable) < 2:
         raise InputError("the index knows one product only; none can be left out of it")
-    loaded = encoder if isinstance(encoder, Encoder) else load_encoder(encoder or index.manifest.encoder.spec)
+    if encoder is None:
+        with chosen_by_index(index.manifest.encoder):
+            loaded = load_encoder(index.manifest.encoder.spec)
+    else:
+        loaded = encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
     ClipRetriever(index, encoder=loaded)  # refuses another encoder before hours of embedding
     found = find_images(data, index.products)
     embedded = _embed(found, changes, loaded, folder=vectors, seed=seed, progress=progress)

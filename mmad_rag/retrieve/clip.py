@@ -17,6 +17,7 @@ from mmad_rag.errors import EncoderError, IndexMismatchError, InputError
 from mmad_rag.index.build.embed import unit
 from mmad_rag.index.data import IndexData
 from mmad_rag.index.manifest import EncoderStamp
+from mmad_rag.index.named_encoder import chosen_by_index
 from mmad_rag.index.search import check_shape
 from mmad_rag.index.views import WHOLE, view_of
 from mmad_rag.records import EncodedImage, FloatArray, Knowledge, Route, RouteOutcome
@@ -230,7 +231,7 @@ def passage_similarity(
         return word_similarity(index)
     if text_encoder is None and encoder is not None and encoder.fingerprint == stamp.fingerprint:
         return vector_similarity(index, encoder)
-    return vector_similarity(index, _matching(stamp, text_encoder))
+    return vector_similarity(index, _matching(stamp, text_encoder, "text_encoder"))
 
 
 _NOTHING = Route(RouteOutcome.UNKNOWN, (), (), 0.0)
@@ -252,9 +253,13 @@ def _direction(vector: FloatArray, index: IndexData) -> FloatArray:
     return direction
 
 
-def _matching(stamp: EncoderStamp, encoder: Encoder | str | None) -> Encoder:
+def _matching(stamp: EncoderStamp, encoder: Encoder | str | None, option: str = "encoder") -> Encoder:
     """The encoder that the stamp describes, loaded if necessary."""
-    loaded = load_encoder(encoder or stamp.spec) if not isinstance(encoder, Encoder) else encoder
+    if encoder is None:
+        with chosen_by_index(stamp, option=option):
+            loaded = load_encoder(stamp.spec)
+    else:
+        loaded = encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
     if loaded.fingerprint != stamp.fingerprint:
         raise IndexMismatchError(
             f"the index was built by {stamp.spec} ({stamp.fingerprint[:12]}), not by {loaded.spec} "

@@ -95,7 +95,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start the request; its body has a time limit too."""
-        self._in_body, self._received, self._given = True, 0, 0
+        self._in_body, self._received, self._given = True, max(0, self._received - self._head), 0
         self._arm(self._limits.timeout_s + _GRACE_S)
         super().on_headers_complete()
 

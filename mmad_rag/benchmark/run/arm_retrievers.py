@@ -11,6 +11,7 @@ from mmad_rag.encoders import load_encoder
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.errors import SpecError
 from mmad_rag.index.data import IndexData
+from mmad_rag.index.named_encoder import chosen_by_index
 from mmad_rag.records import NORMAL_ENTRY, EncodedImage, Knowledge, Question, Route, RouteOutcome
 from mmad_rag.retrieve import ClipRetriever, FixedProductRetriever, Retriever
 from mmad_rag.retrieve.clip import passage_similarity
@@ -86,8 +87,12 @@ class ArmRetrievers:
 
     @cached_property
     def _encoder(self) -> Encoder:
-        spec = self.config.encoder or self.index.manifest.encoder.spec
-        return spec if isinstance(spec, Encoder) else load_encoder(spec)
+        given = self.config.encoder
+        if given is None:
+            stamp = self.index.manifest.encoder
+            with chosen_by_index(stamp):
+                return load_encoder(stamp.spec)
+        return given if isinstance(given, Encoder) else load_encoder(given)
 
     @cached_property
     def _similarity(self) -> Similarity:

@@ -23,6 +23,7 @@ from mmad_rag.index.build.references import FoundReference
 from mmad_rag.index.build.reuse import known_vectors
 from mmad_rag.index.data import IndexData
 from mmad_rag.index.manifest import EncoderStamp
+from mmad_rag.index.named_encoder import chosen_by_index
 from mmad_rag.knowledge import KnowledgeBase, load_knowledge
 from mmad_rag.records import NORMAL_ENTRY
 
@@ -114,7 +115,10 @@ def _text_encoder(index: IndexData, encoder: Encoder, text_encoder: Encoder | st
         return None
     if text_encoder is None and encoder.fingerprint == stamp.fingerprint:
         return encoder
-    return _matching(stamp, text_encoder or stamp.spec)
+    if text_encoder is None:
+        with chosen_by_index(stamp, option="text_encoder"):
+            text_encoder = load_encoder(stamp.spec)
+    return _matching(stamp, text_encoder)
 
 
 def _matching(stamp: EncoderStamp, encoder: Encoder | str) -> Encoder:
