@@ -10,7 +10,8 @@ The manifest names                                  | what happens
 a published model of the hub                        | it is loaded from this machine's cache
 a file or folder within the working folder          | it is loaded
 another file or folder (absolute, `~`, `..`, link)  | the user has to name it
-a provider of an installed package                  | the user has to name it: loading runs its code
+a plain name of an installed package (`acme:small`) | it is loaded: the user has installed that code
+an address or a path for an installed package       | the user has to name it
 a spec that this process has loaded by name before  | it is loaded
 """
 
@@ -26,15 +27,15 @@ from mmad_rag.encoders import DEFAULT_ENCODER
 from mmad_rag.encoders.default_text import DEFAULT_TEXT_ENCODER
 from mmad_rag.encoders.hub import only_cached
 from mmad_rag.encoders.load import was_loaded
-from mmad_rag.encoders.spec import EncoderSpec, expand, parse_spec
+from mmad_rag.encoders.spec import PROVIDERS, EncoderSpec, expand, parse_spec
 from mmad_rag.errors import EncoderError
 from mmad_rag.index.manifest import EncoderStamp
-from mmad_rag.installed import ENCODERS, is_installed
 
 VARIABLE = "MMAD_RAG_TRUST_ENCODERS"
 """The environment variable that lists, with commas between, the specs that any index may name; `*` allows
 all."""
 
+_PLAIN = re.compile(r"\w[\w.-]*", re.ASCII)
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
@@ -53,8 +54,8 @@ def chosen_by_index(stamp: EncoderStamp, *, option: str = "encoder") -> Iterator
     if _is_trusted(spec):
         yield
         return
-    if is_installed(ENCODERS, spec.provider):
-        raise _untrusted(spec, "is loaded by the code of an installed package", option)
+    if spec.provider not in PROVIDERS and not (spec.path is None and _PLAIN.fullmatch(spec.name)):
+        raise _untrusted(spec, "gives an address or a path to the code of an installed package", option)
     files = tuple(_files(spec))
     for file in files:
         if not _is_within_working_folder(file):

@@ -90,7 +90,7 @@ def test_a_real_second_writer_is_refused_whatever_the_variable_says(
 ) -> None:
     monkeypatch.setenv("MMAD_RAG_LOCK", variable)
     path = tmp_path / "lock"
-    with held_by_another_process(path), pytest.raises(DataError, match="^busy$"):
+    with held_by_another_process(path), pytest.raises(DataError, match=r"^busy$"):
         FolderLock(path, busy=DataError("busy"))
     FolderLock(path, busy=DataError("busy")).release()
 
@@ -117,5 +117,5 @@ def test_every_folder_that_is_written_names_the_cause(
         (hold_data, DataError),
     ]
     for door, kind in doors:
-        with pytest.raises(kind, match="No locks available.*MMAD_RAG_LOCK=off"):
+        with pytest.raises(kind, match=r"No locks available.*MMAD_RAG_LOCK=off"):
             door()
