@@ -26,8 +26,8 @@ from tests.support.paths import ROOT
 from tests.support.servers.openai_server import OpenAIServer, replies
 
 PROMPT = Prompt("Is there a defect?", None)
-VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
-VARIABLES = (*VARIABLES, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUEST_METHOD")
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD")
+VARIABLES = (*PROXIES, "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 SECRET = "swordfish"  # noqa: S105 - of a test
 
 
@@ -209,9 +209,13 @@ def test_a_client_with_connections_of_its_own_is_not_touched_by_the_environment(
 ) -> None:
     openai_server.default = replies("B")
     monkeypatch.setenv("ALL_PROXY", "socks://localhost:1")
-    http_client = httpx.AsyncClient(trust_env=False)
-    client = openai.AsyncOpenAI(api_key="k", base_url=openai_server.url, http_client=http_client)
-    assert asyncio.run(ClientModel(client, "m").answer(PROMPT)).text == "B"
+
+    async def ask() -> str:
+        async with httpx.AsyncClient(trust_env=False) as own:
+            client = openai.AsyncOpenAI(api_key="k", base_url=openai_server.url, http_client=own)
+            return (await ClientModel(client, "m").answer(PROMPT)).text
+
+    assert asyncio.run(ask()) == "B"
 
 
 def run(tmp_path: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
