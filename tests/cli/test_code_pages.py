@@ -71,8 +71,9 @@ def test_an_answer_in_chinese_is_printed_with_replacements(folder: Path, console
     assert b"Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("console", CONSOLES)
+@pytest.mark.parametrize("console", [name for name in CONSOLES if name != "locale C"])
 def test_json_loses_nothing(folder: Path, console: str) -> None:
+    """The locale C cannot hold the words of the command line either."""
     ended = run(
         console, folder,
         "ask", "图像.png", CHINESE, "--model", "builtin:scripted/有裂纹", "--no-knowledge", "--json",
