@@ -17,7 +17,7 @@ __all__ = ["cli"]
 @pytest.fixture(scope="module")
 def scattered(index: KnowledgeIndex) -> KnowledgeIndex:
     """The tiny world's records with vectors in every direction, so that no two rows are equally near."""
-    from tests.index.vector_stores import SPHERE, units  # it imports LlamaIndex, which few tests need
+    from tests.index.stores.vector_stores import SPHERE, units  # it imports LlamaIndex, which few tests need
 
     return dataclasses.replace(
         index,

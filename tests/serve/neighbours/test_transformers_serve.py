@@ -25,7 +25,7 @@ from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.serve.app import make_app
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.upstream import Upstream
-from tests.serve.transformers_server import transformers_server
+from tests.serve.neighbours.transformers_server import transformers_server
 from tests.support.servers.official_client import ask, both_forms, whole_or_streamed
 from tests.support.servers.serving import GREEN, RED, app_server, asked, data_url, image_part, text_part
 from tests.support.tiny_vlms import FAMILIES

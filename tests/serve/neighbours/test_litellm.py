@@ -24,7 +24,7 @@ from mmad_rag.retrieve import ClipRetriever
 from mmad_rag.serve.app import make_app
 from mmad_rag.serve.limits import Limits
 from mmad_rag.serve.upstream import Upstream as Target
-from tests.serve.litellm_proxy import MASTER_KEY, PROGRAM, litellm_proxy
+from tests.serve.neighbours.litellm_proxy import MASTER_KEY, PROGRAM, litellm_proxy
 from tests.support.servers.official_client import ask, both_forms, whole_or_streamed
 from tests.support.servers.serving import (
     RED,

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mmad_rag.encoders.repair import import_torchvision
-from tests.serve.transformers_launcher import repair_torchvision
+from tests.serve.neighbours.transformers_launcher import repair_torchvision
 
 
 @pytest.mark.parametrize("loads", [True, False])

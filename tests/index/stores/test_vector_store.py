@@ -27,7 +27,7 @@ from mmad_rag.index.vector_store import StoredIndex, hold_in_store
 from mmad_rag.knowledge.shipped import shipped_knowledge
 from mmad_rag.records import FloatArray, Knowledge
 from mmad_rag.retrieve import ClipRetriever
-from tests.index.vector_stores import SPHERE, ListStore, each_store, qdrant, units
+from tests.index.stores.vector_stores import SPHERE, ListStore, each_store, qdrant, units
 from tests.support.world import World, colour_encoder
 
 EFFECT = "There is a defect in the object. What is the effect of the defect?"

@@ -18,7 +18,7 @@ from llama_index.core.vector_stores.types import (
 from mmad_rag.errors import IndexMismatchError
 from mmad_rag.index import KnowledgeIndex
 from mmad_rag.index.vector_store import hold_in_store
-from tests.index.vector_stores import SPHERE, ListStore, each_store, qdrant, units
+from tests.index.stores.vector_stores import SPHERE, ListStore, each_store, qdrant, units
 
 
 @each_store
