@@ -233,7 +233,8 @@ class Question:
     subtask: str
     """The name of the column in which the type is reported; MMAD has seven."""
     dataset: str
-    """First component of the path, e.g. `DS-MVTec`."""
+    """The dataset that the image counts to, e.g. `DS-MVTec`: the first component of the path, but that
+    `MVTec-AD` counts as `DS-MVTec`."""
     product: str
     """Second component of the path, e.g. `bottle`; it is never shown to a retriever outside the oracle
     arms."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
+from mmad_rag.benchmark.data.dataset_names import spellings
 from mmad_rag.benchmark.data.mmad import FILE_NAME, Benchmark, load_questions, split_path
 from mmad_rag.errors import DataError, InputError
 from mmad_rag.knowledge.images import IMAGE_SUFFIXES
@@ -83,7 +84,11 @@ def find_images(folder: Path, products: Collection[str]) -> FoundImages:
     left_out: dict[Reason, list[str]] = {}
     if benchmark is not None and benchmark.missing_images:
         left_out[Reason.NO_FILE] = list(benchmark.missing_images)
-    masks = {image.mask for image in benchmark.images.values()} if benchmark else set()
+    masks = (
+        {path for image in benchmark.images.values() if image.mask for path in spellings(image.mask)}
+        if benchmark
+        else set()
+    )
     first: dict[str, LabelledImage] = {}
     for path, name in _files(folder):
         label = Reason.MASK if name in masks else _label(name, products, benchmark)
@@ -130,7 +135,7 @@ def _label(name: str, products: Collection[str], benchmark: Benchmark | None) ->
         return Reason.MASK
     if folders[:1] == (UNKNOWN_FOLDER,):
         return ""
-    if benchmark is not None and name in benchmark.images:
+    if benchmark is not None and any(path in benchmark.images for path in spellings(name)):
         product = split_path(name).product
         return product if product in products else Reason.NO_PRODUCT
     if _TRAIN_FOLDER in folders:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from mmad_rag.benchmark.data.dataset_names import counted_path
 from mmad_rag.benchmark.data.mmad import Benchmark
 from mmad_rag.errors import DataError
 from mmad_rag.records import Question
@@ -38,7 +39,9 @@ def _pill_metal_nut(benchmark: Benchmark) -> tuple[Question, ...]:
 
     A wrong option may well name a metal nut, so only right options count.
     """
-    asked = tuple(question for question in benchmark.questions if question.image_path in _PILL_GOOD)
+    asked = tuple(
+        question for question in benchmark.questions if counted_path(question.image_path) in _PILL_GOOD
+    )
     return asked if any(_NUT.search(_answer_text(question)) for question in asked) else ()
 
 
@@ -51,7 +54,8 @@ def _localization(prefix: str) -> Callable[[Benchmark], tuple[Question, ...]]:
         return tuple(
             question
             for question in benchmark.questions
-            if question.image_path.startswith(prefix) and question.subtask == "Defect Localization"
+            if counted_path(question.image_path).startswith(prefix)
+            and question.subtask == "Defect Localization"
         )
 
     return found

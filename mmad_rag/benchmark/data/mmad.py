@@ -24,6 +24,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mmad_rag.benchmark.data.columns import AVERAGE, Column, Columns, Subject
+from mmad_rag.benchmark.data.dataset_names import dataset_of, file_of, is_file
 from mmad_rag.benchmark.data.question_types import TypeReader
 from mmad_rag.benchmark.data.strict_json import (
     MEND,
@@ -82,7 +83,7 @@ class PathParts:
     """What an image's path says about it."""
 
     dataset: str
-    """First component of the path, e.g. `DS-MVTec`."""
+    """The dataset that the image counts to, e.g. `DS-MVTec`, see `dataset_names`."""
     product: str
     """Second component of the path, e.g. `bottle`."""
     label: str
@@ -146,7 +147,7 @@ def load_questions(data: Path) -> Benchmark:
         questions.extend(_questions(image_path, record, parts, types, where))
     if not questions:
         raise DataError(f"{path} holds no questions; {MEND}")
-    missing = tuple(image for image in images if not _is_file(data / image))
+    missing = tuple(image for image in images if not is_file(file_of(data, image)))
     return Benchmark(
         data, tuple(questions), MappingProxyType(images), missing, hashlib.sha256(raw).hexdigest()
     )
@@ -169,15 +170,15 @@ def split_path(path: str) -> PathParts:
         )
     if components[0] == AVERAGE:
         raise DataError(f"the dataset of {path!r} is called as the average over datasets is; rename it")
-    return PathParts(components[0], components[1], components[3])
+    return PathParts(dataset_of(path), components[1], components[3])
 
 
 def templates_of(benchmark: Benchmark, image_path: str, kind: TemplateKind) -> tuple[Path, ...]:
     """The normal example images of an image that have a file, in the file's order, never the image itself."""
     record = benchmark.images[image_path]
     names = record.similar if kind is TemplateKind.SIMILAR else record.random
-    paths = [benchmark.root / name for name in dict.fromkeys(names) if name != image_path]
-    return tuple(path for path in paths if _is_file(path))
+    paths = [file_of(benchmark.root, name) for name in dict.fromkeys(names) if name != image_path]
+    return tuple(path for path in paths if is_file(path))
 
 
 def _parts(image_path: str, where: str) -> PathParts:
@@ -194,7 +195,8 @@ def _image_record(image_path: str, record: Json, parts: PathParts, where: str) -
     as_relative_path(record.get("image_path", image_path), f"{where}, image_path")
     mask = record.get("mask_path")
     if mask is not None:
-        mask = f"{parts.dataset}/{parts.product}/{as_relative_path(mask, f'{where}, mask_path')}"
+        folder = image_path.split("/", maxsplit=1)[0]
+        mask = f"{folder}/{parts.product}/{as_relative_path(mask, f'{where}, mask_path')}"
     similar = tuple(_templates(record, "similar_templates", where))
     return ImageRecord(image_path, similar, tuple(_templates(record, "random_templates", where)), mask)
 
@@ -242,10 +244,3 @@ def _choices(entry: Json, place: str) -> tuple[Choice, ...]:
         if letter not in LETTERS:
             raise DataError(f"{place}: the option {letter!r} is none of {', '.join(LETTERS)}; {MEND}")
     return tuple(Choice(letter, as_text(options, letter, f"{place}, Options")) for letter in options)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long for the file system
-        return False

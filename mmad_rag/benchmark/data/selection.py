@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import chain, zip_longest
 
+from mmad_rag.benchmark.data.dataset_names import spellings
 from mmad_rag.benchmark.data.mmad import NORMAL_LABEL, Benchmark
 from mmad_rag.errors import DataError
 from mmad_rag.records import Question
@@ -38,7 +39,8 @@ def select(
     Args:
         benchmark: The benchmark to choose from.
         only: Globs; a question is wanted if one of them matches its image path or equals its product, e.g.
-            `DS-MVTec/*` or `bottle`. An empty sequence wants all.
+            `DS-MVTec/*` or `bottle`. The two folders of MVTec AD, `DS-MVTec` and `MVTec-AD`, are one
+            dataset. An empty sequence wants all.
         limit: Largest number of questions, a seeded sample of images. Products take turns, and normal and
             defective images alternate within a product, so that the sample spreads over all subtasks. An
             image is taken with all its questions; only the last image may lose some to meet the limit. With
@@ -77,7 +79,7 @@ def check_limit(limit: int | None) -> None:
 
 
 def _fits(question: Question, globs: tuple[str, ...]) -> bool:
-    names = (question.image_path, question.product)
+    names = (*spellings(question.image_path), question.product)
     return not globs or any(fnmatchcase(name, glob) for glob in globs for name in names)
 
 

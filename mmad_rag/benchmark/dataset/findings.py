@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from mmad_rag.benchmark.dataset.file_version import FileVersion
+
 
 class FindingKind(StrEnum):
     """What can be wrong with a data folder."""
@@ -84,6 +86,10 @@ class DataReport:
     """The findings in the order of `FindingKind`."""
     fast: bool
     """Whether only mmad.json was read."""
+    version: FileVersion | None = None
+    """The version of mmad.json; None if it cannot be used."""
+    version_line: str = ""
+    """The version in a sentence, with the counts and keys that it is told by."""
 
     @property
     def must_act(self) -> bool:

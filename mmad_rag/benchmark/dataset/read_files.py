@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmad_rag.benchmark.data.dataset_names import file_of
 from mmad_rag.benchmark.dataset.file_hash import HashedFile, HashKind, fits
 from mmad_rag.errors import ImageError
 from mmad_rag.images import open_image
@@ -55,7 +56,8 @@ def read_files(
     """
 
     def state(path: str) -> FileState:
-        return _state(folder / path, path, decode=path in images, file=listed.get(path), fast=fast)
+        place = folder / path if path in listed else file_of(folder, path)
+        return _state(place, path, decode=path in images, file=listed.get(path), fast=fast)
 
     found: list[FileState] = []
     with ThreadPoolExecutor(_THREADS) as pool:

@@ -7,9 +7,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from mmad_rag.benchmark.data.dataset_names import file_of
 from mmad_rag.benchmark.data.errata import errata_in
 from mmad_rag.benchmark.data.mmad import FILE_NAME, Benchmark, load_questions
 from mmad_rag.benchmark.dataset.download_plan import QUESTION_FILES
+from mmad_rag.benchmark.dataset.file_version import version_line, version_of
 from mmad_rag.benchmark.dataset.findings import DataReport, Finding, FindingKind
 from mmad_rag.benchmark.dataset.manifest import is_ours, read_manifest
 from mmad_rag.benchmark.dataset.read_files import FileState, read_files
@@ -60,6 +62,8 @@ def verify_data(
         unused=tuple(_unused(folder, benchmark, images)),
         findings=tuple(sorted(findings, key=lambda finding: _ORDER[finding.kind])),
         fast=fast,
+        version=version_of(benchmark) if benchmark is not None else None,
+        version_line=version_line(benchmark) if benchmark is not None else "",
     )
 
 
@@ -144,6 +148,7 @@ def _unused(folder: Path, benchmark: Benchmark | None, images: Mapping[str, None
         return
     used = {*images, *QUESTION_FILES}
     used.update(image.mask for image in benchmark.images.values() if image.mask is not None)
+    used = {file_of(folder, path).relative_to(folder).as_posix() for path in used}
     for above, folders, files in os.walk(folder):
         folders.sort()
         for name in sorted(files):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mmad_rag.benchmark.analysis.circular import circular_subset
 from mmad_rag.benchmark.audit.choose_hard import HardSubset, read_hard
+from mmad_rag.benchmark.data.dataset_names import dataset_of
 from mmad_rag.benchmark.run.records import RUN_VERSION, OutcomeRow, Run, RunHeader
 from mmad_rag.errors import DataError
 from mmad_rag.files import first_problem
@@ -62,7 +64,7 @@ def read_run(folder: Path) -> Run:
     header = read_header(folder)
     path = folder / QUESTIONS_FILE
     raw = _read(path)
-    questions = tuple(read_lines(raw, path, QUESTION_JSON))
+    questions = tuple(map(_counted, read_lines(raw, path, QUESTION_JSON)))
     if questions_sha256(questions) != header.questions_sha256:
         raise DataError(f"{path} is not what the run was started with; restore it from a copy")
     outcomes = folder / OUTCOMES_FILE
@@ -135,8 +137,26 @@ def questions_sha256(questions: Sequence[Question]) -> str:
     """SHA-256 (hex) over questions, in order: ids, words, options and answers."""
     digest = hashlib.sha256()
     for question in questions:
-        digest.update(QUESTION_JSON.dump_json(question) + b"\n")
+        digest.update(question_line(question))
     return digest.hexdigest()
+
+
+def question_line(question: Question) -> bytes:
+    """A question as a run keeps it, with its line end.
+
+    Its dataset is written as the image's path says it, as runs always had it, so that runs of earlier
+    versions have the same digest and go on.
+    """
+    if question.dataset == dataset_of(question.image_path):
+        question = dataclasses.replace(question, dataset=question.image_path.split("/")[0])
+    return QUESTION_JSON.dump_json(question) + b"\n"
+
+
+def _counted(question: Question) -> Question:
+    """The question with the dataset that its image counts to, whatever the run wrote."""
+    if question.dataset != question.image_path.split("/")[0]:
+        return question
+    return dataclasses.replace(question, dataset=dataset_of(question.image_path))
 
 
 def read_lines(raw: bytes, path: Path, adapter: TypeAdapter[_T]) -> Iterator[_T]:

@@ -30,9 +30,9 @@ from mmad_rag.benchmark.run.reader import (
     HEADER_JSON,
     OUTCOMES_FILE,
     PASSAGES_FILE,
-    QUESTION_JSON,
     QUESTIONS_FILE,
     ROW_JSON,
+    question_line,
     read_header,
     read_lines,
     split_torn,
@@ -207,7 +207,7 @@ class RunStore:
 
     def _restore(self, questions: Sequence[Question], hard: bytes | None) -> None:
         """Write the files that the header vouches for, if they are absent or damaged."""
-        wanted = {QUESTIONS_FILE: b"".join(QUESTION_JSON.dump_json(item) + b"\n" for item in questions)}
+        wanted = {QUESTIONS_FILE: b"".join(map(question_line, questions))}
         if hard is not None:
             wanted[HARD_FILE] = hard
         for name, data in wanted.items():

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mmad_rag.benchmark.analysis.circular import circular_subset
+from mmad_rag.benchmark.data.dataset_names import file_of
 from mmad_rag.benchmark.data.draws import shown_choices
 from mmad_rag.benchmark.data.mmad import Benchmark, templates_of
 from mmad_rag.benchmark.run.arms import Arm
@@ -191,7 +192,7 @@ class RunWorker:
         choices = shown_choices(question, settings.shuffle_options, task.rotation)
         if not settings.images:
             return Prompt(question.text, None, choices, wording=settings.wording)
-        image = await self._images.open(self._benchmark.root / question.image_path)
+        image = await self._images.open(file_of(self._benchmark.root, question.image_path))
         references = await self._references(question, image)
         return Prompt(question.text, image, choices, references, wording=settings.wording)
 

@@ -7,6 +7,10 @@ a counted record is 0, not empty, and goes into the averages; so does a side of 
 there is no image. An image is normal when `good` stands anywhere in its path. The columns Overkill and Miss
 are in no row's average.
 
+The script's datasets are the first components of the paths. Where these make two rows of one dataset (see
+`dataset_names`), the table is not comparable with published ones; `ScoreTable.comparable` is, which is the
+script's table of the same answers with one row per dataset.
+
 The script takes question types from the answers, so a type that MMAD does not have is a column of its own
 here too. The script folds types, and balances `Anomaly Detection`, by their names.
 """
@@ -15,10 +19,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from mmad_rag.benchmark.data.columns import AVERAGE, Columns
+from mmad_rag.benchmark.data.dataset_names import dataset_of
 from mmad_rag.benchmark.data.mmad import DETECTION, LETTERS, MMAD_COLUMNS, NORMAL_LABEL
 from mmad_rag.benchmark.data.question_sets import columns_named
 from mmad_rag.benchmark.run.records import OutcomeRow
@@ -51,29 +57,44 @@ def score_rows(
     """
     if by_product:
         raise DataError("MMAD's script knows no products; leave --by product out, or score by --rule fixed")
-    return _table([_record(question, rows[question.id]) for question in questions])
+    return _both([_record(question, rows[question.id]) for question in questions])
 
 
 def score_records(records: Sequence[AnswerRecord], *, name: str) -> ScoreTable:
     """The script's table of an answers file, whatever form its paths have."""
-    return _table(records)
+    return _both(records)
 
 
 def _record(question: Question, row: OutcomeRow) -> AnswerRecord:
     return AnswerRecord(question.image_path, question.id, question.type, question.answer, row.letter)
 
 
-def _table(records: Sequence[AnswerRecord]) -> ScoreTable:
-    """The script's table; columns in the order in which the question types first occur."""
-    datasets = tuple(dict.fromkeys(_dataset(record) for record in records))
+def _both(records: Sequence[AnswerRecord]) -> ScoreTable:
+    """The script's table, with the comparable one where that has fewer rows."""
+    table = _table(records, _first_component)
+    counted = _table(records, dataset_of)
+    return table if len(counted.rows) == len(table.rows) else replace(table, comparable=counted)
+
+
+def _table(records: Sequence[AnswerRecord], dataset: Callable[[str], str]) -> ScoreTable:
+    """The script's table with the datasets by this function of the image path; columns in the order in which
+    the question types first occur."""
+    datasets = tuple(dict.fromkeys(dataset(record.image) for record in records))
     subtasks = tuple(dict.fromkeys(_subtask(record) for record in records))
     counted = tuple(_looked_at(records))
-    total = Counter(_place(record) for record in counted)
-    correct = Counter(_place(record) for record in counted if record.correct_answer == record.gpt_answer)
-    rows = [_row(dataset, subtasks, correct, total) for dataset in datasets]
+    places = [(dataset(record.image), _subtask(record), NORMAL_LABEL in record.image) for record in counted]
+    wrong = [record.correct_answer != record.gpt_answer for record in counted]
+    total = Counter(places)
+    correct = Counter(place for place, missed in zip(places, wrong, strict=True) if not missed)
+    rows = [_row(name, subtasks, correct, total) for name in datasets]
     rates: tuple[DetectionRates, ...] = ()
     if columns_named(subtasks).detection is not None:
-        rates = detection_rates(list(_detection(counted)), datasets, nothing=100.0)
+        asked = [
+            DetectionAnswer(name, normal, missed)
+            for (name, subtask, normal), missed in zip(places, wrong, strict=True)
+            if subtask == DETECTION
+        ]
+        rates = detection_rates(asked, datasets, nothing=100.0)
     average = tuple(_average([row.cells[column] for row in rows]) for column in range(len(subtasks) + 1))
     return ScoreTable(
         rule=NAME,
@@ -98,19 +119,8 @@ def _looked_at(records: Sequence[AnswerRecord]) -> Iterator[AnswerRecord]:
             position += 2
 
 
-def _detection(counted: Sequence[AnswerRecord]) -> Iterator[DetectionAnswer]:
-    for record in counted:
-        dataset, subtask, normal = _place(record)
-        if subtask == DETECTION:
-            yield DetectionAnswer(dataset, normal, record.correct_answer != record.gpt_answer)
-
-
-def _dataset(record: AnswerRecord) -> str:
-    return record.image.split("/")[0]
-
-
-def _place(record: AnswerRecord) -> _Place:
-    return _dataset(record), _subtask(record), NORMAL_LABEL in record.image
+def _first_component(image_path: str) -> str:
+    return image_path.split("/", maxsplit=1)[0]
 
 
 def _subtask(record: AnswerRecord) -> str:

@@ -72,6 +72,10 @@ class ScoreTable:
     """Number of questions that were given."""
     counted: int
     """Number of questions that count; `strict-mmad` loses some."""
+    comparable: ScoreTable | None = None
+    """The same answers as published tables count them, with one row for MVTec AD; None if that is the table
+    itself. Only `strict-mmad` has it: MMAD's script takes `MVTec-AD`, by which newer data name some of these
+    images, for a dataset of its own."""
 
     def cell(self, row: str, column: str) -> ScoreCell:
         """The cell of a dataset (or `Average`) and a subtask (or `Average`).

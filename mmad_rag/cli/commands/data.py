@@ -63,6 +63,8 @@ def _print(report: DataReport) -> None:
         f"{report.folder}: {report.questions:,} questions about {report.images:,} images; {read}, "
         f"{report.hashed:,} files compared with their hashes, {len(report.unused):,} files unused"
     )
+    if report.version_line:
+        line(report.version_line)
     counts = Counter(finding.kind for finding in report.findings)
     for kind, count in counts.items():
         line(f"{kind.value}: {count:,}")

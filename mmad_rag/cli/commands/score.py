@@ -57,7 +57,7 @@ def score(
     from mmad_rag.benchmark.data.mmad import load_questions
     from mmad_rag.benchmark.score.answers_file import ARM, answers_as_rows, read_answers
     from mmad_rag.benchmark.score.score import score_answers, score_run
-    from mmad_rag.report.tables.scores import detection_line, score_notes, score_table
+    from mmad_rag.report.tables.scores import detection_line, readings_of, score_notes, score_table
 
     if answers.is_dir() and data is not None:
         raise DataError(f"the run in {answers} holds its questions itself; leave --data out")
@@ -88,9 +88,10 @@ def score(
         print_json(tables if answers.is_dir() else tables[answers.name])
         return
     for name, table in tables.items():
-        print_table(score_table(table, name))
-        if line := detection_line(table):
-            out().print(line, markup=False, soft_wrap=True)
+        for reading, read in readings_of(table):
+            print_table(score_table(read, name, reading))
+            if line := detection_line(read):
+                out().print(line, markup=False, soft_wrap=True)
         for remark in score_notes(table):
             note(remark)
 

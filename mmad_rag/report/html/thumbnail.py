@@ -7,6 +7,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmad_rag.benchmark.data.dataset_names import file_of
 from mmad_rag.benchmark.data.strict_json import as_relative_path
 from mmad_rag.errors import DataError, ImageError
 from mmad_rag.images import open_image, to_rgb
@@ -41,7 +42,7 @@ def thumbnail(data: Path, image_path: str) -> Thumbnail:
             the data folder is not opened.
     """
     try:
-        image = open_image(data / as_relative_path(image_path, "the run"))
+        image = open_image(file_of(data, as_relative_path(image_path, "the run")))
         pixels = to_rgb(image)
     except (ImageError, DataError) as error:
         return Thumbnail(None, 0, 0, str(error))

@@ -8,6 +8,7 @@ from mmad_rag.benchmark.analysis.arm_scores import ArmScore
 from mmad_rag.benchmark.analysis.compare import ArmRates, Comparison
 from mmad_rag.benchmark.analysis.knowledge_value import ProductSpecificGain
 from mmad_rag.benchmark.data.columns import AVERAGE
+from mmad_rag.benchmark.data.dataset_names import COUNTS_AS
 from mmad_rag.benchmark.data.question_sets import columns_named, headings_of
 from mmad_rag.benchmark.score.table import DetectionRates, ScoreTable
 from mmad_rag.report.tables.numbers import count, fine_percent, interval, percent, points
@@ -21,12 +22,28 @@ from mmad_rag.report.tables.table import (
     table_row,
 )
 
+AS_THE_SCRIPT_READS = "as the official script reads this file"
+"""The reading of `strict-mmad` that takes every first component of a path for a dataset."""
+COMPARABLE = "comparable with published tables"
+"""The reading of `strict-mmad` with one row per dataset."""
 
-def score_table(table: ScoreTable, title: str) -> Table:
+
+def readings_of(table: ScoreTable) -> Iterator[tuple[str, ScoreTable]]:
+    """The tables of one arm or answers file, each with the name of its reading; one without a name where
+    both readings are alike."""
+    if table.comparable is None:
+        yield "", table
+    else:
+        yield AS_THE_SCRIPT_READS, table
+        yield COMPARABLE, table.comparable
+
+
+def score_table(table: ScoreTable, title: str, reading: str = "") -> Table:
     """One arm or answers file: datasets down, subtasks across, percent in the cells."""
     rows = (table_row(row.name, (fine_percent(cell.percent) for cell in row.cells)) for row in table.rows)
+    named = ", ".join(filter(None, (title, f"rule {table.rule}", reading)))
     return Table(
-        f"{title}, rule {table.rule}: {table.counted} of {table.questions} answers counted",
+        f"{named}: {table.counted} of {table.questions} answers counted",
         (corner("dataset"), *score_columns(table.columns)),
         tuple(rows),
     )
@@ -57,6 +74,14 @@ def score_notes(table: ScoreTable) -> Iterator[str]:
     if table.counted < table.questions:
         lost = table.questions - table.counted
         yield f"{lost} of {table.questions} answers are not counted, as in MMAD's script; see --rule fixed"
+    if table.comparable is not None:
+        rows = {row.name for row in table.rows}
+        apart = (f"{name} apart from {counted}" for name, counted in COUNTS_AS.items() if name in rows)
+        counted_as_one = table.comparable.cell(AVERAGE, AVERAGE)
+        yield (
+            f"MMAD's script counts {' and '.join(apart)}, which published tables take as one dataset: the "
+            f"average is {fine_percent(total.percent)} that way and {fine_percent(counted_as_one.percent)} so"
+        )
 
 
 def arms_table(
