@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from mmad_rag.benchmark.analysis.compare import Comparison, compare_arms
     from mmad_rag.benchmark.data.mmad import Benchmark, TemplateKind, load_questions
     from mmad_rag.benchmark.data.selection import Selection, select
+    from mmad_rag.benchmark.many.answers_run import read_answered
+    from mmad_rag.benchmark.many.errors import ErrorPatterns, error_patterns
+    from mmad_rag.benchmark.many.matrix import ModelMatrix, compare_models
+    from mmad_rag.benchmark.many.same_questions import SameQuestions, same_questions
     from mmad_rag.benchmark.run.arms import ARM_NAMES, Arm, build_arms
     from mmad_rag.benchmark.run.reader import read_run
     from mmad_rag.benchmark.run.records import OutcomeRow, Run, RunHeader
@@ -29,6 +33,8 @@ __all__ = [
     "Arm",
     "Benchmark",
     "Comparison",
+    "ErrorPatterns",
+    "ModelMatrix",
     "OutcomeRow",
     "Rule",
     "Run",
@@ -36,16 +42,21 @@ __all__ = [
     "RunProgress",
     "RunResult",
     "RunSettings",
+    "SameQuestions",
     "ScoreTable",
     "Selection",
     "TemplateKind",
     "build_arms",
     "compare_arms",
+    "compare_models",
+    "error_patterns",
     "load_questions",
+    "read_answered",
     "read_answers",
     "read_choice",
     "read_run",
     "run_arms",
+    "same_questions",
     "score_answers",
     "score_run",
     "select",
@@ -67,6 +78,19 @@ if not TYPE_CHECKING:
             "mmad_rag.benchmark.data.selection": (
                 "Selection",
                 "select",
+            ),
+            "mmad_rag.benchmark.many.answers_run": ("read_answered",),
+            "mmad_rag.benchmark.many.errors": (
+                "ErrorPatterns",
+                "error_patterns",
+            ),
+            "mmad_rag.benchmark.many.matrix": (
+                "ModelMatrix",
+                "compare_models",
+            ),
+            "mmad_rag.benchmark.many.same_questions": (
+                "SameQuestions",
+                "same_questions",
             ),
             "mmad_rag.benchmark.run.arms": (
                 "ARM_NAMES",

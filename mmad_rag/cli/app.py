@@ -35,9 +35,10 @@ COMMANDS = {
     "score": Entry("score:score", "Score a run or an answers file by a named rule."),
     "rescore": Entry("score:rescore", "Read the replies of a run again with this parser."),
     "compare": Entry(
-        "score:compare",
-        "Compare the arms of a run, paired by question.",
+        "compare:compare",
+        "Compare the arms of a run, or several models, paired by question.",
     ),
+    "errors": Entry("compare:errors", "List the questions that all or most of several models get wrong."),
     "report": Entry(
         "report:report",
         "Write a run as one HTML page.",

@@ -123,14 +123,18 @@ def find_flips(
             found[Turned.RIGHT if after else Turned.WRONG].append(question)
 
     def sample(turned: Turned) -> FlipSample:
-        drawn = _drawn(found[turned], run.columns.names, count, seed)
+        drawn = drawn_over_subtasks(found[turned], run.columns.names, count, seed)
         flips = tuple(_flip(run, question, rows[question.id], baseline, arm) for question in drawn)
         return FlipSample(turned, len(found[turned]), flips)
 
     return sample(Turned.RIGHT), sample(Turned.WRONG)
 
 
-def _drawn(questions: Sequence[Question], subtasks: Sequence[str], count: int, seed: int) -> list[Question]:
+def drawn_over_subtasks(
+    questions: Sequence[Question], subtasks: Sequence[str], count: int, seed: int
+) -> list[Question]:
+    """So many questions, drawn by seed; the draw goes round the subtasks, so that a rare one is seen too."""
+
     def lot(question: Question) -> str:  # a hash, because a library's shuffle may change with its version
         return hashlib.sha256(json.dumps(["flip", seed, question.id]).encode()).hexdigest()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 
 from mmad_rag.benchmark.run.records import ArmHeader, OutcomeRow, Run, header_differences
 from mmad_rag.errors import DataError
@@ -32,15 +33,7 @@ def put_together(first: Run, second: Run) -> TwoRuns:
     """
     if first.folder.resolve() == second.folder.resolve():
         raise DataError(f"{first.folder} and {second.folder} are the same run; give two")
-    found = [item for item in header_differences(first.header, second.header) if item.field not in MAY_DIFFER]
-    if found:
-        mend = "run one of them again with the settings of the other"
-        if {item.field for item in found} == {"parser_version"}:
-            mend = "`mmad-rag rescore` reads the replies of the older one again without asking"
-        listed = "; ".join(f"{item.name}: {item.first!r} and {item.second!r}" for item in found)
-        raise DataError(
-            f"{first.folder} and {second.folder} cannot be compared, they differ in {listed}; {mend}"
-        )
+    refuse_other_settings(first, second, MAY_DIFFER)
     names = _names(first, second)
     arms = [{arm.name: arm for arm in run.header.arms} for run in (first, second)]
     shared = [arm for arm in arms[0] if arm in arms[1]]
@@ -65,6 +58,23 @@ def put_together(first: Run, second: Run) -> TwoRuns:
     pairs = tuple((f"{names[0]}:{arm}", f"{names[1]}:{arm}") for arm in shared)
     both = Run(first.folder, header, first.questions, rows, hard=first.hard, whole_columns=first.columns)
     return TwoRuns(both, pairs, differences)
+
+
+def refuse_other_settings(first: Run, second: Run, may_differ: Collection[str]) -> None:
+    """Refuse to compare two runs whose headers differ in another field.
+
+    Raises:
+        DataError: they do; the message names everything that differs.
+    """
+    found = [item for item in header_differences(first.header, second.header) if item.field not in may_differ]
+    if found:
+        mend = "run one of them again with the settings of the other"
+        if {item.field for item in found} == {"parser_version"}:
+            mend = "`mmad-rag rescore` reads the replies of the older one again without asking"
+        listed = "; ".join(f"{item.name}: {item.first!r} and {item.second!r}" for item in found)
+        raise DataError(
+            f"{first.folder} and {second.folder} cannot be compared, they differ in {listed}; {mend}"
+        )
 
 
 def _names(first: Run, second: Run) -> tuple[str, str]:

@@ -180,6 +180,8 @@ class Run:
     """The hard subset that was fixed before the run began."""
     whole_columns: Columns | None = None
     """The columns of the whole run, if this is a part of one."""
+    answers_file: bool = False
+    """Whether it was read from an answers file, which does not tell how its questions were asked."""
 
     @property
     def columns(self) -> Columns:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmad_rag.benchmark.data.mmad import MMAD_COLUMNS
+from mmad_rag.benchmark.data.dataset_names import spellings
+from mmad_rag.benchmark.data.mmad import LETTERS, MMAD_COLUMNS
 from mmad_rag.benchmark.data.question_types import TypeReader
 from mmad_rag.benchmark.data.strict_json import MEND, as_list, as_object, as_text, parse_json
 from mmad_rag.benchmark.run.records import OutcomeRow
+from mmad_rag.benchmark.score.asked_words import asked_among, asked_words, letters_among, plain
 from mmad_rag.errors import DataError
 from mmad_rag.records import Json, Outcome, Question
 
@@ -82,33 +84,41 @@ def _letter(entry: Json, name: str, where: str) -> str | None:
 
 
 ARM = "answers"
-"""Name of the arm that the rows belong to."""
+"""Name of the arm that the rows belong to, unless another is given."""
+UNANSWERED = "the answers file does not answer it"
+"""The error of a row for a question that the file leaves out."""
 
 
 def answers_as_rows(
-    records: Sequence[AnswerRecord], questions: Sequence[Question], *, name: str = "the answers"
+    records: Sequence[AnswerRecord],
+    questions: Sequence[Question],
+    *,
+    name: str = "the answers",
+    arm: str = ARM,
 ) -> tuple[OutcomeRow, ...]:
     """One row per question: the file's answer, invalid if that is not an option, failed if there is none.
 
     A record whose text is longer than the question's words (some of MMAD's scripts keep the options with
-    them) belongs to the one question about its image whose words it contains.
+    them) belongs to the one question about its image whose words it contains. Where the record keeps the
+    options, its letters are read by their texts, because some scripts shuffle them.
 
     Args:
         records: The records in the file's order.
         questions: The questions that had to be answered; they, not the file, give the denominator.
         name: Name of the file, for messages.
+        arm: Name of the arm that the rows belong to.
 
     Raises:
         DataError: a record belongs to no question, answers a question that another record answers, or names
             another right answer; the message names the record, counted from 0.
     """
-    open_ones: dict[str, dict[str, list[Question]]] = defaultdict(lambda: defaultdict(list))
-    for question in questions:
-        open_ones[question.image_path][question.text].append(question)
+    open_ones = by_image(questions)
     found: dict[str, OutcomeRow] = {}
     for number, record in enumerate(records):
         where = f"{name}, record {number}"
-        asked = _asked(open_ones.get(record.image, {}), record.question)
+        choices = asked_words(record.question).choices
+        about = next((open_ones[path] for path in spellings(record.image) if path in open_ones), {})
+        asked = asked_among(about, record.question, choices)
         if asked is None:
             raise DataError(
                 f"{where}: the data hold no question {record.question!r} about {record.image}; "
@@ -117,29 +127,33 @@ def answers_as_rows(
         if not asked:
             raise DataError(f"{where}: {record.image} has two answers to {record.question!r}; keep one")
         question = asked.pop(0)
-        if record.correct_answer != question.answer:
+        letters = letters_among(choices, question.choices) or {letter: letter for letter in LETTERS}
+        if letters.get(record.correct_answer or "") != question.answer:
             raise DataError(
                 f"{where}: the right answer is {record.correct_answer!r} there and {question.answer!r} in "
                 "the data; give the data that were answered"
             )
-        found[question.id] = _row(question, record.gpt_answer)
-    return tuple(found.get(question.id) or _silent(question) for question in questions)
+        letter = letters.get(record.gpt_answer or "")
+        found[question.id] = answer_row(question, letter, arm, reply=record.gpt_answer)
+    return tuple(found.get(question.id) or unanswered_row(question, arm) for question in questions)
 
 
-def _asked(about_image: Mapping[str, list[Question]], words: str) -> list[Question] | None:
-    if words in about_image:
-        return about_image[words]
-    held = [text for text in about_image if text in words or json.dumps(text)[1:-1] in words]
-    longest = [text for text in held if not any(text != other and text in other for other in held)]
-    return about_image[longest[0]] if len(longest) == 1 else None
+def by_image(questions: Sequence[Question]) -> dict[str, dict[str, list[Question]]]:
+    """Image path -> words, as `plain` gives them -> the questions with these words, in their order."""
+    found: dict[str, dict[str, list[Question]]] = defaultdict(lambda: defaultdict(list))
+    for question in questions:
+        found[question.image_path][plain(question.text)].append(question)
+    return found
 
 
-def _row(question: Question, letter: str | None) -> OutcomeRow:
-    if letter not in [choice.letter for choice in question.choices]:
-        return OutcomeRow("", question.id, ARM, Outcome.INVALID, reply=letter)
+def answer_row(question: Question, letter: str | None, arm: str, *, reply: str | None) -> OutcomeRow:
+    """The row of an answer; invalid if the letter is not an option, or no right one is known."""
+    if not question.answer or letter not in [choice.letter for choice in question.choices]:
+        return OutcomeRow("", question.id, arm, Outcome.INVALID, reply=reply)
     outcome = Outcome.CORRECT if letter == question.answer else Outcome.WRONG
-    return OutcomeRow("", question.id, ARM, outcome, letter, reply=letter)
+    return OutcomeRow("", question.id, arm, outcome, letter, reply=reply)
 
 
-def _silent(question: Question) -> OutcomeRow:
-    return OutcomeRow("", question.id, ARM, Outcome.FAILED, error="the answers file does not answer it")
+def unanswered_row(question: Question, arm: str) -> OutcomeRow:
+    """The row of a question that was not answered."""
+    return OutcomeRow("", question.id, arm, Outcome.FAILED, error=UNANSWERED)

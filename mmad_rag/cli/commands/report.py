@@ -12,13 +12,21 @@ from mmad_rag.errors import DataError
 
 
 def report(
-    run_folder: Annotated[Path, typer.Argument(help="Run folder, as written by `mmad-rag eval`.")],
+    run_folder: Annotated[
+        Path, typer.Argument(help="A run folder, or an answers file as MMAD's scripts write it.")
+    ],
     out_file: Annotated[
-        Path | None, typer.Option("--out", help="Where the page goes.", show_default="RUN/report.html")
+        Path | None,
+        typer.Option(
+            "--out", help="Where the page goes.", show_default="RUN/report.html, or ANSWERS.report.html"
+        ),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Data folder with the images.", show_default="the one that the run was given"),
+        typer.Option(
+            help="Data folder with the images; of an answers file, all its questions count.",
+            show_default="the one that the run was given",
+        ),
     ] = None,
     flips: Annotated[
         int, typer.Option(min=0, help="Questions to show that turned right, and as many that turned wrong.")
@@ -41,13 +49,14 @@ def report(
     Of an unfinished run the page shows the questions that every arm has answered.
     """
     from mmad_rag.benchmark.analysis.summary import summarise
-    from mmad_rag.benchmark.run.reader import answered_part, read_run
+    from mmad_rag.benchmark.run.reader import answered_part
+    from mmad_rag.cli.sources import read_source
     from mmad_rag.report.html.page import PAGE_FILE, render_page, write_page
 
     if data is not None and not data.is_dir():
         raise DataError(f"there is no data folder at {data}; give the folder that holds mmad.json")
-    whole = read_run(run_folder)
-    run = answered_part(whole)
+    whole = read_source(run_folder, data=None if run_folder.is_dir() else data)
+    run = whole if whole.answers_file else answered_part(whole)
     if not run.questions:
         raise DataError(f"{run_folder} has no question that every arm has answered; let it go on")
     notices = []
@@ -60,7 +69,8 @@ def report(
     html = render_page(
         run, summary, baseline=baseline, arm=arm, data=data, flips=flips, seed=seed, notices=notices
     )
-    target = out_file if out_file is not None else run_folder / PAGE_FILE
+    beside = run_folder.with_suffix(f".{PAGE_FILE}") if whole.answers_file else run_folder / PAGE_FILE
+    target = out_file if out_file is not None else beside
     write_page(html, target)
     for line in notices:
         note(line)

@@ -1,4 +1,4 @@
-"""`mmad-rag score` and `mmad-rag compare`: numbers from what was answered."""
+"""`mmad-rag score` and `mmad-rag rescore`: numbers from what was answered."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import typer
 
 from mmad_rag.benchmark.score.rules import RULES_SAID, Rule
 from mmad_rag.cli.console import note, out, print_json, print_table
-from mmad_rag.cli.options import JsonOption, PricesOption
-from mmad_rag.cli.summary import print_decomposition, print_summary
+from mmad_rag.cli.options import JsonOption
+from mmad_rag.cli.sources import AnsweredOption, AnswersDataOption, read_source
 from mmad_rag.errors import DataError
 
 if TYPE_CHECKING:
@@ -25,12 +25,6 @@ class Group(StrEnum):
     PRODUCT = "product"
 
 
-AnsweredOption = Annotated[
-    bool,
-    typer.Option(
-        "--answered", help="Take only the questions of an unfinished run that every arm has answered."
-    ),
-]
 RunArgument = Annotated[Path, typer.Argument(help="Run folder, as written by `mmad-rag eval`.")]
 
 
@@ -43,30 +37,27 @@ def score(
         typer.Option(help=" ".join(f"{name}: {said}." for name, said in RULES_SAID.items())),
     ] = Rule.FIXED,
     by: Annotated[
-        Group, typer.Option("--by", help="One row per dataset, or per product (rule fixed, runs only).")
+        Group, typer.Option("--by", help="One row per dataset, or per product (rule fixed).")
     ] = Group.DATASET,
     hard: Annotated[bool, typer.Option("--hard", help="Only the hard subset of the run.")] = False,
     answered: AnsweredOption = False,
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="Folder with mmad.json: all its questions count, answered or not."),
-    ] = None,
+    data: AnswersDataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score a run or an answers file by a named rule."""
-    from mmad_rag.benchmark.data.mmad import load_questions
-    from mmad_rag.benchmark.score.answers_file import ARM, answers_as_rows, read_answers
+    from mmad_rag.benchmark.score.answers_file import read_answers
     from mmad_rag.benchmark.score.score import score_answers, score_run
     from mmad_rag.report.tables.scores import detection_line, readings_of, score_notes, score_table
 
-    if answers.is_dir() and data is not None:
-        raise DataError(f"the run in {answers} holds its questions itself; leave --data out")
-    if answers.is_dir():
-        run = _read(answers, answered=answered)
+    whole = answers.is_dir()
+    if not whole and (hard or answered):
+        raise DataError(f"{answers} is not a run folder: --hard and --answered need one")
+    if whole or by is Group.PRODUCT or data is not None:
+        run = read_source(answers, answered=answered, data=data)
         if hard:
             run = _hard_part(run)
         tables = {
-            arm.name: score_run(
+            arm.name if whole else answers.name: score_run(
                 run.rows,
                 run.questions,
                 rule,
@@ -76,16 +67,10 @@ def score(
             )
             for arm in run.header.arms
         }
-    elif by is Group.PRODUCT or hard or answered:
-        raise DataError(f"{answers} is not a run folder: --by product, --hard and --answered need one")
-    elif data is not None:
-        asked = load_questions(data).questions
-        rows = answers_as_rows(read_answers(answers), asked, name=str(answers))
-        tables = {answers.name: score_run(rows, asked, rule, ARM)}
     else:
         tables = {answers.name: score_answers(read_answers(answers), rule, name=str(answers))}
     if as_json:
-        print_json(tables if answers.is_dir() else tables[answers.name])
+        print_json(tables if whole else tables[answers.name])
         return
     for name, table in tables.items():
         for reading, read in readings_of(table):
@@ -94,59 +79,6 @@ def score(
                 out().print(line, markup=False, soft_wrap=True)
         for remark in score_notes(table):
             note(remark)
-
-
-def compare(
-    run_folder: RunArgument,
-    other: Annotated[
-        Path | None,
-        typer.Argument(
-            help="A second run: its arms are compared with those of the first that have the same name."
-        ),
-    ] = None,
-    baseline: Annotated[str, typer.Option(help="The arm to compare with.")] = "none",
-    replicates: Annotated[int, typer.Option(min=1, help="Bootstrap draws of images.")] = 2_000,
-    margin: Annotated[float, typer.Option(min=0, help="Percentage points that do not matter.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed for bootstrap draws.")] = 0,
-    decompose: Annotated[
-        bool, typer.Option("--decompose", help="Only what the gain is made of, by the arms of the run.")
-    ] = False,
-    answered: AnsweredOption = False,
-    prices: PricesOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Compare the arms of a run, paired by question.
-
-    Every difference has a 95 % interval and a verdict.
-
-    With a second run, compare the arms that both have; runs that were not asked the same questions in the
-    same way are refused, and what differs is named.
-    """
-    from mmad_rag.benchmark.analysis.summary import summarise, summarise_two
-    from mmad_rag.models.prices import load_prices
-
-    run = _read(run_folder, answered=answered)
-    if other is not None:
-        if decompose:
-            raise DataError("--decompose takes one run apart; leave the second run out")
-        second = _read(other, answered=answered)
-        two = summarise_two(run, second, replicates=replicates, margin=margin, seed=seed)
-        if as_json:
-            print_json(two)
-            return
-        for line in two.differences:
-            note(line)
-        print_summary(two.summary)
-        return
-    summary = summarise(
-        run, baseline=baseline, replicates=replicates, margin=margin, seed=seed, prices=load_prices(prices)
-    )
-    if as_json:
-        print_json(summary.decomposition if decompose else summary)
-    elif decompose:
-        print_decomposition(summary)
-    else:
-        print_summary(summary)
 
 
 def rescore(
@@ -180,19 +112,6 @@ def rescore(
             "errors of an endpoint like this: `mmad-rag eval` with --retry-empty, and else as the run was "
             "begun, asks them again"
         )
-
-
-def _read(folder: Path, *, answered: bool) -> Run:
-    from mmad_rag.benchmark.run.reader import answered_part, read_run
-
-    run = read_run(folder)
-    if not answered:
-        return run
-    part = answered_part(run)
-    if not part.questions:
-        raise DataError(f"{folder} has no question that every arm has answered; let it go on")
-    note(f"{len(part.questions)} of {len(run.questions)} questions of {folder} are answered in every arm")
-    return part
 
 
 def _hard_part(run: Run) -> Run:

@@ -112,7 +112,7 @@ def page_of(
     failed = failures_of(run)
     total = len(run.rows) + len(run.rotated)
     return Page(
-        title=f"Run {run.folder.resolve().name}",
+        title=f"{'Answers' if run.answers_file else 'Run'} {run.folder.resolve().name}",
         notices=(*notices, *ending_lines(summary.endings), *_image_notice(folder, bool(paths))),
         headline=None if chosen is None else _sentence(chosen),
         facts=tuple(facts_of(run)),

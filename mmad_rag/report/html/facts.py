@@ -20,6 +20,9 @@ class Fact:
 def facts_of(run: Run) -> Iterator[Fact]:
     """What can change an outcome, and what the run started from."""
     header = run.header
+    if run.answers_file:
+        yield from _answers_facts(run)
+        return
     yield Fact("Model", _each(arm.model for arm in header.arms))
     yield Fact("The model's own name", _each(row.model for row in run.rows) or NOTHING)
     yield Fact("Arms", ", ".join(arm.name for arm in header.arms))
@@ -50,6 +53,19 @@ def facts_of(run: Run) -> Iterator[Fact]:
     others = (f"{name} {version}" for name, version in header.versions.items() if name != "mmad_rag")
     ours = (f"mmad_rag {header.library}", f"reply parser {header.parser_version}")
     yield Fact("Versions", ", ".join((*ours, *others)))
+
+
+def _answers_facts(run: Run) -> Iterator[Fact]:
+    """What is known of an answers file: not how its questions were asked."""
+    header = run.header
+    yield Fact("Answers file", str(run.folder))
+    yield Fact("Questions", count(header.questions))
+    yield Fact("Images", count(len({question.image_path for question in run.questions})))
+    if header.data:
+        yield Fact("Data folder", header.data)
+        yield Fact("SHA-256 of mmad.json", header.data_sha256)
+    yield Fact("How it was asked", "not told by the file: model, wording, example images, parser")
+    yield Fact("Versions", f"mmad_rag {header.library}")
 
 
 def _each(values: Iterator[str | None]) -> str:

@@ -74,6 +74,14 @@ def render_page(
     Raises:
         DataError: the run has no such arm to compare.
     """
+    page = page_of(
+        run, summary, baseline=baseline, arm=arm, data=data, flips=flips, seed=seed, notices=notices
+    )
+    return render(_TEMPLATE, page=page, run=run, long=_LONG)
+
+
+def render(template: str, **values: object) -> str:
+    """Fill a template of this folder; every value that is written is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -88,10 +96,7 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = page_of(
-        run, summary, baseline=baseline, arm=arm, data=data, flips=flips, seed=seed, notices=notices
-    )
-    return environment.get_template(_TEMPLATE).render(page=page, run=run, long=_LONG)
+    return environment.get_template(template).render(**values)
 
 
 def write_page(html: str, path: Path) -> None:

@@ -83,8 +83,8 @@ def test_datasets_are_strata_of_bootstrap_jackknife_and_the_hard_subset(data: Pa
     for one, other in zip(strata_of(found.questions, right), strata_of(wanted.questions, right), strict=True):
         assert (one.dataset, one.side) == (other.dataset, other.side)
         assert np.array_equal(one.counts, other.counts)
-    without, same = (leave_out(item.questions, right).averages for item in (found, wanted))
-    assert np.array_equal(without, same, equal_nan=True)
+    without, others = (leave_out(item.questions, right).averages for item in (found, wanted))
+    assert np.array_equal(without, others, equal_nan=True)
     assert len(choose_hard(found, None).questions) == len(choose_hard(wanted, None).questions)
     drawn, same = (select(item, limit=11, seed=2).questions for item in (found, wanted))
     assert [(q.product, q.label, q.type) for q in drawn] == [(q.product, q.label, q.type) for q in same]

@@ -156,7 +156,7 @@ def test_one_row_per_product(finished: Path, cli: Cli) -> None:
 
 def test_parts_need_a_run_folder(finished: Path, cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "answers.json").write_text("[]")
-    for flags in (("--by", "product"), ("--hard",), ("--answered",)):
+    for flags in (("--hard",), ("--answered",)):
         refused = cli("score", tmp_path / "answers.json", *flags)
         assert (refused.code, "is not a run folder" in refused.err) == (1, True)
 

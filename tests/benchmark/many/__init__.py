@@ -1,0 +1,1 @@
+"""Tests of several models on the same questions."""
