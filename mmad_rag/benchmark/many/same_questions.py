@@ -194,11 +194,13 @@ def _rows(
     known = {(row.question, row.arm): row for row in run.rows}
     for question in common:
         own = pairing.found.get(question.id)
+        letters = None
+        if own is not None and own.choices != question.choices:
+            letters = letters_among(own.choices, question.choices)
         for arm, model in models.items():
             if own is None:
                 yield unanswered_row(question, model)
             elif (row := known.get((own.id, arm))) is not None:
-                letters = letters_among(own.choices, question.choices)
                 letter = row.letter if letters is None or row.letter is None else letters[row.letter]
                 yield dataclasses.replace(row, question=question.id, arm=model, letter=letter)
 

@@ -147,8 +147,9 @@ def question_line(question: Question) -> bytes:
     Its dataset is written as the image's path says it, as runs always had it, so that runs of earlier
     versions have the same digest and go on.
     """
-    if question.dataset == dataset_of(question.image_path):
-        question = dataclasses.replace(question, dataset=question.image_path.split("/")[0])
+    written = question.image_path.split("/")[0]
+    if question.dataset == dataset_of(question.image_path) != written:
+        question = dataclasses.replace(question, dataset=written)
     return QUESTION_JSON.dump_json(question) + b"\n"
 
 

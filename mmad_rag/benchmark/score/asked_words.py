@@ -7,6 +7,7 @@ question, so that a letter means something in its own file only; the options' te
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -16,8 +17,8 @@ from typing import Any
 from mmad_rag.benchmark.data.mmad import LETTERS
 from mmad_rag.records import Choice, Question
 
-_OPTION = re.compile(r"\s*\(?([A-E])\)?\s*[.:)]\s*(\S.*?)\s*")
-_PREFIX = re.compile(r"\s*Question\s*:\s*")
+_OPTION = re.compile(r"\(?([A-E])\)?\s*[.:)]\s*(\S.*)")
+_PREFIX = re.compile(r"Question\s*:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def _apart(text: str) -> tuple[str, tuple[Choice, ...]]:
     for start in range(1, len(lines)):
         found: list[Choice] = []
         for line, letter in zip(lines[start:], LETTERS, strict=False):
-            option = _OPTION.fullmatch(line)
+            option = _OPTION.fullmatch(line.strip())
             if option is None or option[1] != letter:
                 break
             found.append(Choice(letter, option[2]))
@@ -75,9 +76,11 @@ def _apart(text: str) -> tuple[str, tuple[Choice, ...]]:
 
 
 def _words(text: str) -> str:
-    return _PREFIX.sub("", text, count=1).strip() or text
+    prefix = _PREFIX.match(text.lstrip())
+    return (text.lstrip()[prefix.end() :] if prefix else text).strip() or text
 
 
+@functools.lru_cache(maxsize=1 << 16)  # options and questions repeat, over images and over files
 def plain(text: str) -> str:
     """The text in one case, with single spaces: what is compared when two files are held together."""
     return " ".join(text.split()).casefold()
@@ -106,8 +109,8 @@ def asked_among(
             return None
         words = longest[0]
     found = about_image[words]
-    texts = _texts(choices)
-    found.sort(key=lambda question: not texts or _texts(question.choices) != texts)
+    if len(found) > 1 and (texts := _texts(choices)):
+        found.sort(key=lambda question: _texts(question.choices) != texts)
     return found
 
 
@@ -121,7 +124,7 @@ def letters_among(shown: Sequence[Choice], own: Sequence[Choice]) -> Mapping[str
         {'A': 'B', 'B': 'A'}
     """
     letters = {plain(choice.text): choice.letter for choice in own}
-    if not shown or len(letters) != len(own) or _texts(shown) != _texts(own):
+    if not shown or len(shown) != len(own) or len(letters) != len(own) or _texts(shown) != _texts(own):
         return None
     return {choice.letter: letters[plain(choice.text)] for choice in shown}
 

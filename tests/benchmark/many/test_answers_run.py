@@ -37,6 +37,7 @@ YES_NO = (Choice("A", "Yes."), Choice("B", "No."))
         (json.dumps({"text": "Any?", "options": {"A": "Yes.", "B": "No."}}), "Any?", YES_NO),
         (json.dumps({"Question": "Any?", "Options": {"A": "Yes.", "B": "No."}}), "Any?", YES_NO),
         (json.dumps({"text": "Any?", "options": {"yes": "Y", "no": "N"}}), "Any?", ()),
+        ("The next Question: any?", "The next Question: any?", ()),
         ("One line\nA. alone", "One line\nA. alone", ()),
         ("Which?\nB. b\nC. c", "Which?\nB. b\nC. c", ()),
         ("{not json", "{not json", ()),
