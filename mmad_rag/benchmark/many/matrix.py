@@ -28,8 +28,10 @@ from mmad_rag.benchmark.many.same_questions import SameQuestions, SourceQuestion
 from mmad_rag.benchmark.run.records import Run
 from mmad_rag.benchmark.stats.jackknife import NewProducts
 from mmad_rag.benchmark.stats.resample import REPLICATES, PairedReplicates, join_arms
-from mmad_rag.benchmark.stats.verdict import MARGIN, holm, judge
+from mmad_rag.benchmark.stats.verdict import LEVEL, MARGIN, holm, judge
 from mmad_rag.errors import DataError
+
+_MOST_DRAWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def compare_models(
     *,
     data: Benchmark | Path | str | None = None,
     arms: Collection[str] = (),
-    replicates: int = REPLICATES,
+    replicates: int | None = None,
     margin: float = MARGIN,
     seed: int = 0,
 ) -> ModelMatrix:
@@ -84,7 +86,8 @@ def compare_models(
         sources: Runs, run folders or answers files; or what `same_questions` made of them.
         data: The data folder: what a source leaves out then counts as wrong; see `same_questions`.
         arms: Names of the arms of runs to take; empty takes all.
-        replicates: Number of bootstrap draws, at least 1.
+        replicates: Number of bootstrap draws, at least 1; None takes 2,000, or as many as verdicts need over
+            so many pairs, see `enough_draws`.
         margin: Percentage points that do not matter, 0 or more.
         seed: Seed for the bootstrap draws.
 
@@ -103,6 +106,8 @@ def compare_models(
             f"a matrix compares two models or more, and there is only {same.models[0]}; give another run or "
             "answers file"
         )
+    if replicates is None:
+        replicates = enough_draws(len(same.models), len(same.run.columns.names))
     joint = _joint(same, replicates=replicates, seed=seed)
     pairs = [compare_joint(joint, *two, margin=margin) for two in combinations(same.models, 2)]
     adjusted = _adjusted(pairs)
@@ -118,6 +123,22 @@ def compare_models(
         seed=seed,
         margin=margin,
     )
+
+
+def enough_draws(models: int, subtasks: int) -> int:
+    """Number of bootstrap draws with which a difference can still be certain after Holm.
+
+    The smallest p-value of R draws is 2 / (R + 1), and Holm multiplies it by the number of tests. Twice the
+    draws are taken that a test at 5 % needs: for the average over the pairs always, for the subtasks too up
+    to 20,000 draws.
+
+    Example:
+        >>> enough_draws(2, 7), enough_draws(4, 7), enough_draws(22, 7)
+        (2000, 3360, 20000)
+    """
+    pairs = models * (models - 1) // 2
+    each = round(4 / LEVEL)
+    return max(REPLICATES, each * pairs, min(each * pairs * subtasks, _MOST_DRAWS))
 
 
 def summarise_models(

@@ -37,7 +37,12 @@ def compare(
     ] = "none",
     arm: ArmOption = None,
     data: AnswersDataOption = None,
-    replicates: Annotated[int, typer.Option(min=1, help="Bootstrap draws of images.")] = 2_000,
+    replicates: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Bootstrap draws of images.", show_default="2000; for a matrix what verdicts need"
+        ),
+    ] = None,
     margin: Annotated[float, typer.Option(min=0, help="Percentage points that do not matter.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed for bootstrap draws.")] = 0,
     decompose: Annotated[
@@ -73,12 +78,14 @@ def compare(
     if arm:
         raise DataError("--arm chooses among several runs; for one run give --baseline")
     from mmad_rag.benchmark.analysis.summary import summarise, summarise_two
+    from mmad_rag.benchmark.stats.resample import REPLICATES
     from mmad_rag.models.prices import load_prices
 
+    draws = REPLICATES if replicates is None else replicates
     run = read_source(sources[0], answered=answered, data=data)
     if two_runs:
         second = read_source(sources[1], answered=answered)
-        two = summarise_two(run, second, replicates=replicates, margin=margin, seed=seed)
+        two = summarise_two(run, second, replicates=draws, margin=margin, seed=seed)
         if as_json:
             print_json(two)
             return
@@ -87,7 +94,7 @@ def compare(
         print_summary(two.summary)
         return
     summary = summarise(
-        run, baseline=baseline, replicates=replicates, margin=margin, seed=seed, prices=load_prices(prices)
+        run, baseline=baseline, replicates=draws, margin=margin, seed=seed, prices=load_prices(prices)
     )
     if as_json:
         print_json(summary.decomposition if decompose else summary)
@@ -105,12 +112,13 @@ def _many(
     arms: list[str] | tuple[str, ...],
     data: Path | None,
     answered: bool,
-    replicates: int,
+    replicates: int | None,
     margin: float,
     seed: int,
     as_json: bool,
 ) -> None:
     from mmad_rag.benchmark.many.matrix import compare_models, summarise_models
+    from mmad_rag.benchmark.stats.resample import REPLICATES
 
     same = read_sources(sources, answered=answered, data=data, arms=arms)
     if matrix:
@@ -121,7 +129,8 @@ def _many(
             _print_matrix(found)
         return
     chosen = None if baseline == "none" and baseline not in same.models else baseline
-    summary = summarise_models(same, baseline=chosen, replicates=replicates, margin=margin, seed=seed)
+    draws = REPLICATES if replicates is None else replicates
+    summary = summarise_models(same, baseline=chosen, replicates=draws, margin=margin, seed=seed)
     if as_json:
         print_json({"sources": same.sources, "summary": summary})
     else:

@@ -8,7 +8,7 @@ from mmad_rag.benchmark.analysis.compare import Difference
 from mmad_rag.benchmark.many.matrix import ModelMatrix
 from mmad_rag.benchmark.many.model_audit import AuditPart
 from mmad_rag.benchmark.stats.estimate import Estimate
-from mmad_rag.benchmark.stats.verdict import Verdict
+from mmad_rag.benchmark.stats.verdict import LEVEL, Verdict
 from mmad_rag.report.tables.gains import UNTOLD
 from mmad_rag.report.tables.numbers import NOTHING, count, percent, points
 from mmad_rag.report.tables.scores import score_columns
@@ -105,6 +105,13 @@ def matrix_notes(matrix: ModelMatrix) -> Iterator[str]:
         f"{matrix.margin:g} points either way), ? undecided: tests at 5 %, adjusted by Holm over "
         f"{count(len(matrix.pairs))} pairs. Invalid and missing answers count as wrong."
     )
+    least = 2 * len(matrix.pairs) / (matrix.replicates + 1)
+    if least >= LEVEL:
+        needed = round(4 / LEVEL) * len(matrix.pairs)
+        yield (
+            f"{count(matrix.replicates)} draws are too few to call a model better or worse on these products "
+            f"over {count(len(matrix.pairs))} pairs; give --replicates {needed} or more, or leave it out."
+        )
     yield (
         f"Intervals: on these products, {count(matrix.replicates)} bootstrap draws over "
         f"{count(matrix.images)} images (seed {matrix.seed}); on new products, jackknife over products, "

@@ -13,11 +13,12 @@ from statsmodels.stats.multitest import multipletests
 
 from mmad_rag.benchmark import OutcomeRow, Run, compare_arms, compare_models, same_questions
 from mmad_rag.benchmark.data.mmad import load_questions
-from mmad_rag.benchmark.many.matrix import summarise_models
+from mmad_rag.benchmark.many.matrix import enough_draws, summarise_models
 from mmad_rag.benchmark.run.records import ArmHeader
+from mmad_rag.benchmark.stats.verdict import Verdict
 from mmad_rag.errors import DataError
 from mmad_rag.records import Outcome, Question
-from mmad_rag.report.tables.models import matrix_tables, models_table
+from mmad_rag.report.tables.models import matrix_notes, matrix_tables, models_table
 from tests.benchmark.analysis.test_summary import HEADER
 from tests.benchmark.many.answers_files import choice_question, write_answers
 from tests.support.bench import make_benchmark, row
@@ -121,10 +122,13 @@ def test_the_matrix_by_hand(tmp_path: Path) -> None:
     assert [[cell.text.split()[0] for cell in line.cells] for line in here.rows] == [
         ["-", "+20.0", "+30.0"], ["-20.0", "-", "+10.0"], ["-30.0", "-10.0", "-"],
     ]  # fmt: skip
+    signs = {">": "<", "<": ">"}
     for table in (here, new):
         for one, other in combinations(range(3), 2):
             ends = [table.rows[a].cells[b].intervals for a, b in ((one, other), (other, one))]
             assert [float(i.low) for i in ends[0]] == [-float(i.high) for i in ends[1]]
+            mine, others = (table.rows[a].cells[b].text[-1] for a, b in ((one, other), (other, one)))
+            assert others == signs.get(mine, mine)
     assert models_table(found).rows[1].cells[-2].text == "1"
     with pytest.raises(DataError, match="no pair 'y', 'x', in this order"):
         found.pair("y", "x")
@@ -159,6 +163,70 @@ def test_with_data_what_is_left_out_counts_as_wrong(questions: tuple[Question, .
         (f"b: {len(questions)} questions are compared", f"{len(questions) // 2} are not answered")
     )
     assert list(same.left_out) == [f"{told} and count as wrong"]
+
+
+def test_with_data_what_a_run_did_not_ask_counts_as_wrong(
+    questions: tuple[Question, ...], tmp_path: Path
+) -> None:
+    part = questions[:20]
+    run = as_run(tmp_path, "mine", part, tuple(row(item) for item in part))
+    file = write_answers(tmp_path / "a.json", questions)
+    same = same_questions([run, file], data=tmp_path / "data")
+    assert next((s.asked, s.left_out, s.unanswered) for s in same.sources) == (20, 0, len(questions) - 20)
+    assert compare_models(same, replicates=20).rates[0].failed == len(questions) - 20
+
+
+def test_a_difference_that_is_certain_is_seen_from_both_sides(tmp_path: Path) -> None:
+    """All right, all wrong, and all right again: > and <, and alike only where the data suffice for it."""
+    asked = [hand(number) for number in range(400)]
+    paths = [
+        write_answers(tmp_path / "x.json", asked),
+        write_answers(tmp_path / "y.json", asked, range(400)),
+        write_answers(tmp_path / "z.json", asked),
+    ]
+    found = compare_models(paths)
+    here, _ = matrix_tables(found)
+    assert [[cell.text[-1] for cell in line.cells] for line in here.rows] == [
+        ["-", ">", "="], ["<", "-", "<"], ["=", ">", "-"],
+    ]  # fmt: skip
+
+
+def test_equivalence_is_adjusted_over_the_pairs(tmp_path: Path) -> None:
+    """Whatever the margin; with some margins a pair that is alike on its own is not alike among three."""
+    asked = [hand(number) for number in range(400)]
+    paths = [
+        write_answers(tmp_path / f"{name}.json", asked, range(start, start + 20))
+        for name, start in (("a", 0), ("b", 6), ("c", 12))
+    ]
+    same = same_questions(paths)
+    stricter = 0
+    for margin in np.arange(1.0, 4.0, 0.25).tolist():
+        found = compare_models(same, replicates=200, margin=margin)
+        raw = [pair.columns[-1].equivalence_p for pair in found.pairs]
+        known = [1.0 if value is None else value for value in raw]
+        adjusted = multipletests([value for value in raw if value is not None] or [1.0], method="holm")[1]
+        places = iter(adjusted.tolist())
+        judged = [False if value is None else next(places) < 0.05 for value in raw]
+        assert [pair.columns[-1].verdict is Verdict.NO_DIFFERENCE for pair in found.pairs] == judged
+        stricter += judged != [value < 0.05 for value in known]
+    assert stricter
+
+
+def test_the_draws_suffice_for_a_verdict_over_many_pairs(tmp_path: Path) -> None:
+    """Nine models of which one is always wrong: 36 pairs, and 2,000 draws are just too few."""
+    asked = [hand(number) for number in range(30)]
+    paths = [
+        write_answers(tmp_path / f"{number}.json", asked, range(30) if number == 8 else ())
+        for number in range(9)
+    ]
+    same = same_questions(paths)
+    few = compare_models(same, replicates=1_000)
+    assert few.pairs[7].columns[-1].verdict is Verdict.UNDECIDED
+    assert "give --replicates 2880 or more" in " ".join(matrix_notes(few))
+    enough = compare_models(same, replicates=2_880)
+    assert enough.pairs[7].columns[-1].difference == -100
+    assert "draws are too few" not in " ".join(matrix_notes(enough))
+    assert enough_draws(9, 1) == 2_880
 
 
 def test_every_arm_of_a_run_is_a_model_unless_one_is_chosen(
