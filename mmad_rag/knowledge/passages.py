@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from mmad_rag.fields import FIELDS, Field
 from mmad_rag.knowledge.schema import Defect, Normal, Product
 from mmad_rag.records import NORMAL_ENTRY, Passage
+from mmad_rag.words import clauses, is_foreign, sentences, size_in_words
 
-_SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n+")
 _LONG_WORDS = 40
-"""Largest number of words of a text that stays one passage; a longer one is cut into its sentences."""
+"""Largest size of a text that stays one passage, in words; a longer one is cut into its sentences."""
+_HUGE_WORDS = 100
+"""Largest size of a sentence that stays one passage, in words; a longer one beyond the Latin alphabet is cut
+between its clauses. One of a hundred such letters costs up to 200 tokens."""
 _LEAST_WORDS = 4
 
 
@@ -80,14 +82,28 @@ def _pieces(text: str) -> Iterator[str]:
 
     A heading or a number that stands alone stays with the sentence after it.
     """
-    if len(text.split()) <= _LONG_WORDS:
+    if size_in_words(text) <= _LONG_WORDS:
         yield text
         return
     waiting = ""
-    for sentence in _SENTENCE_END.split(text):
+    for sentence in sentences(text):
         waiting = f"{waiting} {sentence}".strip()
-        if len(waiting.split()) >= _LEAST_WORDS:
-            yield waiting
+        if size_in_words(waiting) >= _LEAST_WORDS:
+            yield from _clauses(waiting)
             waiting = ""
     if waiting:
         yield waiting
+
+
+def _clauses(sentence: str) -> Iterator[str]:
+    """The sentence, or groups of its clauses if it is huge and beyond the Latin alphabet."""
+    if size_in_words(sentence) <= _HUGE_WORDS or not is_foreign(sentence):
+        yield sentence
+        return
+    waiting = ""
+    for clause in clauses(sentence):
+        if waiting and size_in_words(waiting + clause) > _LONG_WORDS:
+            yield waiting.strip()
+            waiting = ""
+        waiting += clause
+    yield waiting.strip()

@@ -14,7 +14,7 @@ from rich.text import Text
 from mmad_rag.fields import Field
 from mmad_rag.knowledge import Product, ProductFile, passages_of
 from mmad_rag.records import NORMAL_ENTRY, Json
-from mmad_rag.retrieve.selection.token_estimate import estimate_tokens
+from mmad_rag.words.token_estimate import estimate_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from mmad_rag.retrieve.oracle import FixedProductRetriever
     from mmad_rag.retrieve.protocol import Retriever
     from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET
-    from mmad_rag.retrieve.selection.token_estimate import TokenCounter, estimate_tokens
     from mmad_rag.retrieve.selection.tokenizers import token_counter
+    from mmad_rag.words.token_estimate import TokenCounter, estimate_tokens
 
 __all__ = [
     "DEFAULT_BUDGET",
@@ -32,7 +32,7 @@ if not TYPE_CHECKING:
             "mmad_rag.retrieve.oracle": ("FixedProductRetriever",),
             "mmad_rag.retrieve.protocol": ("Retriever",),
             "mmad_rag.retrieve.selection.select": ("DEFAULT_BUDGET",),
-            "mmad_rag.retrieve.selection.token_estimate": (
+            "mmad_rag.words.token_estimate": (
                 "TokenCounter",
                 "estimate_tokens",
             ),

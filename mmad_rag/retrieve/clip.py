@@ -25,7 +25,7 @@ from mmad_rag.retrieve.routing.defect_evidence import DefectEvidence
 from mmad_rag.retrieve.routing.router import Router
 from mmad_rag.retrieve.routing.tie_break import PairwiseTieBreak
 from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET, Similarity, select
-from mmad_rag.retrieve.selection.similarity import vector_similarity, word_similarity
+from mmad_rag.retrieve.selection.similarity import both_similarities, vector_similarity, word_similarity
 from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, NamedCounter
 
 _VECTORS_KEPT = 20_000
@@ -225,13 +225,14 @@ class ClipRetriever:
 def passage_similarity(
     index: IndexData, encoder: Encoder | None, text_encoder: Encoder | str | None
 ) -> Similarity:
-    """The similarity of questions to passages: by vectors if the index has passage vectors, else by words."""
+    """The similarity of questions to passages: by vectors if the index has passage vectors (with words beside
+    them, see `both_similarities`), else by words."""
     stamp = index.manifest.text_encoder
     if stamp is None:
         return word_similarity(index)
-    if text_encoder is None and encoder is not None and encoder.fingerprint == stamp.fingerprint:
-        return vector_similarity(index, encoder)
-    return vector_similarity(index, _matching(stamp, text_encoder, "text_encoder"))
+    own = text_encoder is None and encoder is not None and encoder.fingerprint == stamp.fingerprint
+    chosen = encoder if own and encoder is not None else _matching(stamp, text_encoder, "text_encoder")
+    return both_similarities(vector_similarity(index, chosen), word_similarity(index))
 
 
 _NOTHING = Route(RouteOutcome.UNKNOWN, (), (), 0.0)

@@ -21,8 +21,8 @@ from mmad_rag.retrieve.selection.question_fields import (
     needs_defects,
 )
 from mmad_rag.retrieve.selection.select import DEFAULT_BUDGET, EVIDENCE_WEIGHT, select
-from mmad_rag.retrieve.selection.token_estimate import TokenCounter, estimate_tokens
 from mmad_rag.retrieve.selection.tokenizers import token_counter
+from mmad_rag.words.token_estimate import TokenCounter, estimate_tokens
 
 EFFECT = "There is a defect in the object. What is the effect of the defect?"
 UNGUIDED = "Tell me about it."

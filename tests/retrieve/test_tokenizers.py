@@ -19,8 +19,8 @@ from mmad_rag.errors import SpecError
 from mmad_rag.knowledge import load_knowledge, passages_of
 from mmad_rag.knowledge.shipped import shipped_knowledge
 from mmad_rag.retrieve import token_counter as public
-from mmad_rag.retrieve.selection.token_estimate import UNDER_COUNT, TokenCounter, estimate_tokens
 from mmad_rag.retrieve.selection.tokenizers import ESTIMATE, token_counter
+from mmad_rag.words.token_estimate import UNDER_COUNT, TokenCounter, estimate_tokens
 from tests.support.minilm import minilm_folder
 
 TEXTS = {

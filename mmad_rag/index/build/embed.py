@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
@@ -10,6 +11,7 @@ import numpy as np
 from mmad_rag.encoders.protocol import Encoder, ImageTower, TextTower
 from mmad_rag.errors import EncoderError
 from mmad_rag.records import EncodedImage, FloatArray
+from mmad_rag.words import is_foreign
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """A function that is called with (stage, steps done, total steps)."""
@@ -37,15 +39,21 @@ def embed_keys(texts: Sequence[str], templates: Sequence[str], encoder: Encoder)
     """One vector per key, the mean over the templates: shape (n, d), unit length.
 
     Raises:
-        EncoderError: a key with its template is longer than the encoder's context.
+        EncoderError: a key with its template is longer than the encoder's context. A key beyond the Latin
+            alphabet, of which an encoder makes a token per letter or more, is split instead.
     """
     tower = _text_tower(encoder)
     filled = [template.format(text) for text in texts for template in templates]
+    split = False
     for text in filled:
         if encoder.context is not None and tower.count_tokens(text) > encoder.context:
-            raise EncoderError(f"the visual key {text!r} is longer than {encoder.context} tokens; shorten it")
-    vectors = tower.encode_texts(filled).reshape(len(texts), len(templates), encoder.dim)
-    return unit(vectors.mean(axis=1))
+            if not is_foreign(text):
+                raise EncoderError(
+                    f"the visual key {text!r} is longer than {encoder.context} tokens; shorten it"
+                )
+            split = True
+    vectors = embed_texts(filled, encoder) if split else tower.encode_texts(filled)
+    return unit(vectors.reshape(len(texts), len(templates), encoder.dim).mean(axis=1))
 
 
 def embed_texts(texts: Sequence[str], encoder: Encoder, progress: Progress | None = None) -> FloatArray:
@@ -88,17 +96,31 @@ def embed_images(
 def fitting_pieces(text: str, tower: TextTower, context: int | None) -> list[str]:
     """Split `text` at word boundaries into pieces of at most `context` tokens that together hold every word.
 
+    A run of letters beyond ASCII, which may be a whole paragraph where a script has no spaces, is split
+    between letters.
+
     Raises:
         EncoderError: a single word is longer than the context.
     """
     if context is None or tower.count_tokens(text) <= context:
         return [text]
     words = text.split()
-    if len(words) < 2:
+    if len(words) >= 2:
+        middle = len(words) // 2
+        halves = " ".join(words[:middle]), " ".join(words[middle:])
+    elif words and (place := _between_letters(words[0])):
+        halves = words[0][:place], words[0][place:]
+    else:
         raise EncoderError(f"the word {text[:40]!r} alone is longer than {context} tokens; shorten it")
-    middle = len(words) // 2
-    halves = " ".join(words[:middle]), " ".join(words[middle:])
     return [piece for half in halves for piece in fitting_pieces(half, tower, context)]
+
+
+def _between_letters(word: str) -> int:
+    """A place near the middle of a word where no letter is parted from its marks; 0 if there is none, or if
+    the word is of plain letters."""
+    places = range(1, len(word)) if not word.isascii() else ()
+    free = [place for place in places if not unicodedata.category(word[place]).startswith("M")]
+    return min(free, key=lambda place: abs(2 * place - len(word)), default=0)
 
 
 def unit(vectors: FloatArray) -> FloatArray:

@@ -15,7 +15,7 @@ from mmad_rag.fields import Field
 from mmad_rag.index.data import IndexData
 from mmad_rag.prompt import heading_line, passage_line
 from mmad_rag.records import NORMAL_ENTRY, Passage
-from mmad_rag.retrieve.selection.token_estimate import TokenCounter
+from mmad_rag.words.token_estimate import TokenCounter
 
 _TABLES_KEPT = 512
 _FIELDS = tuple(Field)

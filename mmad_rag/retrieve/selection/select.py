@@ -15,7 +15,7 @@ from mmad_rag.prompt import number_mark, passages_text
 from mmad_rag.records import NORMAL_ENTRY, Hit, Passage
 from mmad_rag.retrieve.selection.passage_table import PassageTable, passage_table
 from mmad_rag.retrieve.selection.question_fields import asked_fields, field_weights, needs_defects
-from mmad_rag.retrieve.selection.token_estimate import TokenCounter, estimate_tokens
+from mmad_rag.words.token_estimate import TokenCounter, estimate_tokens
 
 Similarity: TypeAlias = Callable[[str, Sequence[int]], Sequence[float]]
 """(Question, rows of passages in the index) -> similarity of the question to each passage, in [0, 1]."""

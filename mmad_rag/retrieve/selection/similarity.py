@@ -14,8 +14,9 @@ import numpy as np
 from mmad_rag.encoders.protocol import Encoder
 from mmad_rag.index.build.embed import embed_texts
 from mmad_rag.index.data import IndexData
-from mmad_rag.records import FloatArray
+from mmad_rag.records import NORMAL_ENTRY, FloatArray, Passage
 from mmad_rag.retrieve.selection.select import Similarity
+from mmad_rag.words import is_foreign, search_words
 
 _QUESTIONS_KEPT = 4096
 
@@ -40,17 +41,19 @@ def vector_similarity(index: IndexData, encoder: Encoder) -> Similarity:
 def word_similarity(index: IndexData) -> Similarity:
     """BM25 scores (Robertson and Zaragoza 2009; the bm25s library), scaled to [0, 1] over those compared.
 
-    Document frequencies of words are counted over the passages of all products.
+    The words are `search_words`. Document frequencies are counted over the passages of all products.
     """
     import bm25s
 
-    words = bm25s.tokenize([passage.text for passage in index.passages], stopwords="en", show_progress=False)
     ranker = bm25s.BM25()
-    ranker.index(words, show_progress=False)
+    texts = [list(search_words(_searched(passage))) for passage in index.passages]
+    known = frozenset(word for words in texts for word in words)
+    if known:
+        ranker.index(texts, show_progress=False)
 
     @lru_cache(maxsize=_QUESTIONS_KEPT)
     def scored(question: str) -> FloatArray:
-        asked = bm25s.tokenize([question], stopwords="en", return_ids=False, show_progress=False)[0]
+        asked = [word for word in search_words(question) if word in known]
         scores: FloatArray = np.zeros(len(index.passages), np.float32)
         if asked:
             scores = np.asarray(ranker.get_scores(asked), np.float32)
@@ -58,6 +61,32 @@ def word_similarity(index: IndexData) -> Similarity:
 
     def similarity(question: str, rows: Sequence[int]) -> Sequence[float]:
         return _scaled(scored(question)[list(rows)])
+
+    return similarity
+
+
+def _searched(passage: Passage) -> str:
+    """What a passage is found by: its text, and beyond the Latin alphabet its defect's name.
+
+    In English the name changes less than chance would: it finds 3 more of 186 free questions at 300 tokens.
+    """
+    named = passage.entry != NORMAL_ENTRY and is_foreign(passage.title)
+    return f"{passage.title} {passage.text}" if named else passage.text
+
+
+def both_similarities(vectors: Similarity, words: Similarity) -> Similarity:
+    """The similarity by vectors; beyond the Latin alphabet the words count three times as much as they.
+
+    Most text encoders know such scripts little or not at all, and what an encoder does not know it finds by
+    chance: words then still tell passages apart.
+    """
+
+    def similarity(question: str, rows: Sequence[int]) -> Sequence[float]:
+        first = vectors(question, rows)
+        if not is_foreign(question):
+            return first
+        second = words(question, rows)
+        return [(one + 3 * other) / 4 for one, other in zip(first, second, strict=True)]
 
     return similarity
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from mmad_rag.encoders.spec import expand
 from mmad_rag.errors import SpecError
 from mmad_rag.files import first_line
-from mmad_rag.retrieve.selection.token_estimate import estimate_tokens
+from mmad_rag.words.token_estimate import estimate_tokens
 
 _CACHE_VARIABLES = ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR")
 _TABLES = {

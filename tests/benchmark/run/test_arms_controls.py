@@ -44,9 +44,9 @@ from mmad_rag.retrieve.config import RetrievalConfig
 from mmad_rag.retrieve.filler import NOUNS, SENTENCES, FillerRetriever
 from mmad_rag.retrieve.full_text import WholeProductRetriever
 from mmad_rag.retrieve.routing.nearest_product import nearest_product
-from mmad_rag.retrieve.selection.token_estimate import estimate_tokens
 from mmad_rag.retrieve.selection.tokenizers import NamedCounter
 from mmad_rag.words import content_words
+from mmad_rag.words.token_estimate import estimate_tokens
 from tests.support.bench import make_benchmark, question, scripted
 from tests.support.shared import MMAD, needs_shared
 from tests.support.world import COLOURS, World, png
