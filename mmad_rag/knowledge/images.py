@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmad_rag.errors import ImageError
+from mmad_rag.errors import ImageError, InputError
+from mmad_rag.folders import files_in
 from mmad_rag.images import open_image, to_rgb
 
 if TYPE_CHECKING:
@@ -78,9 +79,10 @@ def measure_images(folder: Path) -> NormalImages:
     """
     if not folder.is_dir():
         raise ImageError(f"there is no folder of images at {folder}; check the path")
-    found = sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-    )
+    try:
+        found = files_in(folder, IMAGE_SUFFIXES)
+    except InputError as error:
+        raise ImageError(str(error)) from error
     if not found:
         raise ImageError(
             f"no image lies directly in {folder}; give the folder that holds images of normal pieces"

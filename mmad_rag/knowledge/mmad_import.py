@@ -18,8 +18,9 @@ from typing import NoReturn
 import yaml
 from pydantic import ValidationError
 
-from mmad_rag.errors import KnowledgeError
+from mmad_rag.errors import InputError, KnowledgeError
 from mmad_rag.files import first_problem
+from mmad_rag.folders import entries_in
 from mmad_rag.knowledge.base import KnowledgeBase, load_knowledge
 from mmad_rag.knowledge.schema import Product, ReviewStatus
 from mmad_rag.records import NORMAL_ENTRY, Json
@@ -209,9 +210,17 @@ def _refuse_other_contents(folder: Path) -> None:
     """Refuse a folder that holds anything but earlier imports."""
     if folder.exists() and not folder.is_dir():
         raise KnowledgeError(f"{folder} is not a folder; choose another one with --out")
-    for path in sorted(folder.iterdir()) if folder.exists() else ():
+    for path in _contents(folder):
         if not _is_import(path):
             raise KnowledgeError(f"{folder} holds {path.name}, which is not an import; choose another --out")
+
+
+def _contents(folder: Path) -> tuple[Path, ...]:
+    """What a folder holds beside hidden and system entries; nothing if it does not exist."""
+    try:
+        return entries_in(folder) if folder.exists() else ()
+    except InputError as error:
+        raise KnowledgeError(str(error)) from error
 
 
 def _is_import(path: Path) -> bool:
@@ -234,9 +243,9 @@ def _write(file: Path, folder: Path, contents: dict[str, str]) -> KnowledgeBase:
             except KnowledgeError as error:
                 _refuse(file, f"this cannot be written as product files: {error}")
             folder.mkdir(exist_ok=True)
-            for path in folder.iterdir():
+            for path in _contents(folder):
                 path.unlink()
-            for path in fresh.iterdir():
+            for path in _contents(fresh):
                 shutil.move(path, folder / path.name)
     except OSError as error:
         raise KnowledgeError(

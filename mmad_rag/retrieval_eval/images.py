@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from mmad_rag.benchmark.data.dataset_names import spellings
 from mmad_rag.benchmark.data.mmad import FILE_NAME, Benchmark, load_questions, split_path
 from mmad_rag.errors import DataError, InputError
+from mmad_rag.folders import files_below, find_name, same_name
 from mmad_rag.knowledge.images import IMAGE_SUFFIXES
 
 UNKNOWN_FOLDER = "unknown"
@@ -66,15 +67,15 @@ def find_images(folder: Path, products: Collection[str]) -> FoundImages:
     """Look for labelled images below `folder`: `<product>/**/x.png`, or MMAD's layout with its mmad.json.
 
     An image named in mmad.json shows the product in its path there. Any other image shows the product whose
-    name comes last in its path. Images below a top folder called `unknown` show products outside the
-    catalogue. Templates and masks are not queries; the same bytes count once.
+    name comes last in its path; capitals make no difference. Images below a top folder called `unknown` show
+    products outside the catalogue. Templates and masks are not queries; the same bytes count once.
 
     Args:
-        folder: The folder to search recursively; links that lead out of it are not followed.
+        folder: The folder to search recursively, as `folders.files_below` does: links are followed.
         products: Names of the products in the catalogue.
 
     Raises:
-        InputError: the folder does not exist.
+        InputError: the folder does not exist, or a folder below it cannot be read.
         DataError: it holds no image of a known product, its mmad.json is wrong, or two labels contradict
             each other on the same bytes.
     """
@@ -122,25 +123,24 @@ def find_images(folder: Path, products: Collection[str]) -> FoundImages:
 
 def _files(folder: Path) -> Iterator[tuple[Path, str]]:
     """Image files with their names, sorted."""
-    root = folder.resolve()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.resolve().is_relative_to(root):
-            yield path, path.relative_to(folder).as_posix()
+    for path in files_below(folder, IMAGE_SUFFIXES):
+        yield path, path.relative_to(folder).as_posix()
 
 
 def _label(name: str, products: Collection[str], benchmark: Benchmark | None) -> str | Reason:
     """The product that an image shows, an empty string outside the catalogue, or why it is not a query."""
     folders = PurePosixPath(name).parts[:-1]
-    if _MASK_FOLDERS.intersection(part.lower() for part in folders):
+    plain = tuple(map(same_name, folders))
+    if _MASK_FOLDERS.intersection(plain):
         return Reason.MASK
-    if folders[:1] == (UNKNOWN_FOLDER,):
+    if plain[:1] == (UNKNOWN_FOLDER,):
         return ""
     if benchmark is not None and any(path in benchmark.images for path in spellings(name)):
-        product = split_path(name).product
-        return product if product in products else Reason.NO_PRODUCT
-    if _TRAIN_FOLDER in folders:
+        return find_name(split_path(name).product, products) or Reason.NO_PRODUCT
+    if _TRAIN_FOLDER in plain:
         return Reason.TEMPLATE
-    return next((part for part in reversed(folders) if part in products), Reason.NO_PRODUCT)
+    shown = (find_name(part, products) for part in reversed(folders))
+    return next((product for product in shown if product), Reason.NO_PRODUCT)
 
 
 def _check_labels(first: LabelledImage, second: LabelledImage) -> None:

@@ -29,6 +29,7 @@ ROOMS = (
     "errors",
     "fields",
     "files",
+    "folders",
     "network",
     "installed",
     "records",

@@ -161,14 +161,14 @@ def test_references_are_found_in_plain_folders_and_in_mmads_layout(tmp_path: Pat
         find_references(tmp_path / "none", {"bottle"})
 
 
-def test_a_link_out_of_the_reference_folder_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_out_of_the_reference_folder_is_followed(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "1.png").write_bytes(b"x")
     (tmp_path / "inside" / "bottle").mkdir(parents=True)
     (tmp_path / "inside" / "bottle" / "own.png").write_bytes(b"x")
     (tmp_path / "inside" / "bottle" / "link.png").symlink_to(tmp_path / "outside" / "1.png")
     found = find_references(tmp_path / "inside", {"bottle"})
-    assert [item.path.name for item in found.references] == ["own.png"]
+    assert [item.path.name for item in found.references] == ["link.png", "own.png"]
 
 
 def test_nothing_of_a_long_text_is_cut() -> None:

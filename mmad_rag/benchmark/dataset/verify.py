@@ -15,7 +15,8 @@ from mmad_rag.benchmark.dataset.file_version import version_line, version_of
 from mmad_rag.benchmark.dataset.findings import DataReport, Finding, FindingKind
 from mmad_rag.benchmark.dataset.manifest import is_ours, read_manifest
 from mmad_rag.benchmark.dataset.read_files import FileState, read_files
-from mmad_rag.errors import DataError
+from mmad_rag.errors import DataError, InputError
+from mmad_rag.folders import files_below, links_below
 
 _ORDER = {kind: place for place, kind in enumerate(FindingKind)}
 
@@ -31,7 +32,7 @@ def verify_data(
         progress: Called with the number of files checked and of all files.
 
     Raises:
-        DataError: there is no such folder, or its `hashes.json` is damaged.
+        DataError: there is no such folder, a folder in it cannot be read, or its `hashes.json` is damaged.
     """
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}; give the one that holds {FILE_NAME}")
@@ -43,12 +44,16 @@ def verify_data(
     images = queries | templates
     paths = dict.fromkeys([*images, *listed])
     states = read_files(folder, list(paths), images, listed, fast=fast, progress=progress)
+    try:
+        links, unused = tuple(_links(folder)), tuple(_unused(folder, benchmark, images))
+    except InputError as error:
+        raise DataError(str(error)) from error
     findings = [
         *unusable,
         *(() if manifest is not None else (_no_hashes(),)),
         *_broken(states, queries, listed),
         *_same_bytes(states, queries),
-        *_links(folder),
+        *links,
         *(_doubtful(benchmark) if benchmark is not None else ()),
     ]
     return DataReport(
@@ -59,7 +64,7 @@ def verify_data(
         images=len(queries),
         opened=sum(state.opened for state in states),
         hashed=0 if fast else sum(state.right is not None for state in states),
-        unused=tuple(_unused(folder, benchmark, images)),
+        unused=unused,
         findings=tuple(sorted(findings, key=lambda finding: _ORDER[finding.kind])),
         fast=fast,
         version=version_of(benchmark) if benchmark is not None else None,
@@ -117,13 +122,10 @@ def _same_bytes(states: Iterable[FileState], queries: Mapping[str, None]) -> Ite
 
 def _links(folder: Path) -> Iterator[Finding]:
     root = folder.resolve()
-    for above, folders, files in os.walk(folder):
-        for name in sorted([*folders, *files]):
-            path = Path(above, name)
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
-                yield Finding(
-                    FindingKind.LEADS_OUT, path.relative_to(folder).as_posix(), f"to {path.resolve()}"
-                )
+    for path in links_below(folder):
+        target = Path(os.path.realpath(path))
+        if not target.is_relative_to(root):
+            yield Finding(FindingKind.LEADS_OUT, path.relative_to(folder).as_posix(), f"to {target}")
 
 
 def _doubtful(benchmark: Benchmark) -> Iterator[Finding]:
@@ -149,9 +151,7 @@ def _unused(folder: Path, benchmark: Benchmark | None, images: Mapping[str, None
     used = {*images, *QUESTION_FILES}
     used.update(image.mask for image in benchmark.images.values() if image.mask is not None)
     used = {file_of(folder, path).relative_to(folder).as_posix() for path in used}
-    for above, folders, files in os.walk(folder):
-        folders.sort()
-        for name in sorted(files):
-            path = Path(above, name).relative_to(folder).as_posix()
-            if path not in used and not is_ours(path):
-                yield path
+    for file in files_below(folder):
+        path = file.relative_to(folder).as_posix()
+        if path not in used and not is_ours(path):
+            yield path

@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from mmad_rag.errors import DataError
+from mmad_rag.errors import DataError, InputError
+from mmad_rag.folders import entries_in
 from mmad_rag.records import Json
 
 SAMPLE_NAME = "mmad_rag sample"
@@ -76,8 +77,11 @@ def _make_room(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise DataError(f"{path} is a file; name a folder for the sample")
     path.mkdir(parents=True, exist_ok=True)
-    if not any(path.iterdir()):
-        return
+    try:
+        if not entries_in(path):
+            return
+    except InputError as error:
+        raise DataError(str(error)) from error
     try:
         known = json.loads((path / ABOUT).read_text(encoding="utf-8"))["name"] == SAMPLE_NAME
         sums = (path / SUMS).read_text(encoding="utf-8")

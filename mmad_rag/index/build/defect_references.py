@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmad_rag.errors import InputError
+from mmad_rag.folders import same_name
 from mmad_rag.index.build.references import FoundReference, Place, images_below, place_of
 from mmad_rag.knowledge.schema import Product
 
@@ -32,7 +33,7 @@ def find_defect_references(folder: Path, products: Sequence[Product]) -> FoundDe
     If several folders of a path stand for defects, the innermost one counts.
 
     Args:
-        folder: The folder to search recursively; links that lead out of it are not followed.
+        folder: The folder to search recursively, as `files_below` does: links are followed.
         products: The products of the catalogue.
 
     Raises:
@@ -64,7 +65,7 @@ def _defects_by_folder(product: Product) -> dict[str, tuple[str, ...]]:
     names: dict[str, list[str]] = {}
     for defect in product.defects:
         for name in dict.fromkeys((defect.id, *defect.folders)):
-            names.setdefault(name, []).append(defect.id)
+            names.setdefault(same_name(name), []).append(defect.id)
     return {name: tuple(defects) for name, defects in names.items()}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmad_rag.errors import InputError
+from mmad_rag.folders import files_below, find_name, same_name
 from mmad_rag.knowledge.images import IMAGE_SUFFIXES
 from mmad_rag.records import NORMAL_ENTRY
 
@@ -39,12 +40,13 @@ def find_references(
 ) -> FoundReferences:
     """Find normal images below `folder`: `<product>/x.png`, or files in MMAD's layout.
 
-    An image belongs to the last component of its path that is a product's name. It is normal if it lies
+    An image belongs to the last component of its path that is a product's name, however it is capitalized.
+    It is normal if it lies
     directly in the product's folder, or if a folder between is called good, normal or ok. If a product has
     normal images in a folder called train, only those are taken: the others are test images.
 
     Args:
-        folder: The folder to search recursively; links that lead out of it are not followed.
+        folder: The folder to search recursively, as `files_below` does: links are followed.
         products: The names of the catalogue's products.
         per_product: Keep at most this many images per product (the first by path); None keeps all.
 
@@ -73,17 +75,14 @@ def find_references(
 
 
 def images_below(folder: Path) -> Iterator[Path]:
-    """Every image below a folder, sorted by path; links that lead out of it are not followed.
+    """Every image below a folder, sorted by path, as `files_below` walks it.
 
     Raises:
-        InputError: the folder does not exist.
+        InputError: the folder does not exist, or a folder below it cannot be read.
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder of reference images at {folder}; check the path")
-    root = folder.resolve()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.resolve().is_relative_to(root):
-            yield path
+    yield from files_below(folder, IMAGE_SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +91,24 @@ class Place:
 
     product: str
     below: tuple[str, ...]
-    """The folders between the product's folder and the image."""
+    """The folders between the product's folder and the image, in lower case."""
 
 
 def place_of(path: Path, products: Collection[str]) -> Place | None:
-    """The place of an image, whose product is the last component of its path that names one; None if none
-    does."""
+    """The place of an image, whose product is the last component of its path that names one, however it is
+    capitalized; None if none does."""
     folders = path.parts[:-1]
-    places = [place for place, name in enumerate(folders) if name in products]
-    return Place(folders[places[-1]], folders[places[-1] + 1 :]) if places else None
+    for place in reversed(range(len(folders))):
+        product = find_name(folders[place], products)
+        if product is not None:
+            return Place(product, tuple(map(same_name, folders[place + 1 :])))
+    return None
 
 
 def _for_training(paths: list[Path], folder: Path) -> list[Path]:
     """The paths below a folder called train, or all paths if there is none."""
-    return [path for path in paths if _TRAIN_FOLDER in path.relative_to(folder).parts] or paths
+    train = [path for path in paths if _TRAIN_FOLDER in map(same_name, path.relative_to(folder).parts)]
+    return train or paths
 
 
 def _product_of(path: Path, products: Collection[str]) -> str | None:

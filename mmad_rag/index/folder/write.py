@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mmad_rag.errors import IndexMismatchError
 from mmad_rag.files import FolderLock, atomic_write, draft_of
+from mmad_rag.folders import is_passed_over
 from mmad_rag.index.data import IndexData
 from mmad_rag.index.folder.files import file_contents, name_on_disk
 from mmad_rag.index.folder.read import MANIFEST, load_index
@@ -58,7 +59,8 @@ def refuse_foreign(folder: Path) -> None:
     if not folder.exists() and not folder.is_symlink():
         return
     try:
-        names = {path.name for path in folder.iterdir()}
+        found = {path.name for path in folder.iterdir()}
+        names = {name for name in found if _is_ours(name) or not is_passed_over(name)}
     except OSError:
         names = {""}
     foreign = {name for name in names if not _is_ours(name)}

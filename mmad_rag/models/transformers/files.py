@@ -13,9 +13,11 @@ from mmad_rag.encoders.hub import quick_hub
 from mmad_rag.encoders.spec import expand
 from mmad_rag.errors import ModelActionError, SpecError
 from mmad_rag.files import first_line
+from mmad_rag.folders import files_in, suffix_of
 
 _CHUNK = 1 << 20
 _WEIGHTS = "*.safetensors"
+_SAFE = (".safetensors",)
 _READ = ("*.json", _WEIGHTS, "*.jinja", "*.txt", "*.model")
 """Patterns of the files that are read: no code, and no weights in a format that could hold code."""
 _NOT_FETCHED = ["*/*", "consolidated*"]
@@ -93,7 +95,7 @@ def weights_dtype(files: CheckpointFiles, dtype: str) -> str:
 
 def _stored_dtypes(folder: Path) -> Iterator[str]:
     """The number formats in the header of the first file of weights: eight bytes of length, then JSON."""
-    for path in sorted(folder.glob("*.safetensors"))[:1]:
+    for path in files_in(folder, _SAFE)[:1]:
         with path.open("rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         yield from (str(entry.get("dtype")) for entry in header.values())
@@ -105,7 +107,7 @@ def _check(folder: Path, said: str, *, weights: bool) -> None:
         raise ModelActionError(
             f"{said} has no config.json, so it is not a transformers checkpoint; {_USE_HUB}"
         )
-    if weights and not any(folder.glob("*.safetensors")):
+    if weights and not files_in(folder, _SAFE):
         raise ModelActionError(
             f"{said} has no weights in .safetensors files, and other files could run code; "
             "save the model again with save_pretrained(), or take a checkpoint that has them"
@@ -115,7 +117,7 @@ def _check(folder: Path, said: str, *, weights: bool) -> None:
 def _digest(folder: Path) -> str:
     """SHA-256 over names and contents of all files that are read."""
     digest = hashlib.sha256()
-    for path in sorted({path for pattern in _READ for path in folder.glob(pattern)}):
+    for path in files_in(folder, {suffix_of(Path(pattern)) for pattern in _READ}):
         found = path.stat()
         digest.update(
             f"{path.name} {_file_digest(path.resolve(), found.st_size, found.st_mtime_ns)}\n".encode()
