@@ -11,14 +11,17 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from mmad_rag.errors import KnowledgeError
+from mmad_rag.errors import InputError, KnowledgeError
+from mmad_rag.folders import files_in, same_name, suffix_of
 from mmad_rag.knowledge.images import IMAGE_SUFFIXES
 from mmad_rag.knowledge.placeholders import HOLDS_PLACEHOLDER, is_unwritten
+from mmad_rag.knowledge.quoting import read_as
 from mmad_rag.knowledge.schema import Product
 from mmad_rag.knowledge.source import Source, read_yaml, texts_of
 from mmad_rag.records import NORMAL_ENTRY
 
 _MAX_SHOWN = 20
+_SUFFIXES = (".yaml", ".yml")
 _PLAIN_WORDS = {
     "extra_forbidden": "is not a field of a product file; remove it or correct its spelling",
     "missing": "is missing; add it",
@@ -95,16 +98,19 @@ def load_knowledge(root: Path | str) -> KnowledgeBase:
 
 
 def product_paths(root: Path) -> tuple[Path, ...]:
-    """The product files of a folder, sorted.
+    """The product files of a folder, sorted; hidden and system files are passed over (see `folders`).
 
     Raises:
-        KnowledgeError: the folder is absent or holds no `*.yaml` file.
+        KnowledgeError: the folder is absent, cannot be read, or holds no `*.yaml` file.
     """
     if not root.is_dir():
         raise KnowledgeError(
             f"there is no knowledge folder at {root}; give the folder that holds <product>.yaml files"
         )
-    paths = tuple(sorted(path for path in root.iterdir() if path.suffix in (".yaml", ".yml")))
+    try:
+        paths = files_in(root, _SUFFIXES)
+    except InputError as error:
+        raise KnowledgeError(str(error)) from error
     if not paths:
         raise KnowledgeError(
             f"the knowledge folder {root} holds no <product>.yaml file; write one per product"
@@ -143,13 +149,21 @@ def read_product(path: Path) -> tuple[ProductFile | None, list[Problem]]:
 
 def _whole_file_problems(product: Product, source: Source) -> Iterator[Problem]:
     """Problems with the file's name and with its neighbours."""
-    if product.product != source.path.stem:
+    if product.product != same_name(source.path.stem):
         yield _problem(
             source, ("product",), f"is {product.product!r} but the file is {source.path.name}; let both agree"
         )
-    twin = source.path.with_suffix(".yaml")
-    if source.path.suffix == ".yml" and twin.exists():
+    twin = _twin(source.path)
+    if twin is not None:
         yield _problem(source, (), f"{twin.name} is a file of the same product; keep one of the two")
+
+
+def _twin(path: Path) -> Path | None:
+    """The file of the same product that comes before this one; None if this is the first or the only one."""
+    name = same_name(path.stem)
+    twins = [other for other in files_in(path.parent, _SUFFIXES) if same_name(other.stem) == name]
+    first = min(twins, key=lambda twin: (suffix_of(twin) != ".yaml", twin.name), default=path)
+    return first if first.name != path.name else None
 
 
 def _id_problems(product: Product, source: Source) -> Iterator[Problem]:
@@ -184,7 +198,7 @@ def _reference_problems(product: Product, source: Source) -> Iterator[Problem]:
                 message = f"{reference!r} leaves the knowledge folder; keep images in it"
             elif not target.is_file():
                 message = f"{reference!r} does not exist; correct the path or remove it"
-            elif Path(reference).suffix.lower() not in IMAGE_SUFFIXES:
+            elif suffix_of(Path(reference)) not in IMAGE_SUFFIXES:
                 known = ", ".join(sorted(IMAGE_SUFFIXES))
                 message = f"{reference!r} is not named like an image ({known}); name an image or remove it"
         except (OSError, RuntimeError) as error:  # a name that is too long, or links in a circle
@@ -209,6 +223,8 @@ def _from_pydantic(source: Source, details: ErrorDetails) -> Problem:
     message = (
         _PLAIN_WORDS.get(details["type"]) or f"{details['msg'][0].lower()}{details['msg'][1:]}; correct it"
     )
+    if details["type"] == "string_type":
+        message = read_as(source, tuple(details["loc"])) or message
     message = message.replace("valid array", "list").replace("an object", "a set of fields")
     return _problem(source, tuple(details["loc"]), message)
 

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmad_rag.fields import FIELDS
 from mmad_rag.knowledge.base import Problem, ProductFile, product_paths, read_product
 from mmad_rag.knowledge.catalogue import DEFECT_FOLDERS
 from mmad_rag.knowledge.instructions import instructs
 from mmad_rag.knowledge.passages import passages_of, visual_keys
 from mmad_rag.knowledge.placeholders import HOLDS_PLACEHOLDER, looks_unfinished
+from mmad_rag.knowledge.quoting import misreadings
 from mmad_rag.knowledge.schema import Product, ReviewStatus, TellApart
 from mmad_rag.knowledge.source import KeyPath, texts_of
+from mmad_rag.records import NORMAL_ENTRY
+from mmad_rag.words import prose_sentences, word_count
+from mmad_rag.words.scripts import UNSPACED
+from mmad_rag.words.token_estimate import estimate_tokens
 
 MAX_SENTENCE_WORDS = 30
 MAX_DESCRIPTION_WORDS = 20
 MAX_KEY_WORDS = 12
 ALIASES = range(3, 9)
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
-_WORD = re.compile(r"[a-z0-9]+")
+MAX_PASSAGE_TOKENS = 300
+"""The default budget of knowledge in a prompt: a passage that costs more is never shown."""
+_NO_SPACE = re.compile(rf"(?<=[{UNSPACED}]) (?=[{UNSPACED}])")
+_MINUS = re.compile(r"(?<!\w)[-\u2013](?=\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,9 @@ class _Checker:
     def problems(self) -> Iterator[Problem]:
         """Every problem, in no particular order; limits of length do not apply to imported texts."""
         yield from self._texts()
+        yield from self._quoting()
         yield from self._repeats()
+        yield from self._sizes()
         yield from self._look_alikes()
         if not self.imported:
             yield from self._keys()
@@ -94,19 +105,41 @@ class _Checker:
                 yield self._problem(where, HOLDS_PLACEHOLDER)
             if self.imported or where[0] == "provenance":
                 continue
-            for sentence in _SENTENCE_END.split(text):
-                words = len(sentence.split())
+            for sentence in prose_sentences(text):
+                words = word_count(sentence)
                 if words > MAX_SENTENCE_WORDS:
                     message = f"has a sentence of {words} words, more than {MAX_SENTENCE_WORDS}; split it"
                     yield self._problem(where, message)
+
+    def _quoting(self) -> Iterator[Problem]:
+        for found in misreadings(self.file.source):
+            field = ".".join(map(str, found.where))
+            yield Problem(self.file.path, found.line, field, found.message)
+
+    def _sizes(self) -> Iterator[Problem]:
+        """Passages that no prompt holds."""
+        places = {defect.id: ("defects", position) for position, defect in enumerate(self.product.defects)}
+        for passage in passages_of(self.product):
+            heading = "Normal state" if passage.entry == NORMAL_ENTRY else f"Possible defect: {passage.title}"
+            label = FIELDS[passage.field].label
+            line = f"{label}: {passage.text}" if label else passage.text
+            tokens = estimate_tokens(f"{heading} [1] {line}")
+            if tokens > MAX_PASSAGE_TOKENS:
+                entry: KeyPath = places.get(passage.entry, (NORMAL_ENTRY,))
+                start = passage.text if len(passage.text) <= 30 else f"{passage.text[:30]}..."
+                message = (
+                    f"has {start!r}, which costs about {tokens} tokens; a prompt has {MAX_PASSAGE_TOKENS} "
+                    "for knowledge, so it is never shown: split it into shorter sentences"
+                )
+                yield self._problem((*entry, passage.field.value), message)
 
     def _repeats(self) -> Iterator[Problem]:
         """Repeated sentences, and tolerated variations that are also a defect's appearance."""
         seen: dict[str, str] = {}
         for where, text in texts_of(self.file.source.value):
-            if where[0] in ("provenance", "visual", "product", "dataset") or len(text.split()) < 4:
+            if where[0] in ("provenance", "visual", "product", "dataset") or word_count(text) < 4:
                 continue
-            words = " ".join(_WORD.findall(text.lower()))
+            words = _same_words(text)
             place = ".".join(str(part) for part in where)
             if words in seen:
                 first = seen[words]
@@ -134,14 +167,14 @@ class _Checker:
         if not visual.descriptions:
             yield self._problem(("visual",), "has no descriptions; add one line of at most 20 words")
         for place, line in enumerate(visual.descriptions):
-            if len(line.split()) > MAX_DESCRIPTION_WORDS:
-                message = f"has {len(line.split())} words, more than {MAX_DESCRIPTION_WORDS}; shorten it"
+            if word_count(line) > MAX_DESCRIPTION_WORDS:
+                message = f"has {word_count(line)} words, more than {MAX_DESCRIPTION_WORDS}; shorten it"
                 yield self._problem(("visual", "descriptions", place), message)
         for place, key in enumerate(visual_keys(self.product)):
             where: KeyPath = ("visual", "name") if place == 0 else ("visual", "aliases", place - 1)
-            if len(key.split()) > MAX_KEY_WORDS:
+            if word_count(key) > MAX_KEY_WORDS:
                 yield self._problem(
-                    where, f"has {len(key.split())} words, more than {MAX_KEY_WORDS}; shorten it"
+                    where, f"has {word_count(key)} words, more than {MAX_KEY_WORDS}; shorten it"
                 )
 
     def _coverage(self) -> Iterator[Problem]:
@@ -172,7 +205,7 @@ def _across(files: Sequence[ProductFile], unread: Set[str]) -> Iterator[Problem]
     for file in files:
         for place, key in enumerate(visual_keys(file.product)):
             where: KeyPath = ("visual", "name") if place == 0 else ("visual", "aliases", place - 1)
-            owners[" ".join(_WORD.findall(key.lower()))].append((file, where))
+            owners[_same_words(key)].append((file, where))
     for found in owners.values():
         for file, where in found[1:]:
             first = found[0][0].product.product
@@ -209,6 +242,19 @@ def _speaks_of_the_other(file: ProductFile, place: int, other: TellApart) -> Ite
             yield Problem(file.path, file.source.line(where), ".".join(map(str, where)), message)
 
 
-def word_count(product: Product) -> int:
+def words_in(product: Product) -> int:
     """Number of words in all passages of a product."""
-    return sum(len(passage.text.split()) for passage in passages_of(product))
+    return sum(word_count(passage.text) for passage in passages_of(product))
+
+
+def _same_words(text: str) -> str:
+    """A form that is equal for texts that differ in capitals, spaces and punctuation only."""
+    signed = _MINUS.sub("\N{MINUS SIGN}", text)
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", signed).casefold())
+    kept = (c if _counts(c) else " " for c in folded)
+    return _NO_SPACE.sub("", " ".join("".join(kept).split())) or folded
+
+
+def _counts(character: str) -> bool:
+    """Whether a character is more than punctuation: a letter, digit, mark or sign such as ≥, + or °."""
+    return unicodedata.category(character)[0] in "LNMS" or character in "%‰"

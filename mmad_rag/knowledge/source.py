@@ -20,6 +20,21 @@ _KINDS = frozenset(
 )
 _UNPRINTABLE = yaml.reader.Reader.NON_PRINTABLE
 
+_ADVICE = {
+    "cannot start any token": "put spaces for a tab, and a text that begins with such a sign into quotes",
+    "mapping values are not allowed": "put a text that holds ': ' into quotes",
+    "unknown escape character": "write a backslash twice inside double quotes, or use single quotes",
+    "found undefined alias": "put a text that begins with * into quotes",
+    "expected alphabetic or numeric character": "put a text that begins with & or * into quotes",
+    "chomping or indentation indicators": "put a text that begins with > or | into quotes",
+    "expected a comment or a line break": "put a text that begins with > or | into quotes",
+    "did not find expected": "put a text that holds signs of YAML into quotes",
+    "expected <block end>": "put the whole text into quotes, and indent all items alike",
+    "expected ',' or ']'": "put items that hold quotes, brackets or ': ' into quotes",
+    "end of stream": "close the quotes or brackets",
+}
+"""Words of the YAML library's message -> what to do about it."""
+
 KeyPath = tuple[str | int, ...]
 
 
@@ -31,6 +46,8 @@ class Source:
     """The file that was read."""
     value: Any
     """The parsed value: plain dicts, lists and scalars."""
+    text: str
+    """The file's text as it stands."""
     lines: dict[KeyPath, int]
     """Line (from 1) of every key and item, by its path from the root."""
 
@@ -68,7 +85,7 @@ def read_yaml(path: Path) -> Source:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise KnowledgeError(
-            f"{path}:{line}: this is not valid YAML ({error.problem}); mend the line"
+            f"{path}:{line}: this is not valid YAML ({error.problem}); {_advice(error.problem or '')}"
         ) from None
     except RecursionError:
         raise KnowledgeError(
@@ -78,7 +95,7 @@ def read_yaml(path: Path) -> Source:
         raise KnowledgeError(f"{path}:1: this is not valid YAML ({error}); mend the file") from None
     finally:
         loader.dispose()
-    return Source(path, value, lines)
+    return Source(path, value, text, lines)
 
 
 def texts_of(value: object, where: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
@@ -91,6 +108,11 @@ def texts_of(value: object, where: KeyPath = ()) -> Iterator[tuple[KeyPath, str]
     elif isinstance(value, list):
         for position, item in enumerate(value):
             yield from texts_of(item, (*where, position))
+
+
+def _advice(problem: str) -> str:
+    """What to do about a problem that the YAML library found, by its words."""
+    return next((told for words, told in _ADVICE.items() if words in problem), "mend the line")
 
 
 def _read_text(path: Path) -> str:

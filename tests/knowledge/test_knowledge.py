@@ -86,7 +86,7 @@ def test_a_product_without_aliases_says_only_its_name(tmp_path: Path) -> None:
     [
         (
             ("dataset: Tiny world", "dataset: 7"),
-            "red_disc.yaml:3: dataset input should be a valid string; correct it",
+            "red_disc.yaml:3: dataset is '7', which YAML reads as a number, not as text; put it into quotes",
         ),
         (("dataset:", "databse:"), "red_disc.yaml:3: databse is not a field of a product file"),
         (("  name: red disc\n", ""), "red_disc.yaml:4: visual.name is missing; add it"),
@@ -205,7 +205,7 @@ def test_one_message_names_the_problems_of_every_file(tmp_path: Path) -> None:
         load_knowledge(tmp_path)
     message = str(caught.value)
     assert f"the knowledge in {tmp_path} has" in message
-    assert f"{tmp_path}/thing0.yaml:1: dataset input should be a valid string; correct it" in message
+    assert f"{tmp_path}/thing0.yaml:1: dataset is '1', which YAML reads as a number" in message
     assert "... and " in message
     assert message.count("\n") == 21
 

@@ -409,7 +409,7 @@ def test_a_file_that_cannot_be_read_is_not_shown_but_its_neighbour_is(tmp_path: 
     (tmp_path / "red_disc.yaml").write_text(good)
     bad = run("show", "bad", "--knowledge", tmp_path)
     assert isinstance(bad.exception, KnowledgeError)
-    assert "bad.yaml:1: dataset input should be a valid string" in bad.output
+    assert "bad.yaml:1: dataset is '1', which YAML reads as a number" in bad.output
     assert "bad.yaml cannot be shown; mend what is named above" in str(bad.exception)
     shown = run("show", "red_disc", "--knowledge", tmp_path)
     assert shown.exit_code == 0

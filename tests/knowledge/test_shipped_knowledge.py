@@ -14,7 +14,7 @@ from mmad_rag.errors import KnowledgeError
 from mmad_rag.index.build.embed import KEY_TEMPLATES, fitting_pieces
 from mmad_rag.knowledge import KnowledgeBase, load_knowledge, passages_of, shipped, visual_keys
 from mmad_rag.knowledge.catalogue import DATASETS, DEFECT_FOLDERS
-from mmad_rag.knowledge.lint import lint, uncovered_folders, word_count
+from mmad_rag.knowledge.lint import lint, uncovered_folders, words_in
 from mmad_rag.knowledge.source import texts_of
 from mmad_rag.records import FloatArray
 from tests.support.paths import ROOT
@@ -133,7 +133,7 @@ def test_the_texts_are_licensed_dated_and_not_called_reviewed(base: KnowledgeBas
 
 
 def test_a_product_is_described_in_less_words_than_a_page_or_two(base: KnowledgeBase) -> None:
-    words = {product.product: word_count(product) for product in base.products}
+    words = {product.product: words_in(product) for product in base.products}
     assert min(words.values()) >= 300
     assert max(words.values()) <= 1300
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mmad_rag.fields import FIELDS, Field
 from mmad_rag.knowledge import ProductFile, passages_of
-from mmad_rag.knowledge.lint import uncovered_folders, word_count
+from mmad_rag.knowledge.lint import uncovered_folders, words_in
 from mmad_rag.report.tables.numbers import NOTHING
 from mmad_rag.report.tables.table import Table, TableColumn, TableRow, corner, table_row
 
@@ -66,7 +66,7 @@ def _row(file: ProductFile) -> CoverageRow:
     return CoverageRow(
         product=product.product,
         status=product.provenance.status.value,
-        words=word_count(product),
+        words=words_in(product),
         keys=1 + len(product.visual.aliases) + len(product.visual.descriptions),
         defects=len(product.defects),
         uncovered_folders=uncovered_folders(product),
