@@ -36,9 +36,9 @@ COMMANDS = {
     "rescore": Entry("score:rescore", "Read the replies of a run again with this parser."),
     "compare": Entry(
         "compare:compare",
-        "Compare the arms of a run, or several models, paired by question.",
+        "Compare arms of a run, or several models.",
     ),
-    "errors": Entry("compare:errors", "List the questions that all or most of several models get wrong."),
+    "errors": Entry("compare:errors", "List what all or most models get wrong."),
     "report": Entry(
         "report:report",
         "Write a run as one HTML page.",

@@ -135,7 +135,7 @@ def _constant_text(module: types.ModuleType, name: str) -> str:
 
 def _imported(module: types.ModuleType) -> Iterator[types.ModuleType]:
     for item in ast.walk(ast.parse(inspect.getsource(module))):
-        if isinstance(item, ast.ImportFrom) and (item.module or "").startswith(f"{module.__name__}."):
+        if isinstance(item, ast.ImportFrom) and (item.module or "").startswith("mmad_rag."):
             yield importlib.import_module(item.module)
 
 

@@ -31,6 +31,7 @@ def test_the_help_of_every_command_is_pinned(cli: Cli, monkeypatch: pytest.Monke
         ("eval-retrieval",),
         ("score",),
         ("compare",),
+        ("errors",),
         ("report",),
         ("audit",),
         ("serve",),
@@ -176,7 +177,9 @@ def test_two_knowledge_bases_are_measured_against_each_other(cli: Cli, bench: Be
     words = ("knowledge", "measure", tmp_path / "kb", "--data", bench.data, "--tokens", 200)
     same = json.loads(cli(*words, "--against", tmp_path / "same", "--json").out)
     assert {column["difference"] for item in same["comparisons"] for column in item["columns"]} == {0.0}
-    assert {value["difference"] for values in same["specific"].values() for value in values} == {0.0}
+    assert set(same["specific"]) == {"alike", "wrong"}
+    specific = [values for by_budget in same["specific"].values() for values in by_budget.values()]
+    assert {value["difference"] for values in specific for value in values} == {0.0}
     assert [row["product"] for row in same["sizes"]] == [*sorted(PRODUCTS), "all"]
     published = tmp_path / "published.json"
     published.write_text(
@@ -185,7 +188,8 @@ def test_two_knowledge_bases_are_measured_against_each_other(cli: Cli, bench: Be
     ran = cli(*words, "--against", published, "--out", tmp_path / "run")
     assert ran.code == 0, ran.err
     assert "this@200 - other@200" in ran.out
-    assert "True less wrong product's text, budget 200" in ran.out
+    assert "True less wrong product's text, drawn in its dataset, budget 200" in ran.out
+    assert "True less wrong product's text, drawn among all, budget 200" in ran.out
     assert (tmp_path / "run" / "outcomes.jsonl").is_file()
 
 

@@ -52,7 +52,7 @@ def compare(
     prices: PricesOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare the arms of a run, or several models, paired by question.
+    """Compare arms of a run, or several models.
 
     Every difference has a 95 % interval and a verdict.
 
@@ -166,7 +166,7 @@ def errors(
     answered: AnsweredOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the questions that all or most of several models get wrong.
+    """List what all or most models get wrong.
 
     By subtask, product and shortcut, each number beside what chance would give if errors were independent.
 
