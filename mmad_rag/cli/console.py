@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -43,7 +44,8 @@ def print_what_can_be_printed() -> None:
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            with contextlib.suppress(OSError):  # an output that was exchanged for a pipe cannot be changed
+                stream.reconfigure(errors="replace")
 
 
 def note(text: str) -> None:
