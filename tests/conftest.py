@@ -25,7 +25,7 @@ settings.register_profile("unhurried", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=20)
 settings.load_profile("unhurried")
 
-pytest_plugins = ["tests.support.servers.openai_server"]
+pytest_plugins = ["tests.support.running", "tests.support.servers.openai_server"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,9 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.bench import make_benchmark
-from tests.support.running import cli
-
-__all__ = ["cli"]
 
 
 @pytest.fixture

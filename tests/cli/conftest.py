@@ -7,10 +7,7 @@ import pytest
 from mmad_rag.benchmark.sample import render_sample
 from mmad_rag.index import KnowledgeIndex
 from tests.support.paths import ROOT
-from tests.support.running import cli
 from tests.support.sample_world import PRODUCTS, Bench
-
-__all__ = ["cli"]
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmad_rag.index import KnowledgeIndex
-from tests.support.running import cli
 from tests.support.world import COLOURS, png
-
-__all__ = ["cli"]
 
 
 @pytest.fixture(scope="module")

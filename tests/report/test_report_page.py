@@ -43,12 +43,6 @@ FAST = 60
 """Bootstrap draws."""
 
 
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """The command line in this process."""
-    return Cli(capsys, monkeypatch)
-
-
 def answered(item: Question, arm: str, outcome: Outcome) -> OutcomeRow:
     """A row as a real run has it: with a reply, and in `rag` with a route and passages."""
     found = row(item, outcome, arm, reply=f"{arm} says so [1].", model="named", latency_s=0.5)

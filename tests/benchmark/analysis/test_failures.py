@@ -19,12 +19,6 @@ from tests.support.world import COLOURS, make_world, png
 BAD = "VisA/pcb1/test/bad/{}.png"
 
 
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """The command line in this process."""
-    return Cli(capsys, monkeypatch)
-
-
 def run_of(*errors: tuple[str | None, bool]) -> Run:
     """A run with one failed question per (error, was it asked), and one that is answered."""
     items = tuple(question(BAD.format(number)) for number in range(len(errors) + 1))

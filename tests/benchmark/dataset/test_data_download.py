@@ -50,11 +50,6 @@ def stocked(hub: HubServer) -> HubServer:
     return hub
 
 
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return Cli(capsys, monkeypatch)
-
-
 def get(folder: Path, **options: object) -> Download:
     return download_data(folder, retry_wait_s=0.01, **options)  # type: ignore[arg-type]  # of each test
 

@@ -31,11 +31,6 @@ def data(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return Cli(capsys, monkeypatch)
-
-
 def sign(root: Path) -> None:
     """Write `hashes.json`: images by SHA-256, other files by git's hash, as a hub does."""
     files = {}

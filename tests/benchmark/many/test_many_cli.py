@@ -18,11 +18,6 @@ from tests.support.running import Cli
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return Cli(capsys, monkeypatch)
-
-
-@pytest.fixture
 def questions(tmp_path: Path) -> tuple[Question, ...]:
     return load_questions(make_benchmark(tmp_path / "data", images=3)).questions
 
