@@ -119,7 +119,7 @@ lookup = Lookup(ClipRetriever(index), Limits(), Metrics())
 
 def use(name):
     found = asyncio.run(lookup.find((folder / name).read_bytes(), "x" * 5000))
-    assert found.route is not None
+    assert found.knowledge.route is not None
 
 use("0.png")
 in_a_child(lambda: use("1.png"))
