@@ -143,3 +143,15 @@ def test_inputs_that_were_kept_as_answers_fail(openai_server: OpenAIServer, name
     openai_server.default = json_body(body)
     with pytest.raises((ModelRetryError, ModelActionError), match=message):
         ask(openai_server)
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not CASES.is_dir(), reason="the small inputs that failed are not beside the checkout")
+@pytest.mark.parametrize("name", ["cut.json", "empty.json"])
+def test_cut_replies_are_kept_as_such_and_not_read(openai_server: OpenAIServer, name: str) -> None:
+    body = json.loads((CASES / "02_finish_reason_length" / name).read_text(encoding="utf-8"))
+    reply = ask(openai_server, json_body(body))
+    assert reply.finish == "length"
+    assert (reply.text == "") == (name == "empty.json")
+    choices = [Choice("A", "Yes."), Choice("B", "No.")]
+    assert answer_from(reply, choices, Timings(0.0, 0.0, 0.0)).choice is None
