@@ -28,6 +28,7 @@ import numpy as np
 from mmad_rag.benchmark.analysis.compare import Comparison, compare_arms
 from mmad_rag.benchmark.data.columns import AVERAGE
 from mmad_rag.benchmark.data.mmad import load_questions
+from mmad_rag.benchmark.run.grade import graded
 from mmad_rag.benchmark.run.records import OutcomeRow
 from mmad_rag.benchmark.sample.catalogue import CATALOGUE
 from mmad_rag.benchmark.sample.facts import load_facts
@@ -161,8 +162,7 @@ async def read(questions: Sequence[Question], arm: str, found: Select, budget: i
         route = Route(RouteOutcome.PRODUCT, (), (question.product,), 1.0)
         knowledge = Knowledge(route, found(question.product, question.text, budget), "")
         reply = await reader.answer(Prompt(question.text, None, question.choices, knowledge=knowledge))
-        outcome = Outcome.CORRECT if reply.text == question.answer else Outcome.WRONG
-        rows.append(OutcomeRow("", question.id, arm, outcome))
+        rows.append(graded(OutcomeRow("", question.id, arm, Outcome.FAILED), question, reply, None))
     return rows
 
 
