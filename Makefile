@@ -7,10 +7,9 @@ UV_LINKS := $(foreach l,$(PIP_FIND_LINKS),--find-links $(l))
 # Python is started dozens of times, and imports torch: byte code is kept, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
 
-# A file's tests go to one process, so that what they share is made once. Many wait for servers and processes, so
-# that one process more than there are cores is not idle.
+# A file's tests go to one process, so that what they share is made once.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
-PYTEST := $(BIN)/python -m pytest --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n $(CORES) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 ROOM ?=
 
 .PHONY: demo test quick check lint types format docs clean
@@ -19,10 +18,10 @@ demo: .venv/ready            ## the whole job on the shipped sample, offline onc
 	$(BIN)/mmad-rag demo
 
 test: .venv/ready $(if $(filter-out serve serve/%,$(ROOM)),,.venv/servers/ready)  ## every test, with branch coverage; ROOM=retrieve: those of tests/retrieve
-	$(PYTEST) -n $$(($(CORES) + 1)) $(if $(ROOM),tests/$(ROOM),--durations=25 --cov --cov-report=term --cov-fail-under=95)
+	$(PYTEST) $(if $(ROOM),tests/$(ROOM),--durations=25 --cov --cov-report=term --cov-fail-under=95)
 
 quick: .venv/ready           ## the core of every room, without what is slow or needs much
-	$(PYTEST) -n $(CORES) --quick -rfE
+	$(PYTEST) --quick -rfE
 
 check: lint types test       ## all that CI runs
 

@@ -243,4 +243,4 @@ def test_waiting_for_a_turn_is_neither_latency_nor_part_of_a_questions_time(
     openai_server.default = Crowded(room=1, takes_s=0.1)
     start = time.monotonic()
     latencies = [reply.latency_s for reply in ask_many(openai_server, 8, at_once=8)]
-    assert sum(latencies) < 2 * (time.monotonic() - start)
+    assert sum(latencies) < 3 * (time.monotonic() - start)
