@@ -33,8 +33,8 @@ DOORS: Mapping[str, Callable[[Doors, Case], str]] = MappingProxyType(
     }
 )
 
-MANY_QUESTIONS = ("`ask_many`", "`eval`")
-"""Doors that take seconds, as they ask more than one question."""
+MANY_QUESTIONS = ("`ask_many`", "`eval`", "`wrap(client)`")
+"""Doors that take long: they ask more than one question, or by both clients with the SDK's own retries."""
 
 
 def table() -> tuple[list[str], dict[str, list[str]]]:

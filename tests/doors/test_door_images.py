@@ -37,6 +37,8 @@ from tests.support.servers.serving import (
     upstream_server,
 )
 
+pytestmark = pytest.mark.slow
+
 PNG = base64.b64encode(RED).decode()
 JUNK = base64.b64encode(b"\x00\x00\x00\x18ftypheic" + bytes(40)).decode()
 UNREAD = [

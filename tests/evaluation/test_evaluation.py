@@ -82,6 +82,7 @@ def test_the_command_is_the_twin_of_the_call(
     assert written[0] | {"created": ""} == written[1] | {"created": ""}
 
 
+@pytest.mark.slow
 def test_the_same_call_goes_on_and_asks_nothing_again(bench: Path, found: Evaluation) -> None:
     told: list[RunProgress] = []
     again = evaluate(

@@ -112,6 +112,7 @@ def test_links_are_followed_and_loops_are_not(tmp_path: Path) -> None:
     assert [name for name in below(twice) if name.count("/") == 2] == ["a/good/0.png", "b/good/0.png"]
 
 
+@pytest.mark.slow
 def test_links_that_multiply_are_refused(tmp_path: Path) -> None:
     """Nine folders with links to all others would have a million paths."""
     for one in range(9):
@@ -122,6 +123,7 @@ def test_links_that_multiply_are_refused(tmp_path: Path) -> None:
         list(files_below(tmp_path / "store"))
 
 
+@pytest.mark.slow
 def test_folders_may_be_nested_deeper_than_functions(tmp_path: Path) -> None:
     deep = tmp_path
     for _ in range(1200):

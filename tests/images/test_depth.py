@@ -254,6 +254,7 @@ def test_ink_is_sent_as_rgb() -> None:
     st.integers(0, 2**32 - 1),
 )
 @settings(max_examples=200)
+@pytest.mark.slow
 def test_whatever_is_generated_a_model_is_sent_what_the_encoder_sees(
     mode: str, kind: str, orientation: int, seed: int
 ) -> None:

@@ -121,6 +121,7 @@ SEEDS = [
     st.lists(st.tuples(st.integers(0, 2**16), st.integers(0, 3), st.binary(max_size=4)), max_size=6),
 )
 @settings(max_examples=400, deadline=None)
+@pytest.mark.slow
 def test_mutated_files_are_opened_or_refused_and_nothing_else_comes_out(
     data: bytes, changes: list[tuple[int, int, bytes]]
 ) -> None:

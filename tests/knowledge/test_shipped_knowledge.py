@@ -86,6 +86,7 @@ def shared_runs(base: KnowledgeBase, foreign: Iterable[str], length: int) -> lis
     ]
 
 
+@pytest.mark.slow
 def test_every_product_of_mmad_is_there_and_clean(base: KnowledgeBase) -> None:
     assert [product.product for product in base.products] == sorted(DEFECT_FOLDERS)
     assert [str(problem) for problem in lint(KNOWLEDGE).problems] == []

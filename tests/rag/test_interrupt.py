@@ -24,6 +24,8 @@ from tests.support.paths import ROOT
 from tests.support.servers.openai_server import Behaviour, OpenAIServer, Request, replies
 from tests.support.world import World
 
+pytestmark = pytest.mark.slow
+
 ALL = 200
 ENOUGH = 6
 """Requests that have arrived when the interrupt comes."""

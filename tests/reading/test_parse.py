@@ -349,6 +349,7 @@ def test_prose_without_any_form_is_not_read(text: str) -> None:
 @pytest.mark.parametrize(
     "wrap", ["{}", "  {}\n\n", "**{}**", "*{}*", "`{}`", "```\n{}\n```", "> {}", "# {}", "<i>{}</i>"]
 )
+@pytest.mark.slow
 def test_wrapping_changes_nothing(wrap: str) -> None:
     for text, options in [*((row[0], row[1]) for row in READ), *UNREAD]:
         assert read_choice(wrap.format(text), options) == read_choice(text, options), text

@@ -79,6 +79,7 @@ def test_the_shapes_are_many_distinct_and_explained() -> None:
 
 
 @pytest.mark.parametrize("style", STYLES)
+@pytest.mark.slow
 def test_what_surrounds_a_reply_changes_no_reading(style: str) -> None:
     """Replies with reasoning tags or fences of their own are left out: these do not nest."""
     for shape in SHAPES:

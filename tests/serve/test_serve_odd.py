@@ -48,6 +48,8 @@ from tests.support.servers.serving import (
 )
 from tests.support.world import COLOURS, World
 
+pytestmark = pytest.mark.slow
+
 QUESTION = asked(text_part("Is there a crack?"), image_part(data_url(RED)))
 SHOWN = [image_part(data_url(RED))]
 

@@ -28,6 +28,8 @@ from mmad_rag.serve.token import Token
 from mmad_rag.serve.upstream import Upstream as Target
 from tests.support.servers.serving import Upstream, completion, upstream_server
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "sixteen-characters-at-least"  # noqa: S105 - of a test
 
 

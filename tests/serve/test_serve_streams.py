@@ -30,6 +30,8 @@ from tests.support.servers.serving import (
     upstream_server,
 )
 
+pytestmark = pytest.mark.slow
+
 STREAMED = asked(text_part("Is there a crack?"), image_part(data_url(RED)), stream=True)
 WHOLE = asked(text_part("Is there a crack?"), image_part(data_url(RED)))
 

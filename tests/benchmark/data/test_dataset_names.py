@@ -220,6 +220,7 @@ def test_the_command_prints_both(
 
 
 @needs_shared
+@pytest.mark.slow
 def test_perfect_answers_on_the_real_questions_with_the_keys_of_the_newer_file() -> None:
     pill = "DS-MVTec/pill/image/good"
     records = [

@@ -139,6 +139,7 @@ def test_a_type_per_question_is_no_type() -> None:
 # --- nothing else knows
 
 
+@pytest.mark.slow
 def test_no_file_but_mmads_own_knows_its_columns() -> None:
     """MMAD's reader, its errata and the sample in its form; docstrings may give an example."""
     own = {"benchmark/data/mmad.py", "benchmark/data/errata.py"}

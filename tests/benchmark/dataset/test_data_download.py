@@ -30,6 +30,8 @@ from tests.support.bench import make_benchmark
 from tests.support.running import Cli
 from tests.support.warm import Warm
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["hub"]
 
 BIG = "VisA/candle/test/good/0001.JPG"

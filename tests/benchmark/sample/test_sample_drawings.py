@@ -25,6 +25,8 @@ from mmad_rag.benchmark.sample.facts import load_facts
 from mmad_rag.errors import DataError
 from tests.support.sample_world import OBJECT_TYPES, find
 
+pytestmark = pytest.mark.slow
+
 KINDS = [(product, kind) for product in CATALOGUE for kind in product.kinds]
 
 

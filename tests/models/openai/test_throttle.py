@@ -183,6 +183,7 @@ def ask_many(server: OpenAIServer, number: int, *, at_once: int = 16) -> list[Re
 
 
 @pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.slow
 def test_a_crowded_endpoint_answers_everything_in_the_end(openai_server: OpenAIServer, status: int) -> None:
     crowded = Crowded(room=3, status=status)
     openai_server.default = crowded
